@@ -1,0 +1,81 @@
+# make run · make test · make test-all · make lint · make bench · make words · make clean
+# Variables: PYTHON (3.11 or newer), PORT, ADDRESS (0.0.0.0 opens the app to the local network).
+
+PYTHON ?= python3
+PORT ?= 8501
+ADDRESS ?= 127.0.0.1
+
+VENV := .venv
+BIN := $(VENV)/bin
+APP := $(VENV)/.stamp
+DEV := $(VENV)/.stamp-dev
+PIP = PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 5 --timeout 60 -c constraints.txt
+
+# Data sets that are on this machine already; without them the tests that need them are skipped, by name.
+ifneq ($(wildcard ../shared/data),)
+test test-all: export LAYERLAB_DATA ?= $(abspath ../shared/data)
+endif
+
+.DEFAULT_GOAL := run
+.DELETE_ON_ERROR:
+.PHONY: run test test-all lint bench words clean distclean browser
+
+run: $(APP)
+	@hosts=; [ "$(ADDRESS)" = 127.0.0.1 ] || hosts='--server.allowedHosts *'; set -f; \
+	exec $(BIN)/streamlit run app.py --server.headless true --server.address $(ADDRESS) --server.port $(PORT) $$hosts
+
+test: lint browser
+	@$(BIN)/python -m pytest -m "not slow and not gpu"
+
+test-all: lint browser
+	@$(BIN)/python -m pytest -m "not gpu"
+
+lint: $(DEV)
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+bench: $(APP)
+	@$(BIN)/python -m core bench
+
+words: $(DEV)
+	@mkdir -p assets/locale
+	@$(BIN)/pybabel --quiet extract -F pyproject.toml -k _ --no-wrap --sort-by-file --omit-header \
+	    -o assets/locale/layerlab.pot core pages app.py
+	@grep -c '^msgid' assets/locale/layerlab.pot | sed 's/$$/ texts in assets\/locale\/layerlab.pot/'
+
+clean:
+	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	@find . -path ./$(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean
+	@rm -rf $(VENV)
+
+# ── set-up ───────────────────────────────────────────────────────────────────
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "LayerLab needs Python 3.11 or newer, and “$(PYTHON)” is not. Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; \
+	  exit 1; }
+	@echo "Setting up $(VENV) (once) …"
+	@$(PYTHON) -m venv $(VENV)
+
+$(APP): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing LayerLab and what it needs …"
+	@$(PIP) -e .
+	@touch $@
+
+$(DEV): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing LayerLab with its tools …"
+	@$(PIP) -e '.[dev]'
+	@touch $(APP) $@
+
+# The browser that the tests drive.
+browser: $(DEV)
+	@for name in chromium chromium-browser google-chrome; do \
+	  if command -v $$name >/dev/null 2>&1; then exit 0; fi; done; \
+	echo "No Chromium here; installing it …"; \
+	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	{ $$sudo apt-get update -qq && $$sudo apt-get install -y -qq chromium >/dev/null; } || { \
+	  echo "Chromium could not be installed. Install chromium or google-chrome by hand, or run the tests without it:" >&2; \
+	  echo "  $(BIN)/python -m pytest -m 'not slow and not gpu and not browser'" >&2; \
+	  exit 1; }

@@ -1,0 +1,142 @@
+"""The forms of catalog entries. An entry is light: options, words, closed forms, and the name of its heavy half."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.options import Options
+from core.specs import LayerSpec
+
+PICTURE, SEQUENCE, TOKENS, VECTOR = "picture", "sequence", "tokens", "vector"
+WORDS = {  # how a form is written in a sentence
+    PICTURE: "a picture [channel, height, width]",
+    SEQUENCE: "a sequence [step, feature]",
+    TOKENS: "a row of tokens [step]",
+    VECTOR: "a vector [feature]",
+}
+
+
+@dataclass(frozen=True)
+class Form:
+    """The shape of one sample between two layers, without the batch, and what its axes mean."""
+
+    kind: str  # PICTURE [C, H, W], SEQUENCE [T, F], TOKENS [T] (ids), VECTOR [F]
+    shape: tuple[int, ...]
+
+    def words(self) -> str:
+        """The shape as people write it: 16×14×14."""
+        return "×".join(map(str, self.shape)) or "nothing"
+
+
+@dataclass(frozen=True)
+class DataForm(Form):
+    """What a data set gives: the form of one sample, and what is asked about it."""
+
+    classes: int = 10
+    vocabulary: int = 0  # number of token ids, 0 = padding; for TOKENS only
+
+
+@dataclass(frozen=True)
+class Window:
+    """How far one output cell of a layer sees: kernel, stride and dilation in pixels."""
+
+    kernel: int
+    stride: int = 1
+    dilation: int = 1
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a layer cannot work on what it gets, and one mend in words."""
+
+    message: str
+    fix: str
+
+
+def _nothing(_options: Any, _form: Form) -> dict[str, Any]:
+    return {}
+
+
+def _no_fault(_options: Any, _form: Form) -> Fault | None:
+    return None
+
+
+def _no_window(_options: Any) -> tuple[Window, ...]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A kind of layer. `module` is the class's address; `arguments` its keyword arguments for what the layer gets."""
+
+    name: str
+    title: str
+    module: str
+    takes: tuple[str, ...]  # kinds of form
+    gives: str = "same"  # kind of form it makes
+    options: type[Options] = Options
+    arguments: Callable[[Any, Form], dict[str, Any]] = _nothing
+    fault: Callable[[Any, Form], Fault | None] = _no_fault
+    windows: Callable[[Any], tuple[Window, ...]] = _no_window
+    masked: bool = False  # forward(x, mask) instead of forward(x); mask [batch, step], True = a real step
+    attention: str = ""  # address below the layer of a module with `weights(x, mask)`, where there is one
+    examples: tuple[tuple[Options, Form], ...] = ()
+    order: int = 100
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A family of models: from options and what the data gives to a list of layers."""
+
+    name: str
+    title: str
+    options: type[Options]
+    layers: Callable[[Any, DataForm], tuple[LayerSpec, ...]]
+    takes: tuple[str, ...]
+    example_data: DataForm = DataForm(PICTURE, (1, 28, 28), 10)  # what `describe` assumes where nothing is said
+    recommended: dict[str, Any] = field(default_factory=dict)  # train fields that this family learns well with
+    examples: tuple[Options, ...] = ()
+    order: int = 100
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set. `load` is the address of a function (options, seed, folder, report) → core.data.splits.Splits."""
+
+    name: str
+    title: str
+    options: type[Options]
+    load: str
+    form: Callable[[Any], DataForm]
+    source: str
+    licence: str
+    examples: tuple[Options, ...] = ()
+    order: int = 100
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """An optimizer. `module` is the class's address; lr and weight_decay are given by the TrainSpec."""
+
+    name: str
+    title: str
+    module: str
+    options: type[Options]
+    arguments: Callable[[Any], dict[str, Any]]
+    examples: tuple[Options, ...] = ()
+    order: int = 100
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the learning rate moves: `factor(options, step, steps)` multiplies it; step counts from 0."""
+
+    name: str
+    title: str
+    options: type[Options]
+    factor: Callable[[Any, int, int], float]
+    source: str = ""
+    examples: tuple[Options, ...] = ()
+    order: int = 100

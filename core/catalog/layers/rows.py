@@ -1,0 +1,14 @@
+"""Rows as steps: a picture is read row by row, as a sequence."""
+
+from core.catalog.entries import PICTURE, SEQUENCE, Form, Layer
+from core.options import Options, _
+
+ENTRY = Layer(
+    name="rows",
+    title=_("rows as steps"),
+    module="core.modules.shapes:Rows",
+    takes=(PICTURE,),
+    gives=SEQUENCE,
+    examples=((Options(), Form(PICTURE, (3, 8, 6))),),
+    order=20,
+)

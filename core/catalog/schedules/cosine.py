@@ -1,0 +1,16 @@
+"""Half a cosine from the learning rate down to zero (Loshchilov & Hutter 2017)."""
+
+import math
+
+from core.catalog.entries import Schedule
+from core.options import Options, _
+
+ENTRY = Schedule(
+    name="cosine",
+    title=_("cosine"),
+    options=Options,
+    factor=lambda _o, step, steps: 0.5 * (1 + math.cos(math.pi * step / max(1, steps))),
+    source="Loshchilov & Hutter 2017; equals torch's CosineAnnealingLR with T_max = steps",
+    examples=(Options(),),
+    order=2,
+)

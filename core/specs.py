@@ -1,0 +1,343 @@
+"""What was asked for: frozen, hashable, checked when made; one canonical JSON, one content id, one link form."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+from core import registry
+from core.options import Option, Options, SpecError, _, coerce, declared, option, shown
+
+T = TypeVar("T")
+
+FORMAT = 1  # of the JSON below; a newer one is refused in words
+LINK_LIMIT = 4096  # characters a link may use
+LAYER_LIMIT = 300  # layers a model may list; checking one must stay quick
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One entry of a catalog with its options: an optimizer, a schedule."""
+
+    name: str
+    options: Options
+
+
+@dataclass(frozen=True)
+class LayerSpec:
+    """One layer of a model; `name` is its address in every view."""
+
+    kind: str
+    options: Options
+    name: str
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """`layers`, where there are any, are the model; otherwise the architecture makes them from its options."""
+
+    architecture: str
+    options: Options
+    layers: tuple[LayerSpec, ...] = ()
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """A data set, its options, and the seed that splits (and, for generated ones, draws) it."""
+
+    name: str
+    options: Options
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class TrainSpec(Options):
+    """How a model is trained."""
+
+    optimizer: Choice = field(default_factory=lambda: default_choice("optimizer"))
+    schedule: Choice = field(default_factory=lambda: default_choice("schedule"))
+    lr: float = option(
+        0.003, _("Learning rate: how far one step moves the weights."), label=_("learning rate"),
+        low=1e-7, high=100.0, unit=_("per step"), log=True,
+    )
+    steps: int = option(600, _("How many batches the model learns from."), low=1, high=1_000_000, unit=_("steps"))
+    epochs: int = option(
+        0, _("Passes over the training set; 0 means that the number of steps decides."),
+        low=0, high=10_000, unit=_("epochs"),
+    )
+    batch_size: int = option(
+        64, _("Samples per step."), label=_("batch size"), low=1, high=65_536, unit=_("samples"), log=True
+    )
+    weight_decay: float = option(
+        0.0, _("Pulls every weight towards zero a little at each step."), label=_("weight decay"),
+        low=0.0, high=10.0, unit=_("per unit of learning rate"),
+    )
+    clip_norm: float = option(
+        0.0, _("Largest norm that a step's gradient may have; 0 means no clipping."), label=_("clip norm"),
+        low=0.0, high=1e6, unit=_("(norm)"),
+    )
+    seed: int = option(0, _("Fixes the initial weights and the order of the batches."), low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that decides a run."""
+
+    data: DataSpec
+    model: ModelSpec
+    train: TrainSpec
+
+
+def default_choice(field_name: str) -> Choice:
+    """The first optimizer or schedule of the catalog with its default options."""
+    entry = next(iter(_CHOICES[field_name]))
+    return Choice(entry.name, entry.options())
+
+
+_CHOICES = {"optimizer": registry.OPTIMIZERS, "schedule": registry.SCHEDULES}
+
+
+def preset(architecture: str, data: str) -> Experiment:
+    """The experiment a preset and a data set start from, with the training settings that the preset recommends."""
+    entry, dataset = _entry(registry.ARCHITECTURES, architecture, "model"), _entry(registry.DATASETS, data, "data")
+    made = Experiment(
+        DataSpec(dataset.name, dataset.options()), ModelSpec(entry.name, entry.options()), TrainSpec()
+    )
+    return assign(made, {f"train.{k}": v for k, v in entry.recommended.items()})
+
+
+# ── JSON ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def to_json(spec: Any) -> Any:
+    """A spec as plain JSON values, every field written out. An Experiment carries the format version."""
+    if isinstance(spec, Experiment):
+        return {"format": FORMAT, **{f.name: to_json(getattr(spec, f.name)) for f in fields(spec)}}
+    if is_dataclass(spec):
+        return {f.name: to_json(getattr(spec, f.name)) for f in fields(spec)}
+    if isinstance(spec, tuple):
+        return [to_json(v) for v in spec]
+    return spec
+
+
+def canonical(spec: Any) -> str:
+    """The one text of a spec: sorted keys, no spaces."""
+    return json.dumps(to_json(spec), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def content_id(spec: Any) -> str:
+    """16 hex digits that name what was asked for; equal specs, equal ids."""
+    return hashlib.sha256(f"{FORMAT}:{canonical(spec)}".encode()).hexdigest()[:16]
+
+
+def experiment_from_json(raw: Any) -> Experiment:
+    """An Experiment from parsed JSON. Missing fields take their defaults; anything else wrong raises SpecError."""
+    raw = _object(raw, "experiment", {"format", "data", "model", "train"})
+    if raw.get("format", FORMAT) != FORMAT:
+        was = shown(raw["format"])
+        raise SpecError("format", f"format is {was}; this LayerLab reads format {FORMAT}. Save it again.")
+    model = model_from_json(raw.get("model", {}))
+    data = _object(raw.get("data", {}), "data", {"name", "options", "seed"})
+    dataset = _entry(registry.DATASETS, data.get("name", "digits"), "data.name")
+    known = Option("", low=0, high=2**31 - 1)
+    seed = _at("data", lambda: coerce("seed", int, data.get("seed", 0), known))
+    data_spec = DataSpec(dataset.name, _options(dataset.options, data.get("options", {}), "data.options"), seed)
+    return Experiment(data_spec, model, _train_from_json(raw.get("train", {}), model))
+
+
+def model_from_json(raw: Any) -> ModelSpec:
+    """A ModelSpec from parsed JSON (the content of a MODEL.json)."""
+    raw = _object(raw, "model", {"format", "architecture", "options", "layers"})
+    entry = _entry(registry.ARCHITECTURES, raw.get("architecture", "cnn"), "model.architecture")
+    options = _options(entry.options, raw.get("options", {}), "model.options")
+    listed = raw.get("layers", [])
+    if not isinstance(listed, list) or len(listed) > LAYER_LIMIT:
+        raise SpecError("model.layers", f"model.layers must be a list of at most {LAYER_LIMIT} layers.")
+    layers = tuple(_layer_from_json(one, f"model.layers[{i}]") for i, one in enumerate(listed))
+    names = [layer.name for layer in layers]
+    for name in names:
+        if names.count(name) > 1:
+            raise SpecError("model.layers", f"Two layers are called “{name}”; give each a name of its own.")
+    return ModelSpec(entry.name, options, layers)
+
+
+def _layer_from_json(raw: Any, place: str) -> LayerSpec:
+    raw = _object(raw, place, {"kind", "options", "name"})
+    entry = _entry(registry.LAYERS, raw.get("kind", ""), f"{place}.kind")
+    name = raw.get("name", "")
+    if not isinstance(name, str) or not name.isidentifier() or len(name) > 60:
+        wanted = "letters, digits and _, such as conv1"
+        raise SpecError(f"{place}.name", f"{place}.name must be {wanted}; not {shown(name)}.")
+    return LayerSpec(entry.name, _options(entry.options, raw.get("options", {}), f"{place}.options"), name)
+
+
+def _train_from_json(raw: Any, model: ModelSpec) -> TrainSpec:
+    hints = declared(TrainSpec)
+    raw = _object(raw, "train", {*hints, *_CHOICES})
+    values: dict[str, Any] = {k: v for k, v in raw.items() if k in hints}
+    for name, known in _CHOICES.items():
+        if name in raw:
+            one = {"name": raw[name]} if isinstance(raw[name], str) else raw[name]
+            one = _object(one, f"train.{name}", {"name", "options"})
+            entry = _entry(known, one.get("name", ""), f"train.{name}.name")
+            values[name] = Choice(entry.name, _options(entry.options, one.get("options", {}), f"train.{name}.options"))
+    return _at("train", lambda: TrainSpec(**values))
+
+
+def _object(raw: Any, place: str, known: set[str]) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise SpecError(place, f"{place} must be an object with the fields {', '.join(sorted(known))}.")
+    for key in raw:
+        if key not in known:
+            raise SpecError(f"{place}.{key}", f"{place} has no field {shown(key)}; it has {', '.join(sorted(known))}.")
+    return raw
+
+
+def _options(cls: type[Options], raw: Any, place: str) -> Options:
+    _object(raw, place, set(declared(cls)))
+    return _at(place, lambda: cls(**raw))
+
+
+def _entry(known: registry.Registry, name: Any, place: str) -> Any:
+    try:
+        return known.get(name)
+    except (registry.CatalogError, TypeError) as error:
+        raise SpecError(place, str(error)) from None
+
+
+def _at(place: str, make: Callable[[], T]) -> T:
+    """Run `make`, putting `place` before the field that it complains about."""
+    try:
+        return make()
+    except SpecError as error:
+        raise SpecError(f"{place}.{error.field}", error.message) from None
+
+
+# ── changing one field by its name: the command line's --set and a link's parameters ─────────────────────────────────
+
+
+def assign(experiment: Experiment, changes: dict[str, Any]) -> Experiment:
+    """The experiment with fields changed by address: `data.size`, `model.positions`, `train.lr`, `train.momentum`.
+
+    Choices come first, so that `train.optimizer=sgd train.momentum=0.8` works in any order.
+    """
+    ordered = sorted(changes.items(), key=lambda kv: kv[0].partition(".")[2] not in ("optimizer", "schedule"))
+    for address, value in ordered:
+        experiment = _assign_one(experiment, address, value)
+    return experiment
+
+
+def _assign_one(experiment: Experiment, address: str, value: Any) -> Experiment:
+    part, _dot, name = address.partition(".")
+    if part not in ("data", "model", "train") or not name:
+        raise SpecError(address, f"{shown(address)} is no address; write data.NAME, model.NAME or train.NAME.")
+    spec = getattr(experiment, part)
+    if part == "train":
+        return replace(experiment, train=_at("train", lambda: _assign_train(spec, name, value)))
+    if part == "data" and name == "seed":
+        seed = _at("data", lambda: coerce("seed", int, value, Option("", low=0, high=2**31 - 1)))
+        return replace(experiment, data=replace(spec, seed=seed))
+    known = declared(type(spec.options))
+    if name not in known:
+        chosen = getattr(spec, "name", None) or spec.architecture
+        names = ", ".join([*known, *(["seed"] if part == "data" else [])]) or "none"
+        raise SpecError(address, f"{chosen} has no option {shown(name)}; its options: {names}.")
+    options = _at(part, lambda: replace(spec.options, **{name: value}))
+    return replace(experiment, **{part: replace(spec, options=options)})
+
+
+def _assign_train(train: TrainSpec, name: str, value: Any) -> TrainSpec:
+    if name in _CHOICES:
+        entry = _entry(_CHOICES[name], value, name)
+        chosen: dict[str, Any] = {name: Choice(entry.name, entry.options())}
+        return replace(train, **chosen)
+    if name in declared(TrainSpec):
+        return replace(train, **{name: value})
+    for place in _CHOICES:
+        choice = getattr(train, place)
+        if name in declared(type(choice.options)):
+            return replace(train, **{place: replace(choice, options=replace(choice.options, **{name: value}))})
+    names = [*_CHOICES, *declared(TrainSpec)]
+    for place in _CHOICES:
+        names += declared(type(getattr(train, place).options))
+    raise SpecError(name, f"train has no field {shown(name)}; it has {', '.join(names)}.")
+
+
+# ── links ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def to_link(experiment: Experiment) -> dict[str, str]:
+    """The experiment as readable query parameters: the preset, the data set, and only what differs from the preset.
+
+    Raises SpecError when the link would be longer than LINK_LIMIT characters.
+    """
+    link = {"v": str(FORMAT), "model": experiment.model.architecture, "data": experiment.data.name}
+    start = preset(experiment.model.architecture, experiment.data.name)
+    for place in _CHOICES:  # whoever reads the link takes another optimizer with its defaults: differ from those
+        name = getattr(experiment.train, place).name
+        if name != getattr(start.train, place).name:
+            link[f"train.{place}"] = name
+            start = assign(start, {f"train.{place}": name})
+    usual = _flat(start)
+    for address, value in _flat(experiment).items():
+        if usual.get(address) != value:
+            link[address] = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if experiment.model.layers:
+        link["layers"] = json.dumps(to_json(experiment.model.layers), separators=(",", ":"))
+    if sum(len(k) + len(v) + 2 for k, v in link.items()) > LINK_LIMIT:
+        raise SpecError("link", "This model is too large for a link; save the experiment as a file instead.")
+    return link
+
+
+def _flat(experiment: Experiment) -> dict[str, Any]:
+    flat = {f"data.{k}": getattr(experiment.data.options, k) for k in declared(type(experiment.data.options))}
+    flat["data.seed"] = experiment.data.seed
+    flat |= {f"model.{k}": getattr(experiment.model.options, k) for k in declared(type(experiment.model.options))}
+    for place in _CHOICES:
+        choice = getattr(experiment.train, place)
+        flat[f"train.{place}"] = choice.name
+        flat |= {f"train.{k}": getattr(choice.options, k) for k in declared(type(choice.options))}
+    return flat | {f"train.{k}": getattr(experiment.train, k) for k in declared(TrainSpec)}
+
+
+def from_link(link: dict[str, str]) -> tuple[Experiment, list[str]]:
+    """The experiment of a link, and one sentence for every parameter that could not be used (its default stands)."""
+    notices: list[str] = []
+    if sum(len(k) + len(v) + 2 for k, v in link.items()) > LINK_LIMIT:
+        return preset("cnn", "digits"), [f"The link is longer than {LINK_LIMIT} characters; it was left aside."]
+    if link.get("v", str(FORMAT)) != str(FORMAT):
+        notices.append(f"v: the link was made by another version of LayerLab ({link['v'][:20]!r}); please check it.")
+    names = {"model": "cnn", "data": "digits"}
+    for part, known in (("model", registry.ARCHITECTURES), ("data", registry.DATASETS)):
+        try:
+            names[part] = known.get(link.get(part, names[part])).name
+        except registry.CatalogError as error:
+            notices.append(f"{part}: {error}")
+    made = preset(names["model"], names["data"])
+    addresses = {k: v for k, v in link.items() if k.partition(".")[0] in ("data", "model", "train") and "." in k}
+    for address in sorted(addresses, key=lambda a: a.partition(".")[2] not in _CHOICES):
+        try:
+            made = assign(made, {address: addresses[address]})
+        except SpecError as error:
+            notices.append(f"{address}: {error.message}")
+    if "layers" in link:
+        try:
+            raw = {**to_json(made.model), "layers": json.loads(link["layers"])}
+            made = replace(made, model=model_from_json(raw))
+        except (SpecError, ValueError, RecursionError) as error:
+            notices.append(f"layers: {getattr(error, 'message', 'they are not readable JSON')}")
+    return made, notices
+
+
+def option_values(spec: Any) -> dict[str, Any]:
+    """name → value of every option field: what a form shows."""
+    return {name: getattr(spec, name) for name in declared(type(spec))}
+
+
+def differs(one: Any, other: Any) -> list[str]:
+    """The names of the fields in which two option objects differ."""
+    return [f.name for f in dataclasses.fields(one) if getattr(one, f.name) != getattr(other, f.name)]

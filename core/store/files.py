@@ -1,0 +1,114 @@
+"""Writing so that a kill or a full disk never leaves half a file."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+
+class StoreError(Exception):
+    """Something in a runs folder is not as it should be; the text says what, in words."""
+
+
+class DiskFull(StoreError):
+    """No space is left; what was written before is whole."""
+
+
+def layerlab_home() -> Path:
+    """$LAYERLAB_HOME, or ~/.layerlab."""
+    return Path(os.environ.get("LAYERLAB_HOME") or Path.home() / ".layerlab")
+
+
+def data_home() -> Path:
+    """Where data sets are read from and downloaded to: $LAYERLAB_DATA, or data/ under the home."""
+    return Path(os.environ.get("LAYERLAB_DATA") or layerlab_home() / "data")
+
+
+def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
+    """Replace `path` by `data` in one step: a temporary name, flushed to the disk if `sync`, then renamed.
+
+    Raises DiskFull; the old file stands then.
+    """
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".writing")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise explained(error, path) from error
+
+
+def sweep(folder: Path, older: float = 600.0) -> None:
+    """Remove the temporary files that killed writers left in `folder` more than `older` seconds ago."""
+    for path in folder.rglob(".*.writing"):
+        try:
+            if path.is_file() and time.time() - path.stat().st_mtime > older:
+                path.unlink(missing_ok=True)
+        except OSError:  # gone in between
+            continue
+
+
+def used(folder: Path) -> int:
+    """Bytes of the files under `folder`, some of which may come and go meanwhile."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except OSError:  # gone in between
+            continue
+    return total
+
+
+def explained(error: OSError, path: Path) -> StoreError:
+    """An OSError as a sentence; a full disk or quota as DiskFull."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(f"The disk is full: {path.name} could not be written. Free some space, then resume.")
+    return StoreError(f"{path} could not be written: {error.strerror}.")
+
+
+def write_json(path: Path, value: Any, *, sync: bool = True) -> None:
+    """Replace `path` by `value` as JSON."""
+    write_atomic(path, json.dumps(value, indent=1, allow_nan=False).encode(), sync=sync)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in `path`; StoreError in words where there is none."""
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise StoreError(f"{path.parent.name}/{path.name} is missing.") from None
+    except (ValueError, OSError, RecursionError) as error:
+        raise StoreError(f"{path.parent.name}/{path.name} cannot be read: {error}.") from None
+    if not isinstance(value, dict):
+        raise StoreError(f"{path.parent.name}/{path.name} cannot be read: it holds no JSON object.")
+    return value
+
+
+def free_space(folder: Path) -> int:
+    """Bytes that are free where `folder` is."""
+    return shutil.disk_usage(folder).free
+
+
+FILE_LIMIT = 4 << 20  # bytes of a file that a person names
+
+
+def read_named_json(path: Path) -> Any:
+    """The JSON of a file that a person named; StoreError in words."""
+    try:
+        if path.stat().st_size > FILE_LIMIT:
+            raise StoreError(f"{path} is larger than {FILE_LIMIT >> 20} MiB; an experiment is a few kilobytes.")
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise StoreError(f"{path} cannot be opened: {error.strerror}.") from None
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"{path} is not JSON: {error}.") from None

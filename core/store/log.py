@@ -1,0 +1,140 @@
+"""events.jsonl: rows of numbers, appended by one writer, read by many.
+
+A row is one line of JSON: {"step": 12, "time": 1766.2, "values": {"train/loss": 0.41, …}} or
+{"step": 12, "time": …, "status": {"state": "paused", "words": …}}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from core.events import Event, Status, from_json_number, json_number
+from core.store.files import DiskFull, explained, sweep
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would make an encoder for every row
+
+
+class EventLog:
+    """The one writer of a run's rows. Opening repairs a torn last line and reads what already stands.
+
+    After a resume the steps since the checkpoint are computed again; a row whose (step, name) stands is not
+    written a second time.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        sweep(path.parent)  # here, because a run has one writer
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
+        self._size = self._repair()
+        self._last: dict[str, int] = {}  # name → the last step that stands
+        for event in read_rows(path):
+            self._last[event.name] = max(event.step, self._last.get(event.name, -1))
+
+    def append(self, events: Iterable[Event]) -> None:
+        """Write the events in one raw write: all of them stand afterwards, or none and DiskFull is raised."""
+        rows: dict[int, dict[str, Any]] = {}
+        fresh: dict[str, int] = {}
+        for event in events:
+            if event.step <= fresh.get(event.name, self._last.get(event.name, -1)):
+                continue
+            row = rows.setdefault(event.step, {"step": event.step, "time": round(event.time, 4), "values": {}})
+            row["values"][event.name] = json_number(event.value)
+            fresh[event.name] = event.step
+        if rows:
+            self._write("".join([_encode(row) + "\n" for row in rows.values()]))
+            self._last |= fresh
+
+    def status(self, status: Status) -> None:
+        """Write a row that says where the run stands."""
+        about = {"state": status.state, "steps": status.steps, "words": status.words, "layer": status.layer}
+        row = {"step": status.step, "time": round(time.time(), 4), "status": about}
+        self._write(_encode(row) + "\n")
+
+    def sync(self) -> None:
+        """Have the rows on the disk, not only in the system's cache (done at checkpoints)."""
+        os.fsync(self._file)
+
+    def close(self) -> None:
+        """Close the file; appending afterwards is an error."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _write(self, text: str) -> None:
+        data = text.encode()
+        try:
+            written = os.write(self._file, data)
+        except OSError as error:
+            os.ftruncate(self._file, self._size)
+            raise explained(error, self.path) from error
+        if written != len(data):  # seen on a full disk: a short count and no error
+            os.ftruncate(self._file, self._size)
+            raise DiskFull(f"The disk is full: {self.path.name} could not take a row. Free some space, then resume.")
+        self._size += written
+
+    def _repair(self) -> int:
+        size = os.fstat(self._file).st_size
+        end = size
+        while end > 0:  # back to just after the last newline
+            start = max(0, end - 4096)
+            block = os.pread(self._file, end - start, start) if hasattr(os, "pread") else self._pread(start, end)
+            newline = block.rfind(b"\n")
+            if newline >= 0:
+                end = start + newline + 1
+                break
+            end = start
+        if end != size:
+            os.ftruncate(self._file, end)
+        return end
+
+    def _pread(self, start: int, end: int) -> bytes:
+        os.lseek(self._file, start, os.SEEK_SET)
+        return os.read(self._file, end - start)
+
+
+def read_rows(path: Path) -> Iterator[Event]:
+    """Every number of a log, in order, each (step, name) once; a torn last line is left out."""
+    seen: dict[str, int] = {}
+    for row in raw_rows(path):
+        for name, value in row.get("values", {}).items():
+            if row["step"] > seen.get(name, -1):
+                seen[name] = row["step"]
+                yield Event(row["step"], name, from_json_number(value), row["time"])
+
+
+def raw_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows as they stand, a torn or unreadable line left out."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(row, dict) and isinstance(row.get("step"), int) and "time" in row:
+                yield row
+
+
+def read_after(path: Path, offset: int, limit: int = 1 << 20) -> tuple[bytes, int]:
+    """Whole lines after byte `offset` (at most about `limit` bytes), and the offset after them."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            if offset > file.tell():  # the file became shorter: a torn tail was repaired
+                offset = 0
+            file.seek(offset)
+            data = file.read(limit)
+            if len(data) == limit:
+                data += file.readline()  # a row may be longer than the limit
+    except FileNotFoundError:
+        return b"", offset
+    end = data.rfind(b"\n") + 1
+    return data[:end], offset + end

@@ -1,0 +1,276 @@
+"""The runs folder: making, listing, naming and deleting runs; and what one run's folder holds."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from core.events import QUEUED, Event, Snapshot, Status
+from core.options import SpecError
+from core.specs import Experiment, experiment_from_json, to_json
+from core.store import log
+from core.store.files import StoreError, read_json, used, write_atomic, write_json
+
+FORMAT = 1  # of the folder
+SNAPSHOT_CAP = 64 << 20  # bytes of snapshots that one run keeps
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass
+class Checkpoint:
+    """What a bit-exact resume needs: arrays by name, and `meta` (plain JSON values)."""
+
+    step: int
+    arrays: dict[str, np.ndarray]
+    meta: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run's folder. `id` is random (128 bit), so a link to a run cannot be guessed."""
+
+    id: str
+    path: Path
+
+    # what it is
+    @property
+    def events_path(self) -> Path:
+        return self.path / "events.jsonl"
+
+    def experiment(self) -> Experiment:
+        """What was asked for; StoreError in words where the file is broken."""
+        self.about()  # a folder of another format is refused before anything of it is believed
+        try:
+            return experiment_from_json(read_json(self.path / "experiment.json"))
+        except SpecError as error:
+            raise StoreError(f"{self.id[:8]}/experiment.json: {error.message}") from None
+
+    def about(self) -> dict[str, Any]:
+        """name, created (seconds since the epoch), and whatever the engine noted (threads, device)."""
+        about = read_json(self.path / "about.json")
+        if about.get("format") != FORMAT:
+            raise StoreError(
+                f"Run {self.id[:8]} has folder format {about.get('format')!r}; this LayerLab reads format {FORMAT}. "
+                "Open it with the LayerLab that made it."
+            )
+        return about
+
+    def note(self, **values: Any) -> None:
+        """Change or add fields of about.json."""
+        write_json(self.path / "about.json", {**self.about(), **values})
+
+    def status(self) -> Status:
+        """Where the run stands."""
+        try:
+            return Status(**read_json(self.path / "status.json"))
+        except TypeError:
+            raise StoreError(f"{self.id[:8]}/status.json cannot be read: those are no fields of a status.") from None
+
+    def set_status(self, status: Status) -> None:
+        """Record where the run stands (the log's status rows are written by the log's one writer)."""
+        write_json(self.path / "status.json", asdict(status), sync=False)
+
+    # numbers
+    def log(self) -> log.EventLog:
+        """The writer of this run's rows; one at a time."""
+        return log.EventLog(self.events_path)
+
+    def events(self) -> list[Event]:
+        """Every number so far, each (step, name) once."""
+        return list(log.read_rows(self.events_path))
+
+    def rows_after(self, offset: int) -> tuple[bytes, int]:
+        """Whole lines of events.jsonl after byte `offset`, and the offset after them."""
+        return log.read_after(self.events_path, offset)
+
+    def latest(self) -> dict[str, float]:
+        """name → its last value."""
+        return {event.name: event.value for event in log.read_rows(self.events_path)}
+
+    # the live frame
+    def write_frame(self, data: bytes) -> None:
+        """Replace the live frame (core.live.encode_frame)."""
+        write_atomic(self.path / "frame.bin", data, sync=False)
+
+    def frame(self) -> bytes:
+        """The newest live frame; b"" where there is none."""
+        try:
+            return (self.path / "frame.bin").read_bytes()
+        except FileNotFoundError:
+            return b""
+
+    def frame_stamp(self) -> tuple[int, int]:
+        """Changes whenever the frame does: (inode, time of change in ns)."""
+        try:
+            stat = (self.path / "frame.bin").stat()
+        except FileNotFoundError:
+            return (0, 0)
+        return (stat.st_ino, stat.st_mtime_ns)
+
+    # weights to look at
+    def save_snapshot(self, snapshot: Snapshot) -> None:
+        """Keep these weights. Over the run's cap those go that lie closest between their neighbours in log(step).
+
+        The first and the newest stay: early steps all, later ones ever wider apart.
+        """
+        folder = self.path / "snapshots"
+        folder.mkdir(exist_ok=True)
+        write_atomic(folder / f"{snapshot.step:09d}.safetensors", save(_contiguous(snapshot.tensors)), sync=False)
+        files = sorted(folder.glob("[0-9]*.safetensors"))
+        while len(files) > 2 and sum(f.stat().st_size for f in files) > SNAPSHOT_CAP:
+            files.pop(_least_missed([int(f.stem) for f in files])).unlink(missing_ok=True)
+
+    def snapshots(self) -> list[int]:
+        """The steps of which weights are kept, rising."""
+        return sorted(int(f.stem) for f in (self.path / "snapshots").glob("[0-9]*.safetensors"))
+
+    def load_snapshot(self, step: int) -> Snapshot:
+        """The weights kept at `step`."""
+        arrays, _meta = _read_tensors(self.path / "snapshots" / f"{step:09d}.safetensors")
+        return Snapshot(step, arrays)
+
+    # state to go on from
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Write the checkpoint under a temporary name, flush, rename; the one before is kept."""
+        meta = {"step": checkpoint.step, **checkpoint.meta}
+        data = save(_contiguous(checkpoint.arrays), metadata={"meta": json.dumps(meta)})
+        fresh, newest = self.path / "checkpoint.fresh", self.path / "checkpoint.safetensors"
+        write_atomic(fresh, data)
+        if newest.exists():
+            newest.replace(self.path / "checkpoint.previous.safetensors")
+        fresh.replace(newest)
+
+    def load_checkpoint(self) -> Checkpoint | None:
+        """The newest readable checkpoint, or None where the run has none yet.
+
+        A torn newest one is passed over for the previous; StoreError when checkpoints exist and none can be read.
+        """
+        broken = []
+        for name in ("checkpoint.safetensors", "checkpoint.fresh", "checkpoint.previous.safetensors"):
+            if (self.path / name).exists():
+                try:
+                    arrays, meta = _read_tensors(self.path / name)
+                    return Checkpoint(meta.pop("step"), arrays, meta)
+                except (StoreError, KeyError):
+                    broken.append(name)
+        if broken:
+            raise StoreError(
+                f"Run {self.id[:8]} cannot be resumed: {' and '.join(broken)} cannot be read. "
+                "Its curves are whole; start the experiment again to go on."
+            )
+        return None
+
+    def checkpoint_step(self) -> int | None:
+        """The step of the newest checkpoint, read without its arrays; None where there is none to read."""
+        for name in ("checkpoint.safetensors", "checkpoint.fresh", "checkpoint.previous.safetensors"):
+            try:
+                with safe_open(self.path / name, framework="numpy") as file:
+                    return int(json.loads((file.metadata() or {})["meta"])["step"])
+            except (OSError, ValueError, KeyError, SafetensorError):
+                continue
+        return None
+
+    def keep_traceback(self, text: str) -> None:
+        """Keep the details of an unexpected error for a bug report."""
+        write_atomic(self.path / "traceback.txt", text.encode(), sync=False)
+
+    def bytes(self) -> int:
+        """Disk space the run uses."""
+        return used(self.path)
+
+
+class Store:
+    """A folder of runs."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+        self.root.mkdir(parents=True, exist_ok=True)
+
+    def create(self, experiment: Experiment, name: str = "", **about: Any) -> Run:
+        """A new run, queued."""
+        run_id = secrets.token_hex(16)
+        run = Run(run_id, self.root / run_id)
+        fresh = self.root / f".{run.id}"  # built under another name: no one sees half a run
+        try:
+            fresh.mkdir()
+            write_json(fresh / "experiment.json", to_json(experiment))
+            title = name or f"{experiment.model.architecture} on {experiment.data.name}"
+            write_json(fresh / "about.json", {"format": FORMAT, "name": title, "created": time.time(), **about})
+            write_json(fresh / "status.json", asdict(Status(QUEUED, 0, experiment.train.steps)))
+            fresh.rename(run.path)
+        except (OSError, StoreError) as error:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise StoreError(f"A run could not be made in {self.root}: {error}") from error
+        return run
+
+    def run(self, run_id: str) -> Run:
+        """The run called `run_id`, or by the first 4 or more digits of its id; StoreError where there is none."""
+        if _ID.fullmatch(run_id) and (self.root / run_id / "about.json").exists():
+            return Run(run_id, self.root / run_id)
+        if re.fullmatch(r"[0-9a-f]{4,31}", run_id):
+            found = [r for r in self.runs() if r.id.startswith(run_id)]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                raise StoreError(f"{len(found)} runs begin with {run_id}; write more of the id.")
+        raise StoreError(f"There is no run {run_id[:40]!r} in {self.root}; `layerlab runs` lists them.")
+
+    def runs(self) -> list[Run]:
+        """Every run, newest first."""
+        found = [Run(p.name, p) for p in self.root.iterdir() if _ID.fullmatch(p.name) and (p / "about.json").exists()]
+        return sorted(found, key=_made, reverse=True)
+
+    def delete(self, run_id: str) -> None:
+        """Remove a run's folder."""
+        run = self.run(run_id)
+        hidden = self.root / f".deleted-{run.id}"
+        run.path.rename(hidden)  # gone from every list at once, whatever the removal takes
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+@contextmanager
+def scratch_store() -> Iterator[Store]:
+    """An empty runs folder for measurements, removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="layerlab-", ignore_cleanup_errors=True) as folder:
+        yield Store(folder)
+
+
+def _made(run: Run) -> float:
+    try:
+        return (run.path / "experiment.json").stat().st_mtime
+    except OSError:  # deleted meanwhile, or broken: last, so that the others can still be listed
+        return 0.0
+
+
+def _least_missed(steps: list[int]) -> int:
+    """The index, neither first nor last, whose removal leaves the smallest gap in log(step). `steps` rises."""
+    inner = range(1, len(steps) - 1)
+    return min(inner, key=lambda i: (steps[i + 1] + 1) / (steps[i - 1] + 1))
+
+
+def _contiguous(arrays: dict[str, Any]) -> dict[str, np.ndarray]:
+    # not ascontiguousarray: it makes a vector of a number, and a counter of [] would come back as [1]
+    return {name: np.asarray(value, order="C") for name, value in arrays.items()}
+
+
+def _read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            meta = json.loads((file.metadata() or {}).get("meta", "{}"))
+    except (OSError, ValueError, SafetensorError) as error:
+        raise StoreError(f"{path.name} cannot be read: {error}") from None
+    return arrays, meta

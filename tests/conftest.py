@@ -1,0 +1,53 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from core.store import Store
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Tests compute on one thread: results do not depend on the machine, and tests may run side by side."""
+    import torch  # here, after the options of the command line have been read
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty LayerLab home of the test's own."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("LAYERLAB_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def store(home: Path) -> Store:
+    """An empty folder of runs."""
+    return Store(home / "runs")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path | None:
+    """The folder with the real data sets: $LAYERLAB_DATA, or shared/data beside the checkout; None without one."""
+    for folder in (os.environ.get("LAYERLAB_DATA"), ROOT.parent / "shared" / "data"):
+        if folder and Path(folder).is_dir():
+            return Path(folder)
+    return None
+
+
+@pytest.fixture(scope="session")
+def small_splits():  # type: ignore[no-untyped-def]
+    """The digits, loaded once."""
+    from core.specs import preset
+    from core.training import load_data
+
+    return load_data(preset("cnn", "digits"))

@@ -1,0 +1,228 @@
+"""The walls of the house, each kept by a test. The checkers themselves are tried on small offenders first."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import walls
+from tests.walls import ROOT
+
+CORE, PAGES = ROOT / "core", ROOT / "pages"
+CODE = sorted([*CORE.rglob("*.py"), *PAGES.rglob("*.py"), *ROOT.glob("*.py")])
+ON_SCREEN = [p for p in CODE if CORE not in p.parents]  # pages, what they share, and the door
+PAGE_LINES = 100
+TOP_LEVEL = {
+    "pyproject.toml", "README.md", "app.py", "pages", "core", "tests", "assets", "Makefile", "LICENSE", "CHANGELOG.md",
+    "constraints.txt",
+}  # fmt: skip
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def _core() -> Iterator[tuple[Path, str]]:
+    for path in sorted(CORE.rglob("*.py")):
+        if path != CORE / "__init__.py":
+            yield path, walls.room_of(path, CORE)
+
+
+# ── the checkers find what they are for ──────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("source", "room"),
+    [
+        ("import core.training", "store"),
+        ("from core import worker", "engine"),
+        ("def f():\n    from core.catalog import entries", "specs"),
+        ("import importlib\nimportlib.import_module('core.build')", "live"),
+        ("import streamlit as st", "cli"),
+        ("from pages.kit import forms", "cli"),
+        ("from core.cellar import wine", "cli"),
+        ("from . import specs", "store"),
+    ],
+)
+def test_the_import_checker_finds_a_wrong_import(source: str, room: str) -> None:
+    assert len(walls.wrong_imports(ast.parse(source), room)) == 1
+
+
+def test_the_import_checker_accepts_rooms_above_and_the_own_room() -> None:
+    tree = ast.parse("import json\nfrom core.store import Store\nfrom core.catalog.entries import Form")
+    assert walls.wrong_imports(tree, "catalog") == []
+
+
+@pytest.mark.parametrize("source", ["import torch", "from torch import nn", "from core import training"])
+def test_the_heavy_import_checker_finds_it(source: str) -> None:
+    assert walls.heavy_imports(ast.parse(source))
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["open('a')", "path.open()", "(a / b).write_text('')", "p.mkdir()", "tempfile.mkstemp()", "shutil.rmtree(a)",
+     "os.remove(a)", "p.read_bytes()", "Path(a).unlink()"],
+)  # fmt: skip
+def test_the_file_checker_finds_a_file_call(source: str) -> None:
+    assert walls.file_calls(ast.parse(source))
+
+
+def test_the_file_checker_lets_other_calls_pass() -> None:
+    assert walls.file_calls(ast.parse("shutil.which('git')\nname.replace('a', 'b')\nstore.read(1)")) == []
+
+
+@pytest.mark.parametrize("name", ["core/utils.py", "pages/kit/plot_helpers.py", "core/common/a.py", "run_manager.py"])
+def test_the_name_checker_finds_a_vague_name(name: str) -> None:
+    assert walls.vague_names(Path(name))
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["st.session_state['cache'] = 1", "st.session_state.cache", "st.session_state.get('cache')", "f(st.session_state)",
+     "'cache' in st.session_state", "st.session_state.clear()"],
+)  # fmt: skip
+def test_the_state_checker_finds_a_foreign_key(source: str) -> None:
+    assert walls.state_uses(ast.parse(source), {"'lr'"})
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["st.session_state['lr']", "st.session_state.run = 'a'", "'run' in st.session_state", "st.session_state.pop('lr')"],
+)
+def test_the_state_checker_accepts_widget_keys_and_the_run(source: str) -> None:
+    keys = walls.widget_keys(ast.parse("st.slider(_('rate'), key='lr')"))
+    assert walls.state_uses(ast.parse(source), keys) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["st.title('Train')", "left.metric('loss', 3)", "st.write(f'{n} steps')", "st.tabs(['one', 'two'])",
+     "st.button(_('Go'), help='start it')", "st.caption('{n} runs'.format(n=1))", "st.info('a' if x else _('b'))"],
+)  # fmt: skip
+def test_the_word_checker_finds_untranslated_words(source: str) -> None:
+    assert walls.untranslated(ast.parse(source))
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["st.title(_('Train'))", "st.write(_('{n} steps').format(n=3))", "st.write(f'{n} / {m}')", "log.info('started')",
+     "st.button(':material/delete:')", "st.markdown('—')", "st.write(name)"],
+)  # fmt: skip
+def test_the_word_checker_lets_translated_words_pass(source: str) -> None:
+    assert walls.untranslated(ast.parse(source)) == []
+
+
+def test_the_state_checker_lets_forms_compute_keys_but_not_invent_them() -> None:
+    tree = ast.parse("st.session_state[f'{part}.{name}'] = 1\nst.session_state['cache'] = 1")
+    assert len(walls.state_uses(tree, set(), forms=True)) == 1
+
+
+# ── the walls ────────────────────────────────────────────────────────────────
+
+
+def test_core_imports_only_from_rooms_above_and_never_the_screen() -> None:
+    wrong = {_name(p): bad for p, room in _core() if (bad := walls.wrong_imports(_tree(p), room))}
+    assert wrong == {}
+
+
+def test_every_file_of_core_is_in_a_known_room() -> None:
+    assert {room for _path, room in _core()} <= set(walls.ROOMS)
+
+
+def test_light_rooms_and_the_screen_import_nothing_heavy() -> None:
+    light = [p for p, room in _core() if room in walls.LIGHT] + ON_SCREEN
+    assert {_name(p): bad for p in light if (bad := walls.heavy_imports(_tree(p)))} == {}
+
+
+IMPORT_THE_WEB_SIDE = """
+import importlib, importlib.util, pathlib, pkgutil, sys
+def everything(package):
+    yield package.__name__
+    for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if not found.name.endswith("__main__"):
+            yield found.name
+names = []
+for room in sys.argv[1].split(","):
+    module = importlib.import_module("core." + room)
+    names += everything(module) if hasattr(module, "__path__") else [module.__name__]
+import pages.kit
+names += everything(pages.kit)
+for name in names:
+    importlib.import_module(name)
+from core import registry
+for known in vars(registry).values():
+    if isinstance(known, registry.Registry):
+        assert known.names(), known.package + " is empty"
+if pathlib.Path("app.py").exists():
+    spec = importlib.util.spec_from_file_location("app", "app.py")
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+print(len(names), *[banned for banned in sys.argv[2].split(",") if banned in sys.modules])
+"""
+
+
+def test_the_web_process_stays_without_torch(home: Path) -> None:
+    light, banned = ",".join(walls.LIGHT), ",".join(walls.BANNED_FOR_THE_WEB)
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_THE_WEB_SIDE, light, banned],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    count, *carried_in = done.stdout.splitlines()[-1].split()
+    assert int(count) >= len(walls.LIGHT)
+    assert carried_in == []
+
+
+def test_only_the_store_and_the_data_sets_know_files() -> None:
+    others = [p for p, room in _core() if room not in ("store", "data")] + ON_SCREEN
+    calls = {(_name(p), call) for p in others for call in walls.file_calls(_tree(p))}
+    assert calls - walls.OTHER_FILES == set()
+    assert walls.OTHER_FILES - calls == set()  # an exception that is not needed any more goes
+
+
+def test_figures_are_pure() -> None:
+    foreign = {"core.store", "core.engine", "core.live", "streamlit", "pages"}
+    wrong = {
+        (_name(path), name)
+        for path in (CORE / "figures").rglob("*.py")
+        for name in walls.imported(_tree(path))
+        if ".".join(name.split(".")[:2]) in foreign or name.split(".")[0] in foreign
+    }
+    assert wrong == set()
+
+
+def test_a_page_is_thin() -> None:
+    lines = {_name(p): len(p.read_text(encoding="utf-8").splitlines()) for p in PAGES.glob("[0-9]*/*.py")}
+    assert {name: count for name, count in lines.items() if count > PAGE_LINES} == {}
+
+
+def test_pages_keep_nothing_in_the_session_but_widget_keys_and_what_all_pages_follow() -> None:
+    keys = set().union(*(walls.widget_keys(_tree(p)) for p in ON_SCREEN))
+    kit = PAGES / "kit"
+    wrong = {_name(p): walls.state_uses(_tree(p), keys, forms=kit in p.parents) for p in ON_SCREEN}
+    assert {name: bad for name, bad in wrong.items() if bad} == {}
+
+
+def test_every_word_on_the_screen_can_be_translated() -> None:
+    assert {_name(p): bad for p in ON_SCREEN if (bad := walls.untranslated(_tree(p)))} == {}
+
+
+def test_files_are_named_for_what_is_in_them() -> None:
+    paths = [p.relative_to(ROOT) for p in (*CODE, *(ROOT / "tests").rglob("*.py"))]
+    assert {str(p): bad for p in paths if (bad := walls.vague_names(p))} == {}
+
+
+def test_the_top_level_holds_only_what_the_plan_names() -> None:
+    made = {"__pycache__", "layerlab.egg-info", "build", "dist", "runs"}  # by tools; git leaves them out
+    here = {p.name for p in ROOT.iterdir() if not p.name.startswith(".")}
+    assert here - made <= TOP_LEVEL

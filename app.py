@@ -1,0 +1,155 @@
+"""The door: `streamlit run app.py`. Joins or starts the engine, owns the routes, and leaves the rest to the pages."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import plotly
+import streamlit as st
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from core.engine.protocol import EngineError
+from core.events import Command
+from core.live import Hub
+from core.store import StoreError
+from core.store.engine_files import log_to
+from pages.kit import engine as doors
+
+log = logging.getLogger("layerlab.door")
+WEB = Path(__file__).parent / "assets" / "web"
+PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".png": "image/png"}
+FOREIGN, UNKNOWN = 4403, 4404  # close codes of /live
+LOOK = 1.0  # seconds between two looks at the engine
+_words = {"engine": ""}  # why the engine cannot be reached; empty while it can
+
+
+# ── the engine ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@asynccontextmanager
+async def lifespan(_app: st.App) -> AsyncIterator[dict[str, Any]]:
+    """Have an engine as long as the server lives; it and its workers end with the server."""
+    logs = log_to("web")
+    await asyncio.to_thread(_ensure)
+    keeper = asyncio.create_task(_keep())
+    try:
+        yield {}
+    finally:
+        keeper.cancel()
+        await asyncio.to_thread(doors.close)
+        logging.getLogger().removeHandler(logs)
+        logs.close()
+
+
+async def _keep() -> None:
+    while True:
+        await asyncio.sleep(LOOK)
+        await asyncio.to_thread(_ensure)
+
+
+def _ensure() -> None:
+    try:
+        if doors.ensure():
+            log.info("the engine is process %d", doors.handle().pid)
+        _words["engine"] = ""
+    except EngineError as error:
+        if _words["engine"] != str(error):
+            log.exception("no engine")
+        _words["engine"] = str(error)
+
+
+def _state(run: str) -> dict[str, Any]:
+    """What a watcher is told of a run. An EngineGone here is told as the state "gone" with its words."""
+    try:
+        return doors.handle().state(run).plain()
+    except EngineError as error:
+        raise EngineError(_words["engine"] or str(error)) from None
+
+
+# ── the live stream ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Hubs:
+    """One hub, made when the first watcher comes: the environment says which folder."""
+
+    hub: Hub | None = None
+
+
+def _hub() -> Hub:
+    if _Hubs.hub is None:
+        _Hubs.hub = Hub(doors.store(), _state)
+    return _Hubs.hub
+
+
+async def live(socket: WebSocket) -> None:
+    """/live?run=ID&after=BYTES: rows, states and frames of one run (core.live); the watcher's wishes come back."""
+    await socket.accept()  # first, or the browser would not see the close code
+    if urlsplit(socket.headers.get("origin", "")).netloc != socket.headers.get("host"):
+        await socket.close(FOREIGN, "Another site may not listen here.")
+        return
+    run, after = socket.query_params.get("run", ""), socket.query_params.get("after", "")
+    sending = asyncio.create_task(_send(socket, run, int(after) if after.isdecimal() and len(after) < 16 else 0))
+    wishes = asyncio.create_task(_heed(socket, run))
+    try:
+        await asyncio.wait({sending, wishes}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (sending, wishes):
+            task.cancel()
+            with suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError, OSError):
+                await task
+        if run not in _hub().watched():  # nobody looks: the trainer need not make frames
+            with suppress(EngineError):
+                await asyncio.to_thread(doors.handle().command, run, Command("unwatch"))
+
+
+async def _send(socket: WebSocket, run: str, after: int) -> None:
+    try:
+        await _hub().watch(run, after, socket.send_text, socket.send_bytes)
+    except StoreError as error:
+        await socket.close(UNKNOWN, str(error)[:100])
+
+
+async def _heed(socket: WebSocket, run: str) -> None:
+    while True:
+        text = await socket.receive_text()
+        with suppress(ValueError, TypeError, KeyError, EngineError):  # a wish that cannot be met is no reason to part
+            wish = json.loads(text[:4096])["watch"]
+            await asyncio.to_thread(doors.handle().command, run, Command("watch", dict(wish)))
+
+
+# ── the stage's files ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def served_files() -> dict[str, Path]:
+    """name → file of everything under /layerlab/: what is in assets/web, and Plotly's script as installed."""
+    return {file.name: file for file in WEB.glob("*.*")} | {"plotly.min.js": PLOTLY}
+
+
+async def file(request: Request) -> Response:
+    """/layerlab/NAME. The browser keeps it and asks each time whether it is still the same (304)."""
+    path = served_files().get(request.path_params["name"])
+    if path is None:
+        return Response("There is no such file.", 404, media_type="text/plain")
+    stat = path.stat()
+    headers = {"etag": f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"', "cache-control": "no-cache"}
+    if headers["etag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return FileResponse(path, headers=headers, media_type=TYPES.get(path.suffix, "application/octet-stream"))
+
+
+app = st.App(
+    Path(__file__).parent / "pages" / "shell.py",
+    lifespan=lifespan,
+    routes=[WebSocketRoute("/live", live), Route("/layerlab/{name}", file)],
+)

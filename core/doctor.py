@@ -1,0 +1,64 @@
+"""What this machine offers, and what would go wrong: for `layerlab doctor` and for bug reports."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from core.questions import Doctor
+from core.store import Store, free_space
+from core.worker import answer
+
+PACKAGES = ("streamlit", "plotly", "numpy", "scikit-learn", "safetensors", "torch", "torchvision")
+LOW_SPACE = 2 << 30
+
+
+def report(runs: Path, data: Path, home: Path, question: Doctor) -> dict[str, Any]:
+    """devices, versions, folders, limits, problems; plain values."""
+    found = answer(question, lambda *_said: None)
+    if not isinstance(found, dict):
+        raise TypeError("the worker's answer is a dict")
+    store = Store(runs)
+    used = sum(run.bytes() for run in store.runs())
+    free = free_space(runs)
+    folders = {
+        "home": str(home), "runs": f"{runs} ({len(store.runs())} runs, {used / 2**20:,.0f} MiB)",
+        "data": f"{data} ({'there' if data.is_dir() else 'not there yet; it is made by the first download'})",
+        "logs": str(home / "logs"),
+    }  # fmt: skip
+    limits = {
+        "cpu cores": os.cpu_count(), "memory": f"{psutil.virtual_memory().total / 2**30:,.1f} GiB",
+        "free disk": f"{free / 2**30:,.1f} GiB",
+    }  # fmt: skip
+    return {
+        "devices": [f"{d['name']}: {d['detail']}" for d in found["devices"]],
+        "versions": {**found["versions"], **_installed()},
+        "folders": folders,
+        "limits": limits,
+        "problems": problems(free, runs),
+    }
+
+
+def problems(free: int, runs: Path) -> list[str]:
+    """Sentences about what stands in the way; empty when nothing does."""
+    found = []
+    if free < LOW_SPACE:
+        found.append(f"Only {free / 2**20:,.0f} MiB are free where the runs are kept ({runs}); delete some runs.")
+    if not os.access(runs, os.W_OK):
+        found.append(f"{runs} cannot be written to; choose another folder with --runs or $LAYERLAB_RUNS.")
+    found += [f"{name} is not installed; run `pip install -e .` again." for name, v in _installed().items() if not v]
+    return found
+
+
+def _installed() -> dict[str, str]:
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = ""
+    return versions

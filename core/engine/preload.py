@@ -1,0 +1,16 @@
+"""Imported by the fork server: it imports the worker module, so that every worker begins with torch already loaded.
+
+An error must not end the fork server: each worker then meets the error itself and tells it in words.
+"""
+
+import importlib
+import os
+import traceback
+
+NAME = "LAYERLAB_PRELOAD"  # the environment variable that names the worker module
+
+if NAME in os.environ:
+    try:
+        importlib.import_module(os.environ[NAME])
+    except BaseException:  # noqa: BLE001 (see above)
+        traceback.print_exc()

@@ -1,0 +1,91 @@
+"""What every engine can do. One conformance suite (tests/engine) serves every implementation.
+
+Only plain values, numpy arrays and our own light dataclasses cross this wall; errors cross as EngineError(text).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from core.events import Command, Status
+from core.questions import Answer, Question
+from core.specs import Experiment
+
+
+class EngineError(Exception):
+    """What went wrong on the engine's side, in words."""
+
+
+class EngineGone(EngineError):
+    """The engine process cannot be reached."""
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A run as the engine sees it."""
+
+    run: str
+    status: Status
+    place: int = 0  # place in the queue, 1 = next; 0 = not waiting
+    threads: int = 0  # CPU threads of the run, 0 = not decided yet
+    pid: int = 0  # of the worker, 0 = none
+
+    def plain(self) -> dict[str, Any]:
+        """As the watchers of core.live and the command line's --json get it."""
+        return {"run": self.run, **asdict(self.status), "place": self.place, "threads": self.threads, "pid": self.pid}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a question stands. `parts` are those after the `since` of the poll; pictures appear as they are ready."""
+
+    done: bool
+    fraction: float
+    words: str
+    parts: tuple[Any, ...]
+    answer: Answer = None
+    error: str = ""  # a sentence; empty when all is well
+
+
+class Engine(Protocol):
+    """Where work runs."""
+
+    def start(
+        self, experiment: Experiment, name: str = "", token: str = "", threads: int = 0, data_dir: str = ""
+    ) -> str:
+        """Make a run and queue it; its id. The same token and experiment within two seconds: the same run.
+
+        data_dir: where the run looks for data files, if not where the engine does.
+        threads = 0 lets the engine choose: a lone job may use several cores, one that starts beside others takes one.
+        """
+
+    def command(self, run: str, command: Command) -> RunState:
+        """Steer a run. `resume` on a run that ended before its last step queues it again from its checkpoint."""
+
+    def runs(self) -> dict[str, RunState]:
+        """Every run that is queued, running or paused."""
+
+    def state(self, run: str) -> RunState:
+        """One run, also one that has ended."""
+
+    def delete(self, run: str) -> None:
+        """Stop the run if need be and remove its folder."""
+
+    def submit(self, question: Question) -> str:
+        """Ask without waiting; a ticket."""
+
+    def poll(self, ticket: str, since: int = 0) -> Progress:
+        """How far a question is."""
+
+    def cancel(self, ticket: str) -> None:
+        """Give a question up; its worker is ended if it does not stop by itself."""
+
+    def ask(self, question: Question, timeout: float = 60.0) -> Answer:
+        """Submit and wait; EngineError in words when it fails or takes longer than `timeout` seconds."""
+
+    def status(self) -> dict[str, Any]:
+        """pid, slots, threads, running, queued, questions, started (seconds since the epoch)."""
+
+    def close(self) -> None:
+        """End the engine: runs are checkpointed and carried on by the next one."""

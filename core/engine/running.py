@@ -1,0 +1,247 @@
+"""Runs: a fair line (first come, first served) before a number of slots, and what becomes of each run.
+
+A job goes  waiting → starting → working → leaving → (gone | resting | waiting again):
+`resting` is paused without a worker, `leaving` is when the worker has ended and its run's folder is put in order.
+Only the engine's own thread starts and buries workers; the lock is held for changes of the table, never while a
+process begins or a log is written.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from threading import Condition
+
+from core.engine.endings import outlook, reason
+from core.engine.protocol import EngineError, RunState
+from core.engine.workers import Failed, Nursery, Ready, Train, Worker
+from core.events import ENDED, FAILED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command, Status
+from core.store import Run, Store, StoreError
+from core.store.engine_files import oom_kills
+
+log = logging.getLogger(__name__)
+PATIENCE = 5.0  # seconds a worker has to react to stop, and to leave after its last status
+WAITING, STARTING, WORKING, LEAVING, RESTING = "waiting", "starting", "working", "leaving", "resting"
+
+
+@dataclass(eq=False)
+class Job:
+    """A run that has not ended, in the engine's hands."""
+
+    run: Run
+    status: Status
+    phase: str
+    threads: int = 0  # 0 = not decided yet
+    worker: Worker | None = None
+    pending: list[Command] = field(default_factory=list)  # said to the worker as soon as there is one
+    parking: bool = False  # told to free its slot
+    stopping: bool = False
+    again: bool = False  # resume came while its worker was on its way out
+    deleted: bool = False
+    deadline: float = math.inf  # monotonic; the worker is killed then
+    said: str = ""  # the error that the worker reported last
+    oom_before: int = -1
+
+    def shown(self) -> Status:
+        """The status to tell: a run that waits only for its old worker to leave is as good as queued."""
+        return replace(self.status, state=QUEUED, words="") if self.again else self.status
+
+    def live(self) -> bool:
+        """Is there a worker that still takes commands?"""
+        return self.phase == WORKING and not self.parking and self.status.state not in ENDED
+
+
+class Runs:
+    """The table of jobs, the line and the slots."""
+
+    def __init__(self, store: Store, nursery: Nursery, changed: Condition, slots: int, lone_threads: int) -> None:
+        self.slots, self.lone_threads = slots, lone_threads
+        self.jobs: dict[str, Job] = {}
+        self.line: list[str] = []
+        self._store, self._nursery, self._changed = store, nursery, changed
+
+    # with the lock held
+    def state(self, job: Job) -> RunState:
+        place = self.line.index(job.run.id) + 1 if job.run.id in self.line else 0
+        return RunState(job.run.id, job.shown(), place, job.threads, job.worker.pid if job.worker else 0)
+
+    def enqueue(self, job: Job, words: str = "") -> None:
+        """Put a job at the end of the line; its folder says so, so that the next engine knows too."""
+        job.status = replace(job.status, state=QUEUED, words=words, layer="")
+        job.phase, job.deadline, job.said = WAITING, math.inf, ""
+        job.again = job.parking = job.stopping = False
+        self.jobs[job.run.id] = job
+        self.line.append(job.run.id)
+        self._record(job)
+        self._changed.notify_all()
+
+    def rest(self, job: Job) -> None:
+        """Take a waiting job out of the line: paused, without a worker."""
+        self.line.remove(job.run.id)
+        job.phase, job.status = RESTING, replace(job.status, state=PAUSED, words="")
+        self._record(job)
+
+    def drop(self, job: Job) -> None:
+        """Forget a job that has no worker."""
+        if job.run.id in self.line:
+            self.line.remove(job.run.id)
+        self.jobs.pop(job.run.id, None)
+        self._changed.notify_all()
+
+    def carry_on(self) -> None:
+        """At the engine's start: unfinished runs wait again, oldest first; paused ones rest."""
+        for run in reversed(self._store.runs()):
+            try:
+                status, threads = run.status(), int(run.about().get("threads") or 0)
+            except (StoreError, TypeError, ValueError):
+                log.exception("run %s is left aside", run.id)
+                continue
+            if status.state == PAUSED:
+                self.jobs[run.id] = Job(run, status, RESTING, threads)
+            elif status.state in (QUEUED, RUNNING):
+                words = "" if status.state == QUEUED else "Carried on after the engine was started again."
+                self.enqueue(Job(run, status, WAITING, threads), words)
+
+    def _record(self, job: Job) -> None:
+        try:
+            job.run.set_status(job.status)
+        except StoreError:
+            log.exception("run %s", job.run.id)
+
+    # by the engine's own thread, without the lock
+    def fill(self) -> None:
+        """Start waiting jobs while slots are free; otherwise have paused ones free theirs."""
+        while (job := self._next()) is not None:
+            try:
+                worker = self._nursery.take()
+            except EngineError as error:
+                self.close_off(job, replace(job.status, state=FAILED, words=str(error)))
+                continue
+            try:
+                self._begin(job, worker)
+            except (EngineError, StoreError) as error:
+                worker.kill()
+                self.close_off(job, replace(job.status, state=FAILED, words=str(error)))
+        self._nursery.warm()
+
+    def _next(self) -> Job | None:
+        with self._changed:
+            if not self.line:
+                return None
+            if sum(job.phase in (STARTING, WORKING, LEAVING) for job in self.jobs.values()) >= self.slots:
+                self._park()
+                return None
+            job = self.jobs[self.line.pop(0)]
+            job.phase, job.status = STARTING, replace(job.status, state=RUNNING, words="")
+            self._changed.notify_all()
+            return job
+
+    def _park(self) -> None:
+        working = [job for job in self.jobs.values() if job.phase == WORKING]
+        parking = sum(job.parking or job.status.state in ENDED for job in working)
+        for job in working:
+            if parking < len(self.line) and job.live() and job.status.state == PAUSED and job.worker:
+                with suppress(EngineError):
+                    job.worker.send(Command("park"))
+                    job.parking, parking = True, parking + 1
+
+    def _begin(self, job: Job, worker: Worker) -> None:
+        """Give the job to the worker. The threads of its first start hold for good: a resume is exact to the bit."""
+        if not job.threads and not job.deleted:
+            alone = len(self.jobs) == 1
+            job.run.note(threads=self.lone_threads if alone else 1)
+            job.threads = self.lone_threads if alone else 1
+        with self._changed:
+            if job.deleted:
+                self._nursery.give(worker)
+                self.drop(job)
+                return
+            worker.send(Train(str(self._store.root), job.run.id, job.threads))
+            job.worker, job.phase, job.oom_before = worker, WORKING, oom_kills()
+            for command in job.pending:
+                worker.send(command)
+            job.pending.clear()
+            self._changed.notify_all()
+
+    def hear(self) -> None:
+        """Take in what the workers say, and see to those that have gone."""
+        for job in [job for job in list(self.jobs.values()) if job.worker is not None]:
+            assert job.worker is not None
+            gone = job.worker.gone()  # asked first: what it said last is still read
+            with self._changed:
+                for message in job.worker.messages():
+                    self._take(job, message)
+                if not job.worker.open:
+                    job.deadline = min(job.deadline, time.monotonic() + PATIENCE)
+            if gone:
+                self._ended(job)
+
+    def _take(self, job: Job, message: object) -> None:
+        if isinstance(message, Status):
+            job.status = message
+            if message.state in ENDED:
+                job.deadline = min(job.deadline, time.monotonic() + PATIENCE)
+            self._changed.notify_all()
+        elif isinstance(message, Failed):
+            job.said = message.text
+        elif not isinstance(message, Ready):
+            log.error("run %s: unexpected message %r", job.run.id, message)
+
+    def tick(self, now: float) -> None:
+        """Kill workers that were given long enough."""
+        for job in list(self.jobs.values()):
+            if job.worker is not None and now > job.deadline:
+                job.worker.kill()
+
+    def _ended(self, job: Job) -> None:
+        """The worker has gone: with its last word, or the engine says why."""
+        with self._changed:
+            assert job.worker is not None
+            code = job.worker.bury()
+            job.worker, job.phase, state = None, LEAVING, job.status.state
+        parked = state == PAUSED and code == 0
+        if job.deleted or state in ENDED or (parked and not job.stopping):
+            self.settle(job)
+            return
+        hint = outlook(job.run.checkpoint_step())
+        if job.stopping:
+            late = f"Stopped: the worker did not react within {PATIENCE:g} s and was ended. {hint}"
+            words = "" if parked else late
+            self.close_off(job, replace(job.status, state=STOPPED, words=words))
+            return
+        memory = -1 < job.oom_before < oom_kills()
+        words = f"{reason(code, job.status.step, job.said, memory)} {hint}"
+        log.warning("run %s: %s", job.run.id, words)
+        self.close_off(job, replace(job.status, state=FAILED, words=words))
+
+    def close_off(self, job: Job, status: Status) -> None:
+        """Write the end of a run that has no worker to do it, then let it go. Without the lock, by any thread."""
+        with self._changed:
+            job.phase, job.status = LEAVING, status
+            if job.run.id in self.line:
+                self.line.remove(job.run.id)
+            self._changed.notify_all()
+        try:
+            job.run.set_status(status)
+            events = job.run.log()
+            try:
+                events.status(status)
+            finally:
+                events.close()
+        except (StoreError, OSError):
+            log.exception("the end of run %s could not be written", job.run.id)
+        self.settle(job)
+
+    def settle(self, job: Job) -> None:
+        """What becomes of a job whose worker has gone."""
+        with self._changed:
+            if not job.deleted and job.again and job.status.state != FINISHED:
+                self.enqueue(job)
+            elif not job.deleted and job.status.state == PAUSED:
+                job.phase, job.parking = RESTING, False
+                self._changed.notify_all()
+            else:
+                self.drop(job)

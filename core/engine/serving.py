@@ -1,0 +1,71 @@
+"""The engine's side of its socket: authenticated connections, one thread each, calls by name, answers as bytes.
+
+Not multiprocessing.managers: its client unpickles whatever exception the engine raises (seen: torch in the web
+process), waits without a limit, and keeps a dead connection per thread. Here are the same listener, the same key
+exchange, and a table of method names.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Connection, Listener, answer_challenge, deliver_challenge
+from typing import Any
+
+from core.engine.protocol import Engine, EngineError
+from core.engine.wire import dumps, loads, words
+from core.store.engine_files import Address
+
+log = logging.getLogger(__name__)
+CALLS = ("start", "command", "runs", "state", "delete", "submit", "poll", "cancel", "ask", "status")
+
+
+class Server:
+    """Serves one engine at one address until closed."""
+
+    def __init__(self, engine: Engine, address: Address) -> None:
+        self._methods: dict[str, Callable[..., Any]] = {name: getattr(engine, name) for name in CALLS}
+        self._key = address.key
+        self._listener = Listener(address.place, backlog=64)
+        self.address = replace(address, place=self._listener.address)  # the port is known only now
+        threading.Thread(target=self._accept, name="accept", daemon=True).start()
+
+    def close(self) -> None:
+        """Take no more connections."""
+        with suppress(OSError):
+            self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                conn = self._listener.accept()  # without the key exchange: a silent caller must not hold up the next
+            except OSError:
+                return
+            threading.Thread(target=self._talk, args=(conn,), daemon=True).start()
+
+    def _talk(self, conn: Connection) -> None:
+        with conn:
+            try:
+                deliver_challenge(conn, self._key)
+                answer_challenge(conn, self._key)
+                while True:
+                    conn.send_bytes(self._answer(conn.recv_bytes()))
+            except AuthenticationError:
+                log.warning("a caller without the key was turned away")
+            except (EOFError, OSError):
+                return
+
+    def _answer(self, data: bytes) -> bytes:
+        try:
+            name, args, kwargs = loads(data)
+            if name not in self._methods:
+                raise EngineError(f"The engine has no method {name!r}.")
+            return dumps((True, self._methods[name](*args, **kwargs)))
+        except Exception as error:  # as text: see core.engine.wire
+            if not isinstance(error, EngineError):
+                log.exception("in a call")
+            return dumps((False, words(error)))

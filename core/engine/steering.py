@@ -1,0 +1,183 @@
+"""What each command does to a run, by where the run is. Called with the engine's lock held."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from core.engine.asking import Questions
+from core.engine.protocol import EngineError
+from core.engine.running import LEAVING, PATIENCE, RESTING, STARTING, WAITING, Job, Runs
+from core.events import ENDED, FINISHED, PAUSED, QUEUED, RUNNING, SETTABLE, Command, Status
+from core.options import SpecError, coerce, declared
+from core.questions import Refresh
+from core.specs import TrainSpec
+from core.store import Run
+
+# How a caller sees that a command has taken effect: (status before, status now) → bool
+EFFECT: dict[str, Callable[[Status, Status], bool]] = {
+    "pause": lambda _before, now: now.state not in (RUNNING, QUEUED),
+    "step": lambda before, now: now.step > before.step or now.state in ENDED,
+    "stop": lambda _before, now: now.state in ENDED,
+    "park": lambda _before, now: now.state not in (RUNNING, QUEUED),
+}
+VERBS = ("pause", "resume", "step", "stop", "set", "watch", "unwatch", "park")
+
+
+def checked(command: Command) -> Command:
+    """The command with its values checked and coerced; EngineError in words."""
+    if command.verb not in VERBS:
+        raise EngineError(f"There is no command “{command.verb}”; there are {', '.join(VERBS)}.")
+    if command.verb == "set":
+        if not command.values:
+            raise EngineError(f"Say what to set: {', '.join(SETTABLE)}.")
+        return Command("set", {name: _setting(name, value) for name, value in command.values.items()})
+    if command.verb == "watch":
+        sample, layer = command.values.get("sample", 0), command.values.get("layer", "")
+        fits = isinstance(sample, int) and not isinstance(sample, bool) and 0 <= sample < 2**31
+        if not fits or not isinstance(layer, str) or len(layer) > 200:
+            raise EngineError("watch takes a sample (a whole number, 0 or more) and the name of a layer.")
+        return Command("watch", {"sample": sample, "layer": layer})
+    return Command(command.verb)
+
+
+def _setting(name: str, value: Any) -> float:
+    if name not in SETTABLE:
+        raise EngineError(f"“{name}” cannot be changed while a run trains; {', '.join(SETTABLE)} can.")
+    known = declared(TrainSpec)[name][2]
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+        return float(coerce(name, float, number, known))
+    except (TypeError, ValueError) as error:
+        if isinstance(error, SpecError) and not isinstance(value, bool):
+            raise EngineError(error.message) from None
+        between = f"between {known.low:g} and {known.high:g} {known.unit}"
+        raise EngineError(f"{name} must be a number {between}, not {str(value)[:40]!r}.") from None
+
+
+def steer(runs: Runs, questions: Questions, job: Job, command: Command) -> bool:
+    """Do it. True when the run, which has no worker, is to be closed off as stopped (by the caller, unlocked)."""
+    if command.verb == "stop":
+        return _stop(job)
+    _DO[command.verb](runs, questions, job, command)
+    return False
+
+
+def _forward(job: Job, command: Command) -> None:
+    if job.worker is None or not job.live():
+        raise EngineError("The run is just leaving its worker; try again in a moment.")
+    job.worker.send(command)
+
+
+def _pause(runs: Runs, _questions: Questions, job: Job, command: Command) -> None:
+    if job.phase == WAITING:
+        runs.rest(job)
+    elif job.phase == STARTING:
+        job.pending.append(Command("pause"))
+    elif job.status.state == RUNNING:
+        _forward(job, command)
+
+
+def _resume(runs: Runs, _questions: Questions, job: Job, command: Command) -> None:
+    if job.phase == RESTING:
+        runs.enqueue(job)
+    elif job.phase == LEAVING or job.parking or job.status.state in ENDED:
+        job.again = job.status.state != FINISHED
+    elif job.phase == STARTING:
+        job.pending = [one for one in job.pending if one.verb != "pause"]
+    elif job.phase != WAITING:
+        _forward(job, command)
+        if job.status.state == PAUSED:  # at once, or it might be parked before the worker says so itself
+            job.status = replace(job.status, state=RUNNING, words="")
+
+
+def _step(runs: Runs, _questions: Questions, job: Job, command: Command) -> None:
+    if job.phase in (WAITING, STARTING):
+        raise EngineError("The run has not begun yet; it can go step by step once it trains.")
+    if job.phase == RESTING:
+        job.pending += [Command("pause"), command]
+        runs.enqueue(job)
+    elif job.phase == LEAVING or job.parking:
+        job.pending += [Command("pause"), command]
+        job.again = True
+    else:
+        _forward(job, command)
+
+
+def _set(_runs: Runs, _questions: Questions, job: Job, command: Command) -> None:
+    if job.live():
+        _forward(job, command)
+    else:
+        job.pending.append(command)
+
+
+def _watch(_runs: Runs, questions: Questions, job: Job, command: Command) -> None:
+    if job.live():
+        with suppress(EngineError):  # only a wish: the next one will do
+            _forward(job, command)
+    elif job.phase != STARTING:
+        refresh(questions, job.run, command)
+
+
+def _unwatch(_runs: Runs, _questions: Questions, job: Job, command: Command) -> None:
+    if job.live():
+        with suppress(EngineError):
+            _forward(job, command)
+
+
+def _park(runs: Runs, questions: Questions, job: Job, command: Command) -> None:
+    if job.live():
+        _forward(job, command)
+        job.parking = True
+    else:
+        _pause(runs, questions, job, command)
+
+
+def _stop(job: Job) -> bool:
+    if job.phase in (WAITING, RESTING):
+        return True
+    job.again, job.stopping = False, True
+    if job.phase == STARTING:
+        job.pending.append(Command("stop"))
+    elif job.live() and job.worker:
+        job.deadline = min(job.deadline, time.monotonic() + PATIENCE)
+        with suppress(EngineError):  # a full pipe: the deadline sees to it
+            job.worker.send(Command("stop"))
+    elif job.parking:
+        job.parking = False
+        job.deadline = min(job.deadline, time.monotonic() + PATIENCE)
+    return False
+
+
+_DO: dict[str, Callable[[Runs, Questions, Job, Command], None]] = {
+    "pause": _pause, "resume": _resume, "step": _step, "set": _set, "watch": _watch,
+    "unwatch": _unwatch, "park": _park,
+}  # fmt: skip
+
+
+def refresh(questions: Questions, run: Run, command: Command) -> None:
+    """A frame of a run that nobody trains at the moment."""
+    questions.refresh(Refresh(run.id, command.values["sample"], command.values["layer"], str(run.path.parent)))
+
+
+def steer_ended(runs: Runs, questions: Questions, run: Run, command: Command) -> Status:
+    """A command to a run that has ended; the status it has then."""
+    status = run.status()
+    if command.verb == "watch":
+        refresh(questions, run, command)
+    elif command.verb == "resume":
+        if status.state == FINISHED:
+            raise EngineError(f"The run is finished: all {status.steps} steps are done.")
+        threads = int(run.about().get("threads") or 0)
+        job = Job(run, status, RESTING, threads)
+        runs.enqueue(job)
+        return job.status
+    elif command.verb not in ("stop", "unwatch"):
+        verb = {"set": "changed", "step": "taken further"}.get(command.verb, f"{command.verb}d")
+        hint = "" if status.state == FINISHED else " Resume it first."
+        raise EngineError(f"The run is {status.state}; it cannot be {verb}.{hint}")
+    return status

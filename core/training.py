@@ -1,0 +1,447 @@
+"""Experiment → what happens while it is trained. It knows no watcher, no file and no process.
+
+    training = Training(experiment)
+    for happened in training:          # one item a step: a tuple of Events and Snapshots, mostly empty
+        …                              # pause by not going on; stop by leaving the loop
+    training.checkpoint()              # at any moment between two steps
+
+Looking costs time, so every instrument has a budget: its share of the training time (see Budget).
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from core import registry
+from core.build import Network, build, data_form, layers_of, load_state, state_arrays
+from core.data.splits import Report, Splits
+from core.events import Event, Frame, Snapshot
+from core.frames import make_frame
+from core.options import SpecError, coerce, declared
+from core.specs import Choice, Experiment, TrainSpec
+from core.store import Checkpoint, data_home
+from core.trace import first_non_finite, looking
+
+Happened = tuple[Event | Snapshot, ...]
+
+VALIDATION_SAMPLES = 192  # of the validation set, for the curve while training; the whole set is used at the end
+CURVE_POINTS = 12  # validation points that every run has, however short
+FLUSH_SECONDS = 0.25  # how often losses are handed over, and …
+WATCHED_FLUSH_SECONDS = 0.05  # … while somebody watches
+
+
+class Diverged(Exception):
+    """The loss stopped being a finite number; the text says where, and what to try."""
+
+    def __init__(self, step: int, layer: str, words: str) -> None:
+        super().__init__(words)
+        self.step, self.layer = step, layer
+
+
+class Budget:
+    """Says when an instrument may be used again, so that it costs no more than `share` of the time.
+
+    After a use that took c seconds the next is due c / share later; the first few come sooner (at most 0.5 s
+    later), so that a run that begins is seen to begin although first uses are slow.
+    """
+
+    def __init__(self, share: float, eager: int = 3, shortest: float = 0.04) -> None:
+        self.share, self.eager, self.shortest = share, eager, shortest
+        self.due_at, self.used, self.spent = 0.0, 0, 0.0
+
+    def due(self, now: float) -> bool:
+        """May it be used now?"""
+        return now >= self.due_at
+
+    def charge(self, cost: float, now: float) -> None:
+        """It was used: `cost` seconds, ending `now`."""
+        self.used += 1
+        self.spent += cost
+        wait = max(cost / self.share, self.shortest)
+        self.due_at = now + (min(wait, 0.5) if self.used <= self.eager else wait)
+
+
+def load_data(experiment: Experiment, folder: Path | None = None, report: Report | None = None) -> Splits:
+    """The experiment's data, split; `report(fraction, words)` hears of downloads. DataError in words."""
+    entry = registry.DATASETS.get(experiment.data.name)
+    load = registry.load(entry.load)
+    quiet: Report = lambda _fraction, _words: None  # noqa: E731
+    splits: Splits = load(experiment.data.options, experiment.data.seed, folder or data_home(), report or quiet)
+    return splits
+
+
+class Training:
+    """One run of one experiment. Iterate it; between two items it can be steered, looked at and checkpointed."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        splits: Splits | None = None,
+        *,
+        device: str = "",
+        folder: Path | None = None,
+        checkpoint: Checkpoint | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """`clock` gives seconds; the budgets of the instruments and the readings of speed go by it."""
+        self.experiment, spec = experiment, experiment.train
+        self.clock = clock
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.splits = (splits or load_data(experiment, folder)).to(self.device)
+        self.layers = layers_of(experiment.model, data_form(experiment.data))
+        self.network = self._made().to(self.device)
+        if any(isinstance(m, torch.nn.Conv2d) for m in self.network.modules()):
+            self.network = self.network.to(memory_format=torch.channels_last)
+        self.network.train()
+        self.values = {name: getattr(spec, name) for name in ("lr", "weight_decay", "clip_norm")}
+        self.optimizer = make_optimizer(spec, self.network)
+        self._factor = registry.SCHEDULES.get(spec.schedule.name).factor
+        self.batch_size = min(spec.batch_size, len(self.splits.train[0]))
+        self._batches = len(self.splits.train[0]) // self.batch_size  # a last smaller batch is left out
+        self.steps = spec.epochs * self._batches if spec.epochs else spec.steps
+        self.step = 0
+        self._shuffle = torch.Generator().manual_seed(spec.seed)
+        self._permutation, self._place = torch.empty(0, dtype=torch.long), 0
+        self._order = self._permutation  # the same on the device
+        self.watching: tuple[int, str] | None = None
+        self._marks: list[Event] = []
+        self._losses: list[tuple[int, float | Tensor, float]] = []
+        self._begin_looking()
+        if checkpoint:
+            self._restore(checkpoint)
+
+    def _made(self) -> Network:
+        experiment = self.experiment
+        return build(experiment.model, data_form(experiment.data), experiment.train.seed)
+
+    # ── the loop ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def __iter__(self) -> Iterator[Happened]:
+        if self.step == 0:
+            yield (self.snapshot(),)
+        network, optimizer, parameters = self.network, self.optimizer, list(self.network.parameters())
+        on_cpu = self.device.type == "cpu"
+        clock = self.clock
+        self._resumed = clock()
+        while self.step < self.steps:
+            step = self.step + 1
+            x, y = self._next_batch()
+            self._set_lr(step)
+            look = self._gradients.due(clock())
+            for parameter in parameters:  # what zero_grad does, without its profiling hooks
+                parameter.grad = None
+            logits = network(x)
+            loss = cross_entropy(logits, y)
+            value: float | Tensor = loss.item() if on_cpu else loss.detach()
+            if on_cpu and not math.isfinite(value):  # before the weights are spoilt further
+                self._losses.append((step, value, time.time()))
+                yield self._flush(clock())
+                raise self._diverged(step, x)
+            loss.backward()
+            if self.values["clip_norm"]:
+                torch.nn.utils.clip_grad_norm_(parameters, self.values["clip_norm"], foreach=True)
+            if look:
+                self._look_before(clock())
+            optimizer.step()
+            self.step = step
+            self._losses.append((step, value, time.time()))
+            if look:
+                self._look_after(logits, y, clock())
+            now = clock()
+            if now >= self._flush_at or step >= self._next_validation or step == self.steps or look:
+                happened = self._happened(now, x)
+                self._active += clock() - self._resumed
+                yield happened
+                self._resumed = clock()
+            else:
+                yield ()
+
+    def _next_batch(self) -> tuple[Tensor, Tensor]:
+        """The next batch's samples and targets."""
+        (x, y), index = self.splits.train, self._next_index()
+        return x.index_select(0, index), y.index_select(0, index)  # x[index] is the same, and slower
+
+    def _next_index(self) -> Tensor:
+        """The next batch's indices; a fresh permutation at every epoch's start."""
+        if self._place + self.batch_size > self._batches * self.batch_size or not len(self._permutation):
+            self._permutation = torch.randperm(len(self.splits.train[0]), generator=self._shuffle)
+            self._order, self._place = self._permutation.to(self.device), 0
+        index = self._order[self._place : self._place + self.batch_size]
+        self._place += self.batch_size
+        return index
+
+    def _set_lr(self, step: int) -> None:
+        lr = self.lr_at(step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+
+    def lr_at(self, step: int) -> float:
+        """The learning rate of a step (from 1), with the schedule and what was set by hand."""
+        factor: float = self._factor(self.experiment.train.schedule.options, step - 1, self.steps)
+        return self.values["lr"] * factor
+
+    def _diverged(self, step: int, x: Tensor) -> Diverged:
+        layer = first_non_finite(self.network, x)
+        lr = self.lr_at(step)
+        where = f"the first layer to go non-finite is {layer}" if layer else "the logits are finite, the loss is not"
+        words = (
+            f"The loss stopped being a number at step {step}; {where}. Try a smaller learning rate "
+            f"(it was {lr:.2g}; try {lr / 10:.1g}), or clip the gradient norm at 1."
+        )
+        return Diverged(step, layer, words)
+
+    # ── steering, between two steps ─────────────────────────────────────────────────────────────────────────────
+
+    def set(self, name: str, value: Any) -> None:
+        """Change lr, weight_decay or clip_norm from the next step on, marked on the curves. SpecError in words."""
+        if name not in self.values:
+            raise SpecError(name, f"{name} cannot be changed while training; {', '.join(self.values)} can.")
+        kind, _default, known = declared(TrainSpec)[name]
+        self.values[name] = coerce(name, kind, value, known)
+        if name == "weight_decay":
+            for group in self.optimizer.param_groups:
+                group["weight_decay"] = self.values[name]
+        self._marks.append(Event(self.step + 1, f"set/{name}", self.values[name], time.time()))
+
+    def watch(self, sample: int, layer: str) -> None:
+        """Frames are wanted, of this test sample at this layer."""
+        self.watching = (min(max(0, sample), len(self.splits.test[0]) - 1), layer)
+        self.flush_seconds = WATCHED_FLUSH_SECONDS
+        self.frames.due_at = 0.0
+
+    def look_soon(self) -> None:
+        """Every instrument may be used at the next step: somebody goes step by step."""
+        for budget in (self._gradients, self._validation, self.frames):
+            budget.due_at = 0.0
+        self._flush_at = 0.0
+
+    def unwatch(self) -> None:
+        """Nobody looks any more."""
+        self.watching, self.flush_seconds = None, FLUSH_SECONDS
+
+    # ── looking ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _begin_looking(self) -> None:
+        self._gradients = Budget(0.005)  # norms and update ratios of every layer
+        self._validation = Budget(0.008)
+        self._snapshots = Budget(0.003, eager=6)
+        self.frames = Budget(0.012)  # used by whoever writes frames
+        self.flush_seconds = FLUSH_SECONDS
+        self._flush_at = 0.0
+        self._next_snapshot = 1
+        self._next_validation = 1
+        self._pending: list[Event] = []
+        self._active, self._resumed = 0.0, self.clock()
+        self._counted = (0, 0.0)  # step and active seconds at the last speed reading
+        self._speed = 0.0
+        groups: dict[str, list[int]] = {}
+        for i, (name, _p) in enumerate(self.network.named_parameters()):
+            groups.setdefault(name.partition(".")[0], []).append(i)
+        self._groups = groups
+
+    def _look_before(self, started: float) -> None:
+        """Before the step: gradient norms, and a copy of the weights."""
+        self._look_started = started
+        weights = [p.detach() for p in self.network.parameters()]
+        grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self.network.parameters()]
+        self._norms = torch.stack(torch._foreach_norm(grads))
+        self._before = [w.clone() for w in weights]
+        self._look_cost = self.clock() - started
+
+    def _look_after(self, logits: Tensor, y: Tensor, started: float) -> None:
+        """After the step: how far each layer's weights moved, and what the batch was answered."""
+        weights = [p.detach() for p in self.network.parameters()]
+        moved = torch.stack(torch._foreach_norm(torch._foreach_sub(weights, self._before)))
+        sizes = torch.stack(torch._foreach_norm(self._before))
+        right = (logits.detach().argmax(-1) == y).float().mean()
+        table = torch.stack([self._norms, moved, sizes]).square_().tolist()  # the one synchronisation of a look
+        now = time.time()
+        for layer, places in self._groups.items():
+            norm, step, size = (math.sqrt(sum(row[i] for i in places)) for row in table)
+            self._pending.append(Event(self.step, f"grad_norm/{layer}", norm, now))
+            self._pending.append(Event(self.step, f"update_ratio/{layer}", step / size if size else 0.0, now))
+        self._pending.append(Event(self.step, "train/accuracy", float(right), now))
+        self._pending.append(Event(self.step, "lr", self.lr_at(self.step), now))
+        self._before = []
+        ended = self.clock()
+        self._gradients.charge(self._look_cost + ended - started, ended)
+
+    def _happened(self, now: float, x: Tensor) -> Happened:
+        """What is to be handed over at this step: losses, readings, validation, a snapshot, the last figures."""
+        extra: list[Event | Snapshot] = []
+        last = self.step == self.steps
+        if last:
+            extra += self.evaluate("validation") + self.evaluate("test")
+        elif self._validation.due(now) or self.step >= self._next_validation:
+            started = self.clock()
+            extra += self.evaluate("validation", VALIDATION_SAMPLES)
+            ended = self.clock()
+            self._validation.charge(ended - started, ended)
+            self._next_validation = self.step + max(1, self.steps // CURVE_POINTS)
+        if last or (self.step >= self._next_snapshot and self._snapshots.due(now)):
+            started = self.clock()
+            extra.append(self.snapshot())
+            ended = self.clock()
+            self._snapshots.charge(2 * (ended - started) + 0.001, ended)  # writing costs about as much again
+            self._next_snapshot = math.ceil(self.step * 1.2)
+        losses = self._flush(now)
+        bad = next((e for e in losses if isinstance(e, Event) and not math.isfinite(e.value)), None)
+        if bad and self.device.type != "cpu":  # on a GPU the loss is read back only here
+            raise self._diverged(bad.step, x)
+        return (*losses, *extra)
+
+    def _flush(self, now: float) -> Happened:
+        """The losses since the last time, and whatever else waits."""
+        self._flush_at = now + self.flush_seconds
+        if self.device.type != "cpu" and self._losses:
+            values = torch.stack([v for _s, v, _t in self._losses]).tolist()  # type: ignore[misc]
+        else:
+            values = [v for _s, v, _t in self._losses]
+        happened = [Event(s, "train/loss", float(v), t) for (s, _v, t), v in zip(self._losses, values, strict=True)]
+        happened += self._pending + self._marks + self._speeds(now)
+        self._losses, self._pending, self._marks = [], [], []
+        return tuple(happened)
+
+    def _speeds(self, now: float) -> list[Event]:
+        """samples_per_second over the last half second or more of training (pauses do not count), and memory."""
+        active = self._active + now - self._resumed
+        steps, seconds = self.step - self._counted[0], active - self._counted[1]
+        if steps <= 0 or (seconds < 0.5 and self.step < self.steps and self._speed):
+            return []
+        self._counted, self._speed = (self.step, active), steps * self.batch_size / max(seconds, 1e-9)
+        when = time.time()
+        return [
+            Event(self.step, "samples_per_second", self._speed, when),
+            Event(self.step, "memory", float(memory_in_use(self.device)), when),
+        ]
+
+    @property
+    def seconds(self) -> float:
+        """Time spent training since this object was made, in seconds; pauses left out."""
+        return self._active
+
+    def evaluate(self, part: str, most: int = 0) -> list[Event]:
+        """Loss and accuracy on `validation` or `test` (all of it, or its first `most` samples)."""
+        x, y = getattr(self.splits, part)
+        n = min(most or len(x), len(x))
+        loss, right, answers = 0.0, 0, 0
+        with looking(self.network):
+            for start in range(0, n, 1024):
+                logits = self.network(x[start : min(n, start + 1024)])
+                target = y[start : min(n, start + 1024)]
+                loss += float(cross_entropy(logits, target, "sum"))
+                right += int((logits.argmax(-1) == target).sum())
+                answers += target.numel()
+        now, short = time.time(), {"validation": "val"}.get(part, part)
+        return [
+            Event(self.step, f"{short}/loss", loss / answers, now),
+            Event(self.step, f"{short}/accuracy", right / answers, now),
+        ]
+
+    def snapshot(self) -> Snapshot:
+        """The weights as they are now."""
+        return Snapshot(self.step, state_arrays(self.network))
+
+    def frame(self) -> Frame:
+        """What the live view shows now: the watched sample at the watched layer, and the test pictures' answers."""
+        sample, layer = self.watching or (0, "")
+        return make_frame(self.network, self.layers, self.splits, self.step, sample, layer)
+
+    # ── going on later ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def checkpoint(self) -> Checkpoint:
+        """All that a bit-exact resume needs."""
+        arrays: dict[str, np.ndarray] = {f"model/{k}": v for k, v in state_arrays(self.network).items()}
+        scalars: dict[str, Any] = {}
+        for i, state in self.optimizer.state_dict()["state"].items():
+            for name, value in state.items():
+                if isinstance(value, Tensor):
+                    arrays[f"optimizer/{i}/{name}"] = value.detach().cpu().contiguous().clone().numpy()
+                elif value is not None:
+                    scalars[f"{i}/{name}"] = value
+        arrays["rng/torch"] = torch.get_rng_state().numpy().copy()
+        if self.device.type == "cuda":
+            arrays["rng/cuda"] = torch.cuda.get_rng_state(self.device).numpy().copy()
+        numpy_state: Any = np.random.get_state()  # noqa: NPY002 (the global one, to restore)
+        python_state = random.getstate()
+        arrays["rng/numpy"] = np.asarray(numpy_state[1])
+        arrays["rng/python"] = np.asarray(python_state[1], dtype=np.uint64)
+        arrays["data/shuffle"] = self._shuffle.get_state().numpy().copy()
+        arrays["data/permutation"] = self._permutation.numpy().copy()
+        meta = {
+            "place": self._place, "values": dict(self.values), "scalars": scalars, "steps": self.steps,
+            "numpy": [numpy_state[0], *map(float, numpy_state[2:])], "gauss": python_state[2],
+            "threads": torch.get_num_threads(), "device": self.device.type, "seconds": self._active,
+        }  # fmt: skip
+        return Checkpoint(self.step, arrays, meta)
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        arrays, meta = checkpoint.arrays, checkpoint.meta
+        load_state(self.network, {k[6:]: v for k, v in arrays.items() if k.startswith("model/")})
+        self._restore_optimizer(arrays, meta["scalars"])
+        self.step, self._place, self.values = checkpoint.step, meta["place"], dict(meta["values"])
+        for group in self.optimizer.param_groups:
+            group["weight_decay"] = self.values["weight_decay"]
+        self._permutation = torch.from_numpy(arrays["data/permutation"].copy())
+        self._order = self._permutation.to(self.device)
+        self._shuffle.set_state(torch.from_numpy(arrays["data/shuffle"].copy()))
+        torch.set_rng_state(torch.from_numpy(arrays["rng/torch"].copy()))
+        if "rng/cuda" in arrays and self.device.type == "cuda":
+            torch.cuda.set_rng_state(torch.from_numpy(arrays["rng/cuda"].copy()), self.device)
+        name, place, has_gauss, gauss = meta["numpy"]
+        np.random.set_state((name, arrays["rng/numpy"], int(place), int(has_gauss), gauss))  # noqa: NPY002
+        random.setstate((3, tuple(int(v) for v in arrays["rng/python"]), meta["gauss"]))
+        self._active, self._counted = meta["seconds"], (self.step, meta["seconds"])
+        self._next_snapshot = math.ceil(self.step * 1.2)
+
+    def _restore_optimizer(self, arrays: dict[str, np.ndarray], scalars: dict[str, Any]) -> None:
+        """State tensors take their parameter's memory format: fused kernels walk both alike."""
+        parameters = list(self.network.parameters())
+        for key, value in arrays.items():
+            if key.startswith("optimizer/"):
+                _word, i, name = key.split("/")
+                parameter, tensor = parameters[int(i)], torch.from_numpy(value.copy())
+                if tensor.shape == parameter.shape and name != "step":
+                    tensor = torch.empty_like(parameter, memory_format=torch.preserve_format).detach().copy_(tensor)
+                elif self.device.type != "cpu":
+                    tensor = tensor.to(self.device)
+                self.optimizer.state[parameter][name] = tensor
+        for key, scalar in scalars.items():
+            i, _slash, name = key.partition("/")
+            self.optimizer.state[parameters[int(i)]][name] = scalar
+
+
+def cross_entropy(logits: Tensor, y: Tensor, reduction: str = "mean") -> Tensor:
+    """The loss of logits [batch, class], or [batch, time, class] where every step is answered."""
+    if logits.dim() > 2:
+        logits, y = logits.flatten(0, -2), y.flatten()
+    return F.cross_entropy(logits, y, reduction=reduction)
+
+
+def make_optimizer(spec: TrainSpec, network: Network) -> torch.optim.Optimizer:
+    """The optimizer of a TrainSpec over all weights, fused."""
+    choice: Choice = spec.optimizer
+    entry = registry.OPTIMIZERS.get(choice.name)
+    made: torch.optim.Optimizer = registry.load(entry.module)(
+        network.parameters(), lr=spec.lr, weight_decay=spec.weight_decay, fused=True, **entry.arguments(choice.options)
+    )
+    return made
+
+
+def memory_in_use(device: torch.device) -> int:
+    """Bytes: of the GPU's allocator, or of this process."""
+    if device.type == "cuda":
+        return int(torch.cuda.memory_allocated(device))
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)

@@ -1,0 +1,332 @@
+"""Where training and questions meet the store. These functions run in processes of their own, started by the engine.
+
+The engine names them by string and speaks to a run through one end of a pipe: Commands come in, Statuses go out.
+Nothing heavier than our own light dataclasses and text ever goes out.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch._dynamo  # what the first optimizer step pulls in; loaded here so that a forked run does not wait for it
+import torchvision
+
+from core.build import ModelError, build, data_form, describe, layers_of, load_state
+from core.data.splits import DataError, Splits
+from core.events import FAILED, FINISHED, PAUSED, RUNNING, STOPPED, Command, Event, Status
+from core.frames import make_frame
+from core.live import encode_frame
+from core.options import SpecError
+from core.questions import Answer, Describe, Doctor, Question, Refresh
+from core.specs import DataSpec
+from core.store import DiskFull, Run, Store, StoreError
+from core.training import Budget, Diverged, Happened, Training, load_data
+
+POLL_SECONDS = 0.02  # how often a running training looks for commands, at most once a step
+REPORT_SECONDS = 1.0
+CHECKPOINT_SECONDS = 5.0
+
+
+class _Leave(Exception):
+    """The run is to leave its process now; the state it leaves in has been reported."""
+
+
+class RunSession:
+    """One run in its process: trains, keeps, reports and obeys, until it ends."""
+
+    def __init__(self, run: Run, conn: Connection, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.run, self.conn, self.clock = run, conn, clock
+        self.log = run.log()
+        self.training: Training | None = None
+        self.paused = run.status().state == PAUSED  # a parked run that was queued again goes on; see train()
+        self.single = False  # one step, then pause again
+        self.held: list[Event] = []  # rows that a full disk would not take
+        self._waiting: list[Command] = []  # that came while the data was loading
+        self._next_poll = self._next_report = 0.0
+        self._checkpoints = Budget(0.005, eager=0, shortest=CHECKPOINT_SECONDS)
+        self._checkpoints.due_at = clock() + CHECKPOINT_SECONDS
+
+    # ── the run's life ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def work(self) -> None:
+        """Train to an end, or until told to leave."""
+        self.begin()
+        for _step in self.go():
+            pass
+        self.finish()
+
+    def begin(self) -> None:
+        """Load the data, and the state to go on from if there is one."""
+        self.paused = False
+        self.report(RUNNING, "Loading the data.")
+        experiment, checkpoint = self.run.experiment(), self.run.load_checkpoint()
+        folder = self.run.about().get("data_dir")
+        splits = load_data(experiment, Path(folder) if folder else None, self._loading)
+        self.training = Training(experiment, splits, checkpoint=checkpoint, clock=self.clock)
+        self.report(RUNNING)
+        for command in self._waiting:
+            self.obey(command)
+
+    def go(self) -> Iterator[None]:
+        """Every step with what belongs to it, one at a time: keep what it gave, obey, show, checkpoint, report."""
+        clock = self.clock
+        for happened in self._trained():
+            if happened:
+                self.record(happened)
+            now = clock()
+            if now >= self._next_poll or self.single:
+                self._between(now)
+            yield
+
+    def finish(self) -> None:
+        """The last step has been made: keep the result and say so."""
+        training = self._trained()
+        self.checkpoint()
+        self.show()
+        self.run.note(seconds=training.seconds, device=training.device.type)
+        accuracy = self.run.latest().get("test/accuracy", float("nan"))
+        self.report(FINISHED, f"Finished: {accuracy:.1%} of the test samples are answered right.")
+
+    def _between(self, now: float) -> None:
+        """What is done between two steps, every few milliseconds: obey, show, checkpoint, report."""
+        training = self._trained()
+        self._next_poll = now + POLL_SECONDS
+        if self.single:
+            self.single, self.paused = False, True
+            self.show()
+            self.report(PAUSED)
+        while self.conn.poll(0):
+            self.obey(self._received())
+        if training.watching and training.frames.due(now):
+            self.show()
+        if self._checkpoints.due(now):
+            self.checkpoint()
+        if now >= self._next_report:
+            self._next_report = now + REPORT_SECONDS
+            self._send(Status(RUNNING, training.step, training.steps))
+        while self.paused:
+            self.obey(self._received())
+
+    def obey(self, command: Command) -> None:
+        """Carry out one command."""
+        training = self._trained()
+        if command.verb == "pause" and not self.paused:
+            self.paused = True
+            self.checkpoint()
+            self.show()
+            self.report(PAUSED)
+        elif command.verb in ("resume", "step") and self.paused:
+            self._resume(single=command.verb == "step")
+        elif command.verb == "stop":
+            self.checkpoint()
+            self.show()
+            self.report(STOPPED, f"Stopped at step {training.step}. Resume carries on from there.")
+            raise _Leave
+        elif command.verb == "park":
+            self.checkpoint()
+            self.report(PAUSED, "Paused; its place was given to a waiting run. Resume puts it back in the queue.")
+            raise _Leave
+        elif command.verb == "set":
+            for name, value in command.values.items():
+                training.set(name, value)
+        elif command.verb == "watch":
+            training.watch(int(command.values.get("sample", 0)), str(command.values.get("layer", "")))
+            if self.paused:
+                self.show()
+        elif command.verb == "unwatch":
+            training.unwatch()
+
+    def _resume(self, single: bool) -> None:
+        if self.held:
+            held, self.held = self.held, []
+            self.record(tuple(held))
+            if self.held:  # still no space: stays paused, and says so again
+                return
+        self.single = single
+        self.paused = False
+        self._trained().look_soon()
+        self.report(RUNNING)
+
+    # ── keeping ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def record(self, happened: Happened) -> None:
+        """Keep what a step gave. A full disk pauses the run; nothing is lost."""
+        events = [e for e in happened if isinstance(e, Event)]
+        try:
+            if self.held:
+                events, self.held = self.held + events, []
+            self.log.append(events)
+        except DiskFull as error:
+            self.held = events
+            self._disk_full(error)
+            return
+        for snapshot in happened:
+            if not isinstance(snapshot, Event):
+                self._keep(partial(self.run.save_snapshot, snapshot))
+
+    def checkpoint(self) -> None:
+        """Write a checkpoint, charged to its budget."""
+        started = self.clock()
+        if self._keep(lambda: self.run.save_checkpoint(self._trained().checkpoint())):
+            self.log.sync()
+        ended = self.clock()
+        self._checkpoints.charge(ended - started, ended)
+
+    def show(self) -> None:
+        """Write a frame for those who watch, charged to the frames' budget."""
+        training, started = self._trained(), self.clock()
+        self._keep(lambda: self.run.write_frame(encode_frame(training.frame())))
+        ended = self.clock()
+        training.frames.charge(ended - started, ended)
+
+    def _keep(self, write: Callable[[], None]) -> bool:
+        try:
+            write()
+        except DiskFull as error:
+            self._disk_full(error)
+            return False
+        return True
+
+    def _disk_full(self, error: DiskFull) -> None:
+        self.paused = True
+        self.report(PAUSED, f"Paused: {error}")
+
+    # ── telling ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def report(self, state: str, words: str = "", layer: str = "") -> None:
+        """Say where the run stands: to the engine, in status.json, and as a row for those who watch."""
+        step, steps = (self.training.step, self.training.steps) if self.training else self._reached()
+        status = Status(state, step, steps, words, layer)
+        try:
+            self.run.set_status(status)
+            self.log.status(status)
+        except DiskFull as error:  # the engine is told all the same; the files say it as soon as there is space again
+            if state in (FINISHED, FAILED):
+                status = Status(state, step, steps, f"{words} {error}".strip(), layer)
+        self._send(status)
+
+    def _reached(self) -> tuple[int, int]:
+        before = self.run.status()
+        return before.step, before.steps
+
+    def _send(self, status: Status) -> None:
+        try:
+            self.conn.send(status)
+        except OSError:  # the engine is gone; the next read of the pipe says so and the run leaves
+            return
+
+    def _received(self) -> Command:
+        """The next command; the end of the pipe means that the engine is gone: keep the state and leave."""
+        try:
+            command: Command = self.conn.recv()
+        except (EOFError, OSError):
+            if self.training:
+                self.checkpoint()
+            raise _Leave from None
+        return command
+
+    def _loading(self, fraction: float, words: str) -> None:
+        """Progress of a download. A stop and the engine's end are heeded meanwhile; other commands wait."""
+        now = time.perf_counter()
+        if now >= self._next_report:
+            self._next_report = now + REPORT_SECONDS / 4
+            self._send(Status(RUNNING, 0, 0, f"{words}, {fraction:.0%}"))
+        while self.conn.poll(0):
+            command = self._received()
+            if command.verb == "stop":
+                self.report(STOPPED, "Stopped before the first step.")
+                raise _Leave
+            self._waiting.append(command)
+
+    def _trained(self) -> Training:
+        if self.training is None:
+            raise RuntimeError("the training has not begun")
+        return self.training
+
+
+def train(runs_root: str, run_id: str, conn: Connection, threads: int) -> None:
+    """Carry one run on, from its checkpoint if it has one, until it ends, is parked, or the engine goes away."""
+    torch.set_num_threads(max(1, threads))
+    run = Store(runs_root).run(run_id)
+    session = RunSession(run, conn)
+    try:
+        session.work()
+    except _Leave:
+        pass
+    except Diverged as error:
+        session.report(FAILED, str(error), error.layer)
+    except (DataError, ModelError, SpecError, StoreError) as error:
+        session.report(FAILED, str(error))
+    except Exception as error:  # noqa: BLE001  whatever it is, the run ends in words
+        run.keep_traceback(traceback.format_exc())
+        session.report(FAILED, explain(error))
+    finally:
+        session.log.close()
+        conn.close()
+
+
+def explain(error: Exception) -> str:
+    """An unexpected error of a run or a question, in words."""
+    text = str(error)
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in text:
+        return "The run needed more memory than there is. Try a smaller batch size, or a narrower model."
+    if "CUDA error" in text or "cuDNN" in text:
+        return f"The GPU reported an error ({text.splitlines()[0]}). The worker was discarded; resume to try again."
+    first = text.splitlines()[0] if text else "no message"
+    return f"The worker met an error it does not know: {type(error).__name__}: {first}."
+
+
+# ── questions ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+Send = Callable[..., None]
+
+
+def answer(question: Question, send: Send) -> Answer:
+    """Answer one question; `send(fraction, words, part=None)` hears of progress."""
+    if isinstance(question, Describe):
+        return describe(question)
+    if isinstance(question, Refresh):
+        _refresh(question)
+        return None
+    if isinstance(question, Doctor):
+        return _doctor()
+    raise SpecError("question", f"{type(question).__name__} is no question that a worker knows.")
+
+
+def _refresh(question: Refresh) -> None:
+    run = Store(question.runs).run(question.run)
+    experiment, checkpoint = run.experiment(), run.load_checkpoint()
+    if checkpoint is None:
+        return
+    torch.set_num_threads(1)
+    network = build(experiment.model, data_form(experiment.data)).eval()
+    load_state(network, {k[6:]: v for k, v in checkpoint.arrays.items() if k.startswith("model/")})
+    layers, splits = layers_of(experiment.model, data_form(experiment.data)), _splits(experiment.data)
+    frame = make_frame(network, layers, splits, checkpoint.step, question.sample, question.layer)
+    run.write_frame(encode_frame(frame))
+
+
+@lru_cache(maxsize=2)
+def _splits(data: DataSpec) -> Splits:
+    from core.specs import Experiment, preset
+
+    sample = preset("cnn", data.name)
+    return load_data(Experiment(data, sample.model, sample.train))
+
+
+def _doctor() -> dict[str, Any]:
+    devices = [{"name": "cpu", "detail": f"{torch.get_num_threads()} threads, {platform.machine()}"}]
+    for i in range(torch.cuda.device_count()):
+        about = torch.cuda.get_device_properties(i)
+        devices.append({"name": f"cuda:{i}", "detail": f"{about.name}, {about.total_memory / 2**30:.0f} GiB"})
+    versions = {"python": sys.version.split()[0], "torch": torch.__version__, "torchvision": torchvision.__version__}
+    return {"devices": devices, "versions": versions}

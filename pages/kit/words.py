@@ -1,0 +1,66 @@
+"""The words on the screen. Every visible text goes through `_`; English is the source and the fallback."""
+
+from __future__ import annotations
+
+import gettext
+import os
+import time
+from functools import lru_cache
+from pathlib import Path
+
+from core import events
+
+LOCALE = Path(__file__).resolve().parents[2] / "assets" / "locale"
+
+
+def _(text: str) -> str:
+    """`text` in the language of $LAYERLAB_LANG, or as it stands where there is no catalog for it."""
+    return _catalog(os.environ.get("LAYERLAB_LANG", "en")).gettext(text) if text else ""
+
+
+@lru_cache(maxsize=8)
+def _catalog(language: str) -> gettext.NullTranslations:
+    return gettext.translation("layerlab", LOCALE, [language], fallback=True)
+
+
+def state_word(state: str) -> str:
+    """A run's state as people say it."""
+    words = {
+        events.QUEUED: _("waiting"), events.RUNNING: _("training"), events.PAUSED: _("paused"),
+        events.FINISHED: _("finished"), events.STOPPED: _("stopped"), events.FAILED: _("failed"),
+    }  # fmt: skip
+    return words.get(state, state)
+
+
+STATE_ICONS = {
+    events.QUEUED: ":material/hourglass_empty:", events.RUNNING: ":material/play_circle:",
+    events.PAUSED: ":material/pause_circle:", events.FINISHED: ":material/check_circle:",
+    events.STOPPED: ":material/stop_circle:", events.FAILED: ":material/error:",
+}  # fmt: skip
+
+
+def plain(text: str) -> str:
+    """Text that came from outside, so that Markdown shows it letter by letter."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|$:~<>" else c for c in text)
+
+
+def size(count: float) -> str:
+    """Bytes, as people write them."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}" if unit != "B" else f"{count:.0f} B"
+        count /= 1000
+    return f"{count:.3g} GB"
+
+
+def many(count: float) -> str:
+    """A large number in short: 1.0 M."""
+    for unit, scale in ((_("G"), 1e9), (_("M"), 1e6), (_("k"), 1e3)):
+        if count >= scale:
+            return f"{count / scale:.3g} {unit}"
+    return f"{count:.0f}"
+
+
+def moment(seconds: float) -> str:
+    """A time of day with its date, in the machine's zone."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))

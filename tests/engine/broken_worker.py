@@ -1,0 +1,3 @@
+"""A worker module with a mistake in it."""
+
+missing  # noqa: B018, F821

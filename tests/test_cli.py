@@ -1,0 +1,140 @@
+"""The command line: one JSON object, or one clear line and exit code 2; never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core import cli
+from core.specs import preset, to_json
+from core.store import Store
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def call(*words: str, home: Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    """`python -m core …` in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "core", *words], cwd=ROOT, env={**os.environ, "LAYERLAB_HOME": str(home)},
+        capture_output=True, text=True, timeout=timeout, check=False,
+    )  # fmt: skip
+
+
+def here(capsys, *words: str) -> tuple[int, str, str]:
+    """The same in this process: exit code, stdout, stderr."""
+    code = cli.main(words)
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_describe_resnet20_as_one_json_object(capsys):
+    code, out, err = here(capsys, "describe", "--preset", "resnet20", "--json")
+    found = json.loads(out)
+    assert (code, err, found["params"], found["problems"]) == (0, "", 269_722, [])
+    assert set(found["layers"][0]) == {"name", "kind", "in_shape", "out_shape", "params", "macs", "receptive_field"}
+    assert found["macs"] == sum(row["macs"] for row in found["layers"])
+
+
+def test_describe_for_people(capsys):
+    code, out, _err = here(capsys, "describe", "--preset", "lenet", "--data", "mnist")
+    assert code == 0 and "61,706 parameters" in out and "conv1" in out
+
+
+def test_a_model_file_with_a_fault_lists_the_layer_and_the_mend(capsys, tmp_path):
+    model = {"architecture": "cnn", "layers": [
+        {"kind": "conv", "name": "conv1", "options": {"channels": 8}},
+        {"kind": "linear", "name": "head", "options": {"features": 10}},
+    ]}  # fmt: skip
+    (tmp_path / "MODEL.json").write_text(json.dumps(model))
+    code, out, _err = here(capsys, "describe", "--model", str(tmp_path / "MODEL.json"), "--json")
+    found = json.loads(out)
+    assert code == 0 and found["problems"][0]["layer"] == "head"
+    assert set(found["problems"][0]) == {"layer", "message", "fix"} and "flatten" in found["problems"][0]["fix"]
+    code, _out, err = here(capsys, "train", "--model", str(tmp_path / "MODEL.json"), "--data", "digits")
+    assert code == 2 and found["problems"][0]["message"] in err
+
+
+@pytest.mark.parametrize(("words", "says"), [
+    (["describe", "--preset", "resnet21"], "Did you mean"),
+    (["describe"], "--preset NAME"),
+    (["describe", "--model", "/no/such.json"], "cannot be opened"),
+    (["describe", "--preset", "cnn", "--input", "a,b"], "3,32,32"),
+    (["train", "--preset", "cnn", "--set", "train.lr=-3"], "between"),
+    (["train", "--preset", "cnn", "--set", "train.learning=3"], "has no field"),
+    (["train", "--preset", "cnn", "--set", "lr"], "NAME=VALUE"),
+    (["train", "--preset", "cnn", "--data", "order"], "choose"),
+    (["train", "--preset", "cnn", "--steps", "many"], "invalid int"),
+    (["train", "--preset", "cnn", "--steps", "0"], "between 1 and"),
+    (["train", "--resume", "abcdef"], "no run"),
+    (["control", "abcdef", "pause"], "no run"),
+    (["control", "abcdef", "fly"], "invalid choice"),
+    (["paint"], "invalid choice"),
+    ([], "required"),
+])  # fmt: skip
+def test_a_mistake_is_one_line_and_exit_code_2(capsys, home, words, says):
+    code, out, err = here(capsys, *words)
+    assert code == 2 and out == ""
+    assert err.count("\n") == 1 and says in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"train": {"lr": "x"}}', '{"nonsense": 1}', '{"format": 99}', "[" * 100_000]
+)
+def test_a_broken_experiment_file_is_one_line(capsys, tmp_path, home, text):
+    (tmp_path / "e.json").write_text(text)
+    code, out, err = here(capsys, "train", "--experiment", str(tmp_path / "e.json"))
+    assert code == 2 and out == "" and err.count("\n") == 1
+
+
+def test_train_runs_control_and_resume_through_a_real_engine(home):
+    done = call("train", "--preset", "mlp", "--data", "digits", "--steps", "50", "--json", home=home)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert done.stdout.count("\n") == 1 and found["steps"] == 50
+    assert {"run", "seconds", "samples_per_second", "device", "metrics"} <= set(found)
+    assert {"train/loss_first", "train/loss", "test/accuracy", "val/accuracy"} <= set(found["metrics"])
+    assert found["metrics"]["train/loss"] < found["metrics"]["train/loss_first"]
+
+    listed = json.loads(call("runs", "--json", home=home).stdout)["runs"]
+    assert [r["run"] for r in listed] == [found["run"]]
+    assert {"name", "status", "step", "steps", "metrics", "bytes"} <= set(listed[0])
+    again = call("train", "--resume", found["run"][:8], home=home)
+    assert again.returncode == 2 and "finished" in again.stderr
+    paused = call("control", found["run"][:8], "pause", home=home)
+    assert paused.returncode == 2 and paused.stderr.count("\n") == 1
+
+
+def test_an_experiment_file_and_the_same_flags_give_the_same_losses_to_the_bit(home, tmp_path):
+    made = preset("mlp", "digits")
+    (tmp_path / "e.json").write_text(json.dumps(to_json(made)))
+    one = call(
+        "train", "--experiment", str(tmp_path / "e.json"), "--steps", "20", "--threads", "1", "--json", home=home
+    )
+    two = call("train", "--preset", "mlp", "--steps", "20", "--threads", "1", "--json", home=home)
+    first, second = (json.loads(done.stdout) for done in (one, two))
+    losses = [
+        [e.value for e in Store(home / "runs").run(found["run"]).events() if e.name == "train/loss"]
+        for found in (first, second)
+    ]
+    assert len(losses[0]) == 20 and losses[0] == losses[1]
+
+
+def test_a_diverged_run_is_exit_code_1_and_one_line(home):
+    done = call(
+        "train", "--preset", "mlp", "--set", "model.hidden=64,64",
+        "train.optimizer=sgd", "train.lr=100", "train.schedule=constant",
+        "--steps", "300", "--json", home=home,
+    )  # fmt: skip
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.count("\n") == 1 and "learning rate" in done.stderr
+
+
+def test_doctor_says_what_the_machine_offers(home):
+    found = json.loads(call("doctor", "--json", home=home).stdout)
+    assert set(found) == {"devices", "versions", "folders", "limits", "problems"}
+    assert found["devices"] and found["versions"]["torch"]

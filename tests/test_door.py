@@ -1,0 +1,184 @@
+"""The door as it is started for people: `streamlit run app.py`, spoken to over the network."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from core.engine import client as engines
+from core.events import RUNNING, Command
+from core.live import decode_frame
+from core.specs import assign, preset
+from core.store import Store
+from tests.conftest import ROOT
+from tests.engine.conftest import family, gone, until
+
+
+@dataclass
+class Door:
+    """A server of the test's own."""
+
+    port: int
+    home: Path
+    process: subprocess.Popen[bytes]
+
+    def fetch(self, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as reply:
+                return reply.status, dict(reply.headers), reply.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, dict(error.headers), error.read()
+
+    def live(self, run: str, after: int = 0, host: str = "127.0.0.1") -> ClientConnection:
+        url = f"ws://127.0.0.1:{self.port}/live?run={run}&after={after}"
+        return connect(url, origin=f"http://{host}:{self.port}", open_timeout=10)  # type: ignore[arg-type]
+
+    def page(self) -> ClientConnection:
+        """What a browser with a page open holds."""
+        url = f"ws://127.0.0.1:{self.port}/_stcore/stream"
+        return connect(url, origin=f"http://127.0.0.1:{self.port}", subprotocols=["streamlit"])  # type: ignore[arg-type,list-item]
+
+    def engine(self) -> engines.ClientEngine:
+        return engines.connect(self.home / "runs", start=False)
+
+
+def open_door(home: Path) -> Door:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true",
+               "--server.port", str(port), "--server.fileWatcherType", "none"]  # fmt: skip
+    environment = {**os.environ, "LAYERLAB_HOME": str(home)} | {"LAYERLAB_RUNS": ""}
+    with (home / "server.txt").open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+    door = Door(port, home, process)
+    until(lambda: answers(door), 30)
+    return door
+
+
+def answers(door: Door) -> bool:
+    assert door.process.poll() is None, (door.home / "server.txt").read_text()
+    try:
+        return door.fetch("/_stcore/health")[0] == 200
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    """One server for the tests that do not end it."""
+    made = open_door(tmp_path_factory.mktemp("home"))
+    yield made
+    made.process.terminate()
+    try:
+        made.process.wait(5)
+    finally:
+        made.process.kill()
+
+
+def begin(door: Door, steps: int = 5000) -> tuple[engines.ClientEngine, str]:
+    """A run that trains."""
+    engine = door.engine()
+    run = engine.start(assign(preset("mlp", "digits"), {"train.steps": steps}))
+    until(lambda: engine.state(run).status.state == RUNNING and engine.state(run).status.step > 0, 40)
+    return engine, run
+
+
+def hear(live: ClientConnection, want: str, seconds: float = 10.0) -> Any:
+    """The next message of a kind: rows, state or frame."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        message = live.recv(timeout=seconds)
+        if isinstance(message, bytes):
+            if want == "frame":
+                return decode_frame(message)
+        elif want in (told := json.loads(message)):
+            return told
+    raise AssertionError(f"no {want} came")
+
+
+def test_a_run_is_seen_live_from_any_byte_on(door: Door) -> None:
+    engine, run = begin(door)
+    with ExitStack() as ends:
+        one = ends.enter_context(door.live(run))
+        rows = hear(one, "rows")
+        assert hear(one, "state")["state"]["run"] == run
+        other = ends.enter_context(door.live(run, after=rows["offset"]))
+        kept = Store(door.home / "runs").run(run)
+        data = until(lambda: kept.rows_after(rows["offset"])[0])
+        assert hear(other, "rows")["rows"][0] == json.loads(data.split(b"\n")[0])
+        one.send(json.dumps({"watch": {"sample": 3, "layer": ""}}))
+        one.send("nonsense")
+        one.send('{"watch": {"sample": "x"}}')
+        assert hear(one, "frame").meta["sample"] in (0, 3)
+        until(lambda: hear(one, "frame").meta["sample"] == 3)
+        engine.command(run, Command("stop"))
+        until(lambda: hear(one, "state")["state"]["state"] == "stopped")
+    engine.close()
+
+
+@pytest.mark.parametrize(("run", "host", "code"), [("0" * 32, "127.0.0.1", 4404), ("0" * 32, "elsewhere.org", 4403)])
+def test_strangers_and_unknown_runs_are_turned_away(door: Door, run: str, host: str, code: int) -> None:
+    with pytest.raises(ConnectionClosed) as told, door.live(run, host=host) as live:
+        live.recv(timeout=5)
+    assert told.value.rcvd is not None
+    assert told.value.rcvd.code == code
+
+
+def test_files_have_types_and_are_kept_by_the_browser(door: Door) -> None:
+    for name, kind in (("plotly.min.js", "text/javascript"), ("live.js", "text/javascript"), ("live.css", "text/css")):
+        status, headers, body = door.fetch(f"/layerlab/{name}")
+        assert (status, headers["content-type"].split(";")[0]) == (200, kind)
+        assert body
+        again = door.fetch(f"/layerlab/{name}", **{"If-None-Match": headers["etag"]})
+        assert (again[0], again[2]) == (304, b"")
+
+
+@pytest.mark.parametrize("path", ["nothing.js", "..%2fapp.py", "%2e%2e%2fapp.py", "%2fetc%2fpasswd", "", "app.py"])
+def test_no_other_file_is_served(door: Door, path: str) -> None:
+    status, _headers, body = door.fetch(f"/layerlab/{path}")
+    assert status in (400, 404) or b"Streamlit Inc." in body[:200]  # its own page, as for every unknown address
+    assert b"st.App(" not in body
+
+
+def test_a_killed_engine_is_replaced_and_sigterm_with_viewers_ends_everything(door: Door) -> None:
+    """One test, because each half waits for torch to be imported. The last one: it ends the server."""
+    engine, run = begin(door)
+    first = engine.pid
+    with ExitStack() as ends:
+        viewers = [ends.enter_context(door.live(run)) for _ in range(3)]
+        ends.enter_context(door.page())
+        os.kill(first, signal.SIGKILL)
+        until(lambda: hear(viewers[0], "state")["state"]["state"] in ("gone", "queued"), 10)
+        until(lambda: engine.pid not in (0, first) and not engine.ensure() and engine.state(run).pid, 20)
+        until(lambda: hear(viewers[0], "state")["state"]["state"] == RUNNING, 10)
+        for viewer in viewers:
+            hear(viewer, "rows")
+        pids = family(door.process.pid)
+        assert len(pids) >= 4
+        door.process.terminate()
+        until(lambda: door.process.poll() is not None and gone(*pids), 3)
+    engine.close()
+    kept = Store(door.home / "runs").run(run)
+    assert kept.status().state == RUNNING  # the next engine carries it on
+    assert kept.checkpoint_step() is not None
+    assert "Traceback" not in (door.home / "server.txt").read_text()
+    assert {"web.log", "engine.log"} <= {log.name for log in (door.home / "logs").iterdir()}

@@ -1,0 +1,260 @@
+"""The worker: what a run leaves in its folder, how it obeys, and how it ends when something is wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+import time
+from collections.abc import Iterator
+from multiprocessing import Pipe
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core import worker
+from core.events import FAILED, FINISHED, PAUSED, RUNNING, STOPPED, Command, Status
+from core.live import decode_frame
+from core.questions import Describe, Doctor, Refresh
+from core.specs import Experiment, assign, preset
+from core.store import Run, Store
+from core.store import log as store_log
+
+QUIET = lambda *_said: None  # noqa: E731
+
+
+def small(steps: int = 30, **changes: object) -> Experiment:
+    return assign(preset("mlp", "digits"), {"train.steps": steps, "model.hidden": "16", **changes})
+
+
+@contextlib.contextmanager
+def going(store: Store, run: Run, *first: Command) -> Iterator:
+    """The run in a thread of this process, and the engine's end of its pipe."""
+    ours, theirs = Pipe()
+    for command in first:
+        ours.send(command)
+    thread = threading.Thread(target=worker.train, args=(str(store.root), run.id, theirs, 1), daemon=True)
+    thread.start()
+    try:
+        yield ours
+    finally:
+        with contextlib.suppress(OSError):
+            ours.send(Command("stop"))
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def wait_for(conn, state: str, words: str = "") -> Status:
+    """The first status of this state."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        if conn.poll(0.1):
+            status = conn.recv()
+            if status.state == state and words in status.words:
+                return status
+    raise AssertionError(f"the run never was {state}")
+
+
+def test_a_run_leaves_rows_snapshots_a_checkpoint_a_frame_and_an_end(store):
+    run = store.create(small())
+    with going(store, run) as conn:
+        assert wait_for(conn, FINISHED).step == 30
+    losses = [e.step for e in run.events() if e.name == "train/loss"]
+    assert losses == list(range(1, 31))
+    assert run.status().state == FINISHED and "test samples" in run.status().words
+    assert run.load_checkpoint().step == 30
+    assert run.snapshots()[0] == 0 and run.snapshots()[-1] == 30
+    frame = decode_frame(run.frame())
+    assert frame.step == 30 and frame.arrays["pictures"].shape == (12, 28, 28)
+    assert {"test/accuracy", "val/loss", "samples_per_second", "memory", "lr"} <= run.latest().keys()
+    assert run.about()["device"] == "cpu" and run.about()["seconds"] > 0
+
+
+def test_pause_step_set_watch_resume_and_stop(store):
+    run = store.create(small(100_000))
+    with going(store, run, Command("pause")) as conn:
+        at = wait_for(conn, PAUSED).step
+        assert run.load_checkpoint().step == at
+        conn.send(Command("step"))
+        assert wait_for(conn, PAUSED).step == at + 1
+        conn.send(Command("watch", {"sample": 9, "layer": "relu1"}))
+        conn.send(Command("set", {"lr": "0.25"}))
+        conn.send(Command("step"))
+        assert wait_for(conn, PAUSED).step == at + 2
+        frame = decode_frame(run.frame())
+        assert (frame.step, frame.meta["sample"], frame.meta["layer"]) == (at + 2, 9, "relu1")
+        conn.send(Command("resume"))
+        wait_for(conn, RUNNING)
+        conn.send(Command("stop"))
+        end = wait_for(conn, STOPPED)
+    assert run.load_checkpoint().step == end.step == run.status().step
+    marks = [(e.step, e.value) for e in run.events() if e.name == "set/lr"]
+    assert marks == [(at + 2, 0.25)]
+    assert run.load_checkpoint().meta["values"]["lr"] == 0.25
+
+
+def test_frames_are_written_only_while_somebody_watches(store):
+    run = store.create(small(100_000))
+    with going(store, run) as conn:
+        wait_for(conn, RUNNING)
+        time.sleep(0.3)
+        assert run.frame() == b""
+        conn.send(Command("watch", {"sample": 0, "layer": "head"}))
+        end = time.monotonic() + 10
+        while not run.frame() and time.monotonic() < end:
+            time.sleep(0.02)
+        assert decode_frame(run.frame()).meta["layer"] == "head"
+        conn.send(Command("unwatch"))
+        time.sleep(0.2)
+        stamp = run.frame_stamp()
+        time.sleep(0.5)
+        assert run.frame_stamp() == stamp
+
+
+def test_the_engines_end_leaves_a_checkpoint_and_the_state_running(store):
+    run = store.create(small(100_000))
+    with going(store, run) as conn:
+        wait_for(conn, RUNNING)
+        time.sleep(0.3)
+        conn.close()
+    assert run.status().state == RUNNING
+    kept = run.load_checkpoint()
+    assert kept.step > 0
+    last = max(e.step for e in run.events() if e.name == "train/loss")
+    assert last <= kept.step  # the next worker goes on from there
+
+
+def test_a_resumed_run_writes_no_row_twice_and_ends_as_if_never_cut(store):
+    straight, cut = store.create(small(300)), store.create(small(300))
+    with going(store, straight) as conn:
+        wait_for(conn, FINISHED)
+    with going(store, cut, Command("pause")) as conn:
+        for _ in range(40):
+            wait_for(conn, PAUSED)
+            conn.send(Command("step"))
+        wait_for(conn, PAUSED)
+        conn.send(Command("park"))
+        wait_for(conn, PAUSED, "waiting run")
+    with going(store, cut) as conn:
+        wait_for(conn, FINISHED)
+    for run in (straight, cut):
+        assert [e.step for e in run.events() if e.name == "train/loss"] == list(range(1, 301))
+    one, other = straight.load_checkpoint().arrays, cut.load_checkpoint().arrays
+    assert one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name])
+
+
+def test_a_diverged_run_says_step_layer_and_mend(store):
+    hot = {"train.optimizer": "sgd", "train.lr": 100, "train.schedule": "constant", "model.hidden": "64,64"}
+    run = store.create(small(300, **hot))
+    with going(store, run) as conn:
+        status = wait_for(conn, FAILED)
+    assert status.layer and "smaller learning rate" in status.words
+    assert not np.isfinite(run.latest()["train/loss"])
+    assert run.status() == status
+
+
+def test_missing_data_ends_the_run_in_words(store, monkeypatch):
+    from torchvision.datasets import MNIST
+
+    monkeypatch.setattr(MNIST, "mirrors", ["http://127.0.0.1:9/"])
+    run = store.create(preset("mlp", "mnist"), data_dir=str(store.root / "nowhere"))
+    with going(store, run) as conn:
+        status = wait_for(conn, FAILED)
+    assert "nowhere" in status.words and "Traceback" not in status.words
+
+
+@pytest.mark.parametrize(("error", "says"), [
+    (MemoryError(), "smaller batch"),
+    (torch.OutOfMemoryError("CUDA out of memory"), "smaller batch"),
+    (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "smaller batch"),
+    (RuntimeError("CUDA error: device-side assert triggered\nmore"), "The GPU reported an error"),
+    (KeyError("x"), "KeyError"),
+])  # fmt: skip
+def test_an_unexpected_error_is_told_in_one_sentence_and_kept_for_a_report(store, monkeypatch, error, says):
+    def broken(*_args):
+        raise error
+
+    monkeypatch.setattr(worker, "load_data", broken)
+    run = store.create(small())
+    with going(store, run) as conn:
+        status = wait_for(conn, FAILED)
+    assert says in status.words and "\n" not in status.words
+    assert "Traceback" in (run.path / "traceback.txt").read_text()
+
+
+def test_a_full_disk_pauses_the_run_loses_no_row_and_resumes(store, monkeypatch):
+    run = store.create(small(400))
+    full, real = threading.Event(), os.write
+
+    def write(handle: int, data: bytes) -> int:
+        if full.is_set() and b'"values"' in data:
+            real(handle, data[: len(data) // 2])  # a full disk takes a part and says so, without an error
+            return len(data) // 2
+        return real(handle, data)
+
+    monkeypatch.setattr(store_log.os, "write", write)
+    with going(store, run, Command("pause")) as conn:
+        wait_for(conn, PAUSED)
+        conn.send(Command("step"))
+        wait_for(conn, PAUSED)
+        full.set()
+        conn.send(Command("resume"))
+        status = wait_for(conn, PAUSED, "disk is full")
+        assert "Free some space" in status.words
+        assert [e.step for e in run.events() if e.name == "train/loss"] == [1]  # what was acknowledged is readable
+        conn.send(Command("resume"))
+        wait_for(conn, PAUSED, "disk is full")  # still
+        full.clear()
+        conn.send(Command("resume"))
+        wait_for(conn, FINISHED)
+    assert [e.step for e in run.events() if e.name == "train/loss"] == list(range(1, 401))
+
+
+def test_a_disk_that_is_full_at_a_checkpoint_keeps_the_one_before(store, monkeypatch):
+    run = store.create(small(100_000))
+    with going(store, run, Command("pause")) as conn:
+        wait_for(conn, PAUSED)
+        before = run.load_checkpoint().step
+        real = os.fsync
+
+        def fsync(_handle: int) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(os, "fsync", fsync)
+        conn.send(Command("step"))
+        wait_for(conn, PAUSED)
+        conn.send(Command("stop"))
+        end = time.monotonic() + 10
+        while time.monotonic() < end and not (conn.poll(0.1) and "disk" in conn.recv().words):
+            pass
+        monkeypatch.setattr(os, "fsync", real)
+        assert run.load_checkpoint().step == before
+
+
+# ── questions ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_describe_is_answered():
+    made = preset("cnn", "digits")
+    found = worker.answer(Describe(made.model, made.data), QUIET)
+    assert found.params == 20_538 and not found.problems
+
+
+def test_a_resting_runs_frame_is_made_for_another_sample_and_layer(store):
+    run = store.create(small())
+    with going(store, run) as conn:
+        wait_for(conn, FINISHED)
+    worker.answer(Refresh(run.id, 100, "head", str(store.root)), QUIET)
+    frame = decode_frame(run.frame())
+    assert (frame.step, frame.meta["sample"], frame.meta["layer"]) == (30, 100, "head")
+
+
+def test_doctor_names_devices_and_versions():
+    found = worker.answer(Doctor(), QUIET)
+    assert found["devices"][0]["name"] == "cpu" and found["versions"]["torch"] == torch.__version__
+    assert Path(found["versions"]["python"]).name

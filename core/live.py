@@ -23,7 +23,7 @@ import numpy as np
 from core.events import Frame
 from core.store import Run, Store
 
-POLL = 0.04  # seconds between two looks at a run's folder
+POLL = 0.025  # seconds between two looks at a run's folder
 ASK = 0.25  # seconds between two questions to the engine
 
 

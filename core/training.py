@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import math
 import random
+import statistics
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -35,7 +37,7 @@ from core.trace import first_non_finite, looking
 Happened = tuple[Event | Snapshot, ...]
 
 VALIDATION_SAMPLES = 192  # of the validation set, for the curve while training; the whole set is used at the end
-CURVE_POINTS = 12  # validation points that every run has, however short
+CURVE_POINTS, LOOKS = 12, 24  # validation points and readings of the gradients that every run has, however short
 FLUSH_SECONDS = 0.25  # how often losses are handed over, and …
 WATCHED_FLUSH_SECONDS = 0.05  # … while somebody watches
 
@@ -52,12 +54,14 @@ class Budget:
     """Says when an instrument may be used again, so that it costs no more than `share` of the time.
 
     After a use that took c seconds the next is due c / share later; the first few come sooner (at most 0.5 s
-    later), so that a run that begins is seen to begin although first uses are slow.
+    later), so that a run that begins is seen to begin although first uses are slow. A use that something else on
+    the machine held up counts as four usual ones at most: it says nothing of the next.
     """
 
     def __init__(self, share: float, eager: int = 3, shortest: float = 0.04) -> None:
         self.share, self.eager, self.shortest = share, eager, shortest
         self.due_at, self.used, self.spent = 0.0, 0, 0.0
+        self._costs: deque[float] = deque(maxlen=5)
 
     def due(self, now: float) -> bool:
         """May it be used now?"""
@@ -67,7 +71,8 @@ class Budget:
         """It was used: `cost` seconds, ending `now`."""
         self.used += 1
         self.spent += cost
-        wait = max(cost / self.share, self.shortest)
+        self._costs.append(cost)
+        wait = max(min(cost, 4 * statistics.median(self._costs)) / self.share, self.shortest)
         self.due_at = now + (min(wait, 0.5) if self.used <= self.eager else wait)
 
 
@@ -99,6 +104,8 @@ class Training:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.splits = (splits or load_data(experiment, folder)).to(self.device)
         self.layers = layers_of(experiment.model, data_form(experiment.data))
+        random.seed(spec.seed)  # what an augmentation might draw from; build seeds torch's generator
+        np.random.seed(spec.seed)  # noqa: NPY002
         self.network = self._made().to(self.device)
         if any(isinstance(m, torch.nn.Conv2d) for m in self.network.modules()):
             self.network = self.network.to(memory_format=torch.channels_last)
@@ -137,7 +144,7 @@ class Training:
             step = self.step + 1
             x, y = self._next_batch()
             self._set_lr(step)
-            look = self._gradients.due(clock())
+            look = step >= self._next_look or self._gradients.due(clock())
             for parameter in parameters:  # what zero_grad does, without its profiling hooks
                 parameter.grad = None
             logits = network(x)
@@ -219,6 +226,10 @@ class Training:
         self.flush_seconds = WATCHED_FLUSH_SECONDS
         self.frames.due_at = 0.0
 
+    def flush(self) -> Happened:
+        """What has happened and was not handed over yet: to be kept before a checkpoint, which lies after it."""
+        return self._flush(self.clock())
+
     def look_soon(self) -> None:
         """Every instrument may be used at the next step: somebody goes step by step."""
         for budget in (self._gradients, self._validation, self.frames):
@@ -235,11 +246,11 @@ class Training:
         self._gradients = Budget(0.005)  # norms and update ratios of every layer
         self._validation = Budget(0.008)
         self._snapshots = Budget(0.003, eager=6)
-        self.frames = Budget(0.012)  # used by whoever writes frames
+        self.frames = Budget(0.01)  # used by whoever writes frames
         self.flush_seconds = FLUSH_SECONDS
         self._flush_at = 0.0
         self._next_snapshot = 1
-        self._next_validation = 1
+        self._next_validation = self._next_look = 1
         self._pending: list[Event] = []
         self._active, self._resumed = 0.0, self.clock()
         self._counted = (0, 0.0)  # step and active seconds at the last speed reading
@@ -275,6 +286,7 @@ class Training:
         self._before = []
         ended = self.clock()
         self._gradients.charge(self._look_cost + ended - started, ended)
+        self._next_look = self.step + max(1, self.steps // LOOKS)
 
     def _happened(self, now: float, x: Tensor) -> Happened:
         """What is to be handed over at this step: losses, readings, validation, a snapshot, the last figures."""

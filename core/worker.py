@@ -174,7 +174,10 @@ class RunSession:
                 self._keep(partial(self.run.save_snapshot, snapshot))
 
     def checkpoint(self) -> None:
-        """Write a checkpoint, charged to its budget."""
+        """Write a checkpoint, charged to its budget; first the rows before it, which no resume computes again."""
+        self.record(self._trained().flush())
+        if self.held:
+            return
         started = self.clock()
         if self._keep(lambda: self.run.save_checkpoint(self._trained().checkpoint())):
             self.log.sync()

@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LIGHT = ("registry", "options", "specs", "events", "questions", "store", "catalog", "figures", "live", "engine")
 HEAVY = (
-    "modules", "data", "build", "trace", "frames", "training", "explain", "worker", "bench", "doctor", "cli", "__main__",
+    "modules", "data", "build", "trace", "frames", "training", "explain", "worker", "bench", "doctor", "cli",
+    "__main__",
 )  # fmt: skip
 ROOMS = {room: rank for rank, room in enumerate(LIGHT + HEAVY)}
 BANNED_FOR_THE_WEB = ("torch", "torchvision", "captum", "sklearn")

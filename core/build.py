@@ -105,7 +105,7 @@ def check(model: ModelSpec, data: DataForm, batch_size: int = 1) -> list[Placed]
             raise ModelError(_too_large(placed[-1]))
     if sum(_params(p.module) for p in placed) > PARAMETER_LIMIT:
         raise ModelError(_too_large(max(placed, key=lambda p: _params(p.module))))
-    if form != Form(VECTOR, (data.classes,)):
+    if form != data.answer():
         last = placed[-1].spec.name if placed else "input"
         ends = f"the model ends with {WORDS[form.kind]} of {form.words()}"
         message = f"{ends}, not one logit for each of {data.classes} classes"

@@ -148,7 +148,8 @@ def do_describe(asked: argparse.Namespace) -> int:
         shape = registry.ARCHITECTURES.get(made.model.architecture).example_data.shape
     found = describe(Describe(made.model, made.data, made.train.batch_size, shape, asked.classes or 0))
     if asked.json:
-        _print({**asdict(found)})
+        problems = [{"layer": p.layer, "message": p.message, "fix": p.fix} for p in found.problems]
+        _print({**asdict(found), "problems": problems})
         return 0
     for row in found.layers:
         sizes = f"{'×'.join(map(str, row.in_shape))} → {'×'.join(map(str, row.out_shape))}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from core.specs import DataSpec, ModelSpec
+from core.specs import DataSpec, LayerSpec, ModelSpec
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Problem:
     layer: str
     message: str
     fix: str
+    mended: tuple[LayerSpec, ...] = ()  # the whole model with the mend applied; empty where no click can mend it
 
 
 @dataclass(frozen=True)

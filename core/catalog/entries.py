@@ -34,8 +34,15 @@ class Form:
 class DataForm(Form):
     """What a data set gives: the form of one sample, and what is asked about it."""
 
-    classes: int = 10
+    classes: int = 10  # logits of the answer; 1 for a number
     vocabulary: int = 0  # number of token ids, 0 = padding; for TOKENS only
+    task: str = "classes"  # classes: one of them a sample · number: one a sample · each_step: a class at every step
+
+    def answer(self) -> Form:
+        """What a model must end with."""
+        if self.task == "each_step":
+            return Form(SEQUENCE, (self.shape[0], self.classes))
+        return Form(VECTOR, (self.classes,))
 
 
 @dataclass(frozen=True)

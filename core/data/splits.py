@@ -18,7 +18,9 @@ class DataError(Exception):
 
 @dataclass
 class Splits:
-    """x [n, …] float32 (or int64 token ids), y [n] int64; `shown` holds the test samples as people see them.
+    """x [n, …] float32 (or int64 token ids); `shown` holds the test samples as people see them.
+
+    y: [n] int64 classes; for a number [n] float32; for a class at every step [n, step] int64, −100 where none is asked.
 
     Pictures in x are standardised with the training split's mean and standard deviation; shown is uint8
     [n, height, width] or [n, height, width, 3]. For tokens shown equals x.
@@ -32,6 +34,8 @@ class Splits:
     vocabulary: tuple[str, ...] = ()
     mean: float = 0.0
     std: float = 1.0
+    evidence: np.ndarray | None = None  # of generated sets: bool, as shown; what the test samples' labels depend on
+    cue: np.ndarray | None = None  # bool, as shown; a planted spurious hint
 
     def to(self, device: torch.device) -> Splits:
         """The same with all tensors on `device`: data stays resident, nothing is copied per step."""

@@ -39,7 +39,7 @@ ENDED = (FINISHED, STOPPED, FAILED)
 
 @dataclass(frozen=True)
 class Command:
-    """pause | resume | step | stop | set (name, value) | watch (sample, layer) | park (free the slot, keep state)."""
+    """pause | resume | step | stop | set ({field: value}) | watch (sample, layer) | park (free the slot, keep state)."""
 
     verb: str
     values: dict[str, Any] = field(default_factory=dict)

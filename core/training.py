@@ -244,9 +244,9 @@ class Training:
 
     def _begin_looking(self) -> None:
         self._gradients = Budget(0.005)  # norms and update ratios of every layer
-        self._validation = Budget(0.008)
+        self._validation = Budget(0.008, shortest=0.25)
         self._snapshots = Budget(0.003, eager=6)
-        self.frames = Budget(0.01)  # used by whoever writes frames
+        self.frames = Budget(0.008)  # used by whoever writes frames
         self.flush_seconds = FLUSH_SECONDS
         self._flush_at = 0.0
         self._next_snapshot = 1

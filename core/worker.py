@@ -6,18 +6,21 @@ Nothing heavier than our own light dataclasses and text ever goes out.
 
 from __future__ import annotations
 
+import ctypes
 import platform
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import lru_cache, partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import sklearn.datasets  # noqa: F401 (this and the next are loaded here so that a forked run does not wait for them …)
 import torch
-import torch._dynamo  # what the first optimizer step pulls in; loaded here so that a forked run does not wait for it
+import torch._dynamo  # … nor has a copy of its own; this is what the first optimizer step pulls in
 import torchvision
 
 from core.build import ModelError, build, data_form, describe, layers_of, load_state
@@ -72,6 +75,7 @@ class RunSession:
         folder = self.run.about().get("data_dir")
         splits = load_data(experiment, Path(folder) if folder else None, self._loading)
         self.training = Training(experiment, splits, checkpoint=checkpoint, clock=self.clock)
+        keep_freed_memory()
         self.report(RUNNING)
         for command in self._waiting:
             self.obey(command)
@@ -110,7 +114,7 @@ class RunSession:
             self.show()
         if self._checkpoints.due(now):
             self.checkpoint()
-        if now >= self._next_report:
+        if now >= self._next_report and not self.paused:
             self._next_report = now + REPORT_SECONDS
             self._send(Status(RUNNING, training.step, training.steps))
         while self.paused:
@@ -275,6 +279,20 @@ def train(runs_root: str, run_id: str, conn: Connection, threads: int) -> None:
     finally:
         session.log.close()
         conn.close()
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep what is freed, so that the tensors of a step take the pages of the step before.
+
+    glibc gives large blocks back to the system and gets them anew, zeroed page by page: 15,000 page faults a step of
+    a small CNN, which then took 1.2 to 1.7 times as long (measured). Other C libraries are left as they are.
+    """
+    if sys.platform.startswith("linux"):
+        trim_threshold, mmap_threshold = -1, -3  # malloc.h
+        with suppress(OSError, AttributeError):
+            library = ctypes.CDLL(None)
+            library.mallopt(mmap_threshold, 1 << 30)
+            library.mallopt(trim_threshold, (1 << 31) - 1)
 
 
 def explain(error: Exception) -> str:

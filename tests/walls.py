@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # ── imports ──────────────────────────────────────────────────────────────────
 
-LIGHT = ("registry", "options", "specs", "events", "questions", "store", "catalog", "figures", "live", "engine")
+LIGHT = ("registry", "options", "specs", "events", "questions", "store", "catalog", "code", "figures", "live", "engine")
 HEAVY = (
     "modules", "data", "build", "trace", "frames", "training", "explain", "worker", "bench", "doctor", "cli",
     "__main__",

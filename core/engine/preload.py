@@ -3,6 +3,7 @@
 An error must not end the fork server: each worker then meets the error itself and tells it in words.
 """
 
+import gc
 import importlib
 import os
 import traceback
@@ -12,5 +13,7 @@ NAME = "LAYERLAB_PRELOAD"  # the environment variable that names the worker modu
 if NAME in os.environ:
     try:
         importlib.import_module(os.environ[NAME])
+        gc.collect()
+        gc.freeze()  # a collection writes to every object it looks at: a forked worker would copy all of torch's
     except BaseException:  # noqa: BLE001 (see above)
         traceback.print_exc()

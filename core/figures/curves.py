@@ -25,15 +25,17 @@ class Curve:
         return [(s, v) for s, v in zip(self.steps, self.values, strict=True) if math.isfinite(v)]
 
 
-def overlay(curves: Sequence[Curve], *, x_title: str, y_title: str, log: bool = False) -> go.Figure:
-    """The curves over each other; each has its own colour (of the theme) and dash."""
+def overlay(
+    curves: Sequence[Curve], *, x_title: str, y_title: str, log: bool = False, colors: Sequence[str] = ()
+) -> go.Figure:
+    """The curves over each other; each has its own colour (of `colors`, else of the template) and dash."""
     figure = go.Figure()
     for i, curve in enumerate(curves):
         points = thinned(curve)
         figure.add_scatter(
             x=[s for s, _v in points], y=[v if math.isfinite(v) else None for _s, v in points], name=curve.name,
-            mode="lines+markers" if len(points) < 40 else "lines", line={"dash": DASHES[i % len(DASHES)], "width": 2},
-            marker={"size": 5}, hovertemplate="%{y:.4g}",
+            mode="lines+markers" if len(points) < 40 else "lines", marker={"size": 5}, hovertemplate="%{y:.4g}",
+            line={"dash": DASHES[i % len(DASHES)], "width": 2, "color": colors[i % len(colors)] if colors else None},
         )  # fmt: skip
     figure.update_layout(
         xaxis_title=x_title, yaxis_title=y_title, hovermode="x unified", showlegend=True, height=340,

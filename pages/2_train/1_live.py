@@ -1,0 +1,29 @@
+"""Train"""
+
+import streamlit as st
+
+from pages.kit import boundary, exchange, here, run_bar, setup, stage, steer, verdict
+from pages.kit.words import _
+
+notices = setup.begin()
+run = here.current()
+state = run_bar.state_of(run) if run else None
+active = state is not None and state.status.state in steer.ACTIVE
+
+controls, pictures = st.columns([0.27, 0.73], gap="medium")
+controls = controls.container(gap="xsmall")
+with pictures:
+    stage.draw(run, caption=state.status.words if state else _("Choose what to train on the left, then press Start."))
+with controls:
+    for notice in notices:
+        st.warning(_("Part of the link was left aside: {notice}").format(notice=notice), icon=":material/link_off:")
+    bar = st.container()
+    if active and run:
+        with boundary.answered(gone=False):
+            steer.sliders(run)
+    asked = setup.draw(verdict.draw)
+    with st.popover(_("As a file"), icon=":material/description:", width="stretch"):
+        exchange.file_corner(asked)
+    with bar, boundary.answered(gone=False):
+        steer.buttons(asked.experiment if asked.possible else None, run)
+exchange.write_link(asked)

@@ -1,0 +1,57 @@
+"""Home"""
+
+from contextlib import suppress
+
+import streamlit as st
+
+from core import events, specs
+from core.specs import Experiment
+from core.store.files import StoreError
+from core.store.runs import Run
+from pages.kit import engine as doors
+from pages.kit import here, setup, stage, steer
+from pages.kit.words import _
+
+TRAIN, RUNS = "2_train/1_live.py", "2_train/2_runs.py"
+STAGE = 520  # pixels: it stands under title and button at 1280×720
+
+
+def first_network() -> Experiment:
+    """What the large button trains: small enough to be seen learning, at once."""
+    return specs.assign(specs.preset("cnn", "digits"), {"train.steps": 400, "train.batch_size": 64})
+
+
+def example() -> Run | None:
+    """The newest finished run, to show what will be seen; None where there is none."""
+    for run in doors.store().runs()[:50]:
+        with suppress(StoreError):
+            if run.status().state == events.FINISHED:
+                return run
+    return None
+
+
+def links(run: Run) -> None:
+    """Where to go from here: only what exists."""
+    with st.container(horizontal=True, horizontal_alignment="center", gap="medium"):
+        if st.button(_("Change it"), icon=":material/tune:", type="tertiary"):
+            here.choose(run.id)
+            setup.fill(run.experiment())
+            st.switch_page(TRAIN)
+        if st.button(_("All runs"), icon=":material/list:", type="tertiary"):
+            st.switch_page(RUNS)
+
+
+words, button = st.columns([0.66, 0.34], vertical_alignment="center")
+with words, st.container(gap="xsmall"):
+    st.title(_("LayerLab"), anchor=False)
+    st.markdown(_("Build a small neural network, watch it learn, ask it why."))
+with button, st.container(gap="xsmall"):
+    st.button(
+        _("Train your first network"), type="primary", width="stretch", on_click=steer.start, args=(first_network(),)
+    )
+    chosen = here.current()
+    run = chosen or example()
+    if run:
+        links(run)
+promise = _("Here you will watch it learn: its loss falls, its answers turn right, its maps take shape.")
+stage.draw(run, caption="" if run else promise, height=STAGE, still=run is not chosen)

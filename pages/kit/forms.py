@@ -1,0 +1,102 @@
+"""Forms drawn from declared options: one widget a field, its range and unit in its help, its fault under it.
+
+The widgets are the form's only memory: a field's key is its address (`train.lr`, `model.kernel`), kept for the
+session. A value that cannot be stays in its widget with a sentence under it, and is left out of what is asked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from core.options import Option, SpecError, coerce, declared
+from pages.kit.words import _, plain
+
+Faults = dict[str, str]  # address → why its value cannot be
+_KEEP: dict[str, Any] = {"persist_state": "session"}
+
+
+def options_form(part: str, cls: type, faults: Faults) -> None:
+    """One widget for each declared option of `cls`, keyed `part.name`; those that do not apply are left out."""
+    known = declared(cls)
+    for name, (kind, default, option) in known.items():
+        if _applies(part, known, cls, option):
+            field(f"{part}.{name}", kind, default, option, faults)
+
+
+def field(address: str, kind: Any, default: Any, option: Option, faults: Faults, *, disabled: bool = False) -> None:
+    """The widget of one option, and the sentence under it when its value cannot be."""
+    st.session_state.setdefault(address, to_widget(default))
+    name = address.partition(".")[2]
+    label = _(option.label or name.replace("_", " "))
+    widget(address, label, kind, option, disabled=disabled)
+    try:
+        coerce(label, kind, st.session_state[address], option)
+    except SpecError as error:
+        faults[address] = error.message
+        mistake(error.message)
+
+
+def mistake(message: str, mend: str = "") -> None:
+    """A mistake, where it was made: small, in the warning colour, and one way to mend it."""
+    st.markdown(f":red[:small[{plain(message)}]]" + (f" :small[{plain(mend)}]" if mend else ""))
+
+
+def widget(address: str, label: str, kind: Any, option: Option, **more: Any) -> None:
+    """The widget that fits the option's type; its key is the address, its value is in the session state."""
+    more |= {"key": address, "help": help_text(kind, option)}
+    if option.choices:
+        st.selectbox(label, option.choices, format_func=lambda c: _(c.replace("_", " ")), **_KEEP, **more)
+    elif kind is bool:
+        st.toggle(label, **_KEEP, **more)
+    elif option.log:
+        grid = steps_between(kind, option, st.session_state[address])
+        st.select_slider(label, grid, format_func=lambda v: f"{v:g}", **_KEEP, **more)
+    elif kind is int:
+        st.number_input(label, step=1, format="%d", **_KEEP, **more)
+    elif kind is float:
+        st.number_input(label, step=step_of(option), format="%g", **_KEEP, **more)
+    else:
+        st.text_input(label, **_KEEP, **more)
+
+
+def to_widget(value: Any) -> Any:
+    """A value as its widget holds it: sizes as text with commas."""
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else value
+
+
+def help_text(kind: Any, option: Option) -> str:
+    """One line of help, the range and the unit."""
+    unit = f" {_(option.unit)}" if option.unit and not option.unit.startswith("(") else ""
+    if kind is bool or option.choices or option.low is None or option.high is None:
+        return _(option.help)
+    low, high = (f"{v:,.0f}" if v == int(v) and abs(v) >= 1 else f"{v:g}" for v in (option.low, option.high))
+    each = _("each ") if kind not in (int, float) else ""
+    return f"{_(option.help)} ({each}{low} – {high}{unit})"
+
+
+def steps_between(kind: Any, option: Option, value: Any) -> list[Any]:
+    """The marks of a logarithmic slider: powers of two for counts, 1-2-5 a decade for the rest, and `value`."""
+    if kind is int:
+        marks = {2**i for i in range(32)}
+    else:
+        marks = {float(f"{m}e{e}") for e in range(-12, 12) for m in (1, 2, 3, 5)}
+    inside = {m for m in marks if (option.low or 0) <= m <= (option.high or 1e12)}
+    return sorted(inside | ({value} if isinstance(value, int | float) else set()))
+
+
+def step_of(option: Option) -> float:
+    """How far one press of a number field's arrows goes."""
+    span = (option.high if option.high is not None else 1.0) - (option.low or 0.0)
+    return 0.05 if span <= 1 else 0.1 if span <= 10 else 1.0
+
+
+def _applies(part: str, known: dict[str, Any], cls: type, option: Option) -> bool:
+    if option.applies is None:
+        return True
+    values = {name: st.session_state.get(f"{part}.{name}", default) for name, (_k, default, _o) in known.items()}
+    try:
+        return option.applies(cls(**values))
+    except SpecError:
+        return True

@@ -1,0 +1,89 @@
+"""Where the learner is: one current run, sample and layer, kept in the session and in the address.
+
+The address is the truth where it names them; a page that was reached by the menu has lost its address, and the
+session writes it back. So a reload, a shared link and a second tab show the same thing.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.store.files import StoreError
+from core.store.runs import Run
+from pages.kit import engine as doors
+from pages.kit.words import _
+
+LAST_SAMPLE = 9_999  # as far as the sample can be counted up
+
+
+def follow() -> list[str]:
+    """Take over what the address says, write the rest back into it; a sentence for everything that cannot be."""
+    notices: list[str] = []
+    given = st.query_params
+    _follow_run(given.get("run") or st.session_state.get("run", ""), notices)
+    raw = given.get("sample")
+    if raw is not None:
+        if raw.isdecimal() and int(raw) <= LAST_SAMPLE:
+            st.session_state["sample"] = int(raw)
+        else:
+            notices.append(_("The link's sample is not a number from 0 on; sample 0 is shown."))
+    st.session_state.setdefault("sample", 0)
+    if given.get("layer"):
+        st.session_state["layer"] = given["layer"][:60]
+    st.session_state.setdefault("layer", "")
+    write()
+    return notices
+
+
+def _follow_run(wanted: str, notices: list[str]) -> None:
+    st.session_state["run"] = ""
+    if wanted:
+        try:
+            st.session_state["run"] = doors.store().run(wanted).id
+        except StoreError:
+            notices.append(_("The run of this link does not exist here; it may have been deleted. Choose another run."))
+
+
+def write() -> None:
+    """Make the address say where the learner is; what a page keeps there besides stays."""
+    for name in ("run", "sample", "layer"):
+        value = str(st.session_state.get(name, "") or "")
+        if value and st.query_params.get(name) != value:
+            st.query_params[name] = value
+        elif not value and name in st.query_params:
+            del st.query_params[name]
+
+
+def current() -> Run | None:
+    """The current run, None where none is chosen or it has just been deleted."""
+    wanted = st.session_state.get("run", "")
+    try:
+        return doors.store().run(wanted) if wanted else None
+    except StoreError:
+        return None
+
+
+def choose(run_id: str) -> None:
+    """Make a run the current one (an empty id: none)."""
+    st.session_state["run"] = run_id
+    st.session_state["layer"] = ""
+    write()
+
+
+def sample() -> int:
+    """The current sample's number in the test set."""
+    return int(st.session_state.get("sample", 0))
+
+
+def layer() -> str:
+    """The current layer; empty: the run's first one that can be shown."""
+    return str(st.session_state.get("layer", ""))
+
+
+def look_at(*, sample: int | None = None, layer: str | None = None) -> None:
+    """Change the current sample or layer."""
+    if sample is not None:
+        st.session_state["sample"] = max(0, min(LAST_SAMPLE, sample))
+    if layer is not None:
+        st.session_state["layer"] = layer
+    write()

@@ -1,0 +1,119 @@
+"""The bar on top of every page: which run and which sample everything is about, and how the run goes."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import streamlit as st
+
+from core.engine.protocol import EngineError, EngineGone, RunState
+from core.events import ENDED
+from core.store.files import StoreError
+from core.store.runs import Run
+from pages.kit import engine as doors
+from pages.kit import here
+from pages.kit.words import STATE_ICONS, _, state_word
+
+OFFERED = 50  # newest runs in the picker; the runs page has them all
+TICK = 1.0  # seconds between two looks at a run that is not over
+_PICK = "run_bar.run"
+
+
+def draw(*, counting: bool = True) -> None:
+    """Draw the bar. While the run goes on its status ticks; when its state changes, the whole page follows.
+
+    counting=False leaves the steps out, for a page whose live stage counts them faster.
+    """
+    run = here.current()
+    with st.container(key="run_bar"):
+        picker, status, sample = st.columns([0.36, 0.48, 0.16], vertical_alignment="center")
+        with picker:
+            _picker(run)
+        with status:
+            _status(run, counting)
+        with sample:
+            st.number_input(
+                _("sample"), 0, here.LAST_SAMPLE, step=1, key="sample", persist_state="session",
+                icon=":material/image_search:", label_visibility="collapsed",
+            )  # fmt: skip
+
+
+def _picker(run: Run | None) -> None:
+    offered = doors.store().runs()[:OFFERED]
+    labels = {other.id: label(other) for other in ([*offered, run] if run else offered)}
+    st.session_state[_PICK] = run.id if run and run.id in labels else None
+    st.selectbox(
+        _("run"), list(labels), format_func=lambda id_: labels.get(id_, id_[:4]), key=_PICK, on_change=_picked,
+        placeholder=_("no run yet") if not labels else _("choose a run"), disabled=not labels,
+        label_visibility="collapsed", icon=":material/show_chart:",
+    )  # fmt: skip
+
+
+def _picked() -> None:
+    here.choose(st.session_state[_PICK] or "")
+
+
+def label(run: Run) -> str:
+    """name · preset on data · #id4; the middle is left out where the name says it already."""
+    try:
+        name, what = str(run.about()["name"]), kinds(run)
+    except (StoreError, KeyError):
+        return f"#{run.id[:4]}"
+    return " · ".join(part for part in (name, "" if name == what else what, f"#{run.id[:4]}") if part)
+
+
+@lru_cache(maxsize=4000)
+def kinds(run: Run) -> str:
+    """`cnn on digits`. An experiment is written once and never changed, so it is read once."""
+    experiment = run.experiment()
+    return f"{experiment.model.architecture} on {experiment.data.name}"
+
+
+def _status(run: Run | None, counting: bool) -> None:
+    if run is None:
+        st.caption(_("Train a network, or choose a run: every page is about the one that stands here."))
+        return
+    state = state_of(run)
+    if state is None:
+        st.caption(_("This run cannot be read."))
+    elif state.status.state in ENDED:
+        st.markdown(words_of(state, counting))
+    else:
+        st.fragment(_ticking, run_every=TICK)(run, [state], counting)
+
+
+def _ticking(run: Run, drawn: list[RunState], counting: bool) -> None:
+    """`drawn`: the state that the whole page was drawn with, a second time once it has been shown."""
+    if len(drawn) == 1:  # drawn with the page; a rerun here would lose what the page has written into the address
+        drawn.append(drawn[0])
+        st.markdown(words_of(drawn[0], counting))
+        return
+    try:
+        state = state_of(run)
+    except EngineGone:
+        state = None
+    if state is None or state.status.state != drawn[0].status.state:
+        st.rerun(scope="app")  # the whole page follows: buttons, links, or what went wrong
+    st.markdown(words_of(state, counting))
+
+
+def words_of(state: RunState, counting: bool = True) -> str:
+    """One line: the state, how far, and what is to be said of it."""
+    at = state.status
+    line = f"{STATE_ICONS[at.state]} **{state_word(at.state)}**"
+    if counting:
+        line += " · " + _("step {step} of {steps}").format(step=f"{at.step:,}", steps=f"{at.steps:,}")
+    if state.place:
+        line += " · " + _("place {place} in the queue").format(place=state.place)
+    return line
+
+
+def state_of(run: Run) -> RunState | None:
+    """The run as the engine sees it; None where it cannot be read. EngineGone passes."""
+    try:
+        return doors.engine().state(run.id)
+    except EngineGone:
+        raise
+    except (EngineError, StoreError):
+        return None
+

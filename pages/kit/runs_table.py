@@ -1,0 +1,140 @@
+"""The list of all runs: what is shown of each, and what can be done with those that are marked."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import streamlit as st
+
+from core import events
+from core.engine.protocol import EngineError, EngineGone
+from core.events import Command, Status
+from core.store.files import StoreError
+from core.store.glance import glance
+from core.store.runs import Run
+from pages.kit import engine as doors
+from pages.kit import here
+from pages.kit.run_bar import kinds
+from pages.kit.words import _, size, state_word
+
+KEY = "runs.table"
+
+
+def rows(runs: list[Run]) -> list[dict[str, Any]]:
+    """One row a run, in the order given; a run that cannot be read has only its name."""
+    active = {run: state.status for run, state in doors.engine().runs().items()}
+    return [_row(run, active.get(run.id)) for run in runs]
+
+
+def _row(run: Run, status: Status | None) -> dict[str, Any]:
+    found: dict[str, Any] = {"id": run.id, "name": f"#{run.id[:4]}", "what": "", "state": _("cannot be read")}
+    try:
+        about, what, status, seen = run.about(), kinds(run), status or run.status(), glance(run)
+    except (StoreError, TypeError):
+        return found
+    return found | {
+        "name": _named(run, str(about.get("name", "")), what), "what": what,
+        "state": state_word(status.state), "raw_state": status.state, "step": status.step, "steps": status.steps,
+        "progress": f"{status.step:,} / {status.steps:,}", "best": _percent(seen.best_accuracy),
+        "last": _percent(seen.last_accuracy), "loss": list(seen.loss), "size": size(run.bytes()),
+        "created": about.get("created", 0),
+    }  # fmt: skip
+
+
+def _named(run: Run, name: str, what: str) -> str:
+    """#id4, and the name where one was given."""
+    return f"#{run.id[:4]}" if name == what else f"#{run.id[:4]} {name}"
+
+
+def matching(found: list[dict[str, Any]], words: str) -> list[dict[str, Any]]:
+    """The rows in which every word occurs: in the name, the preset, the data set, the state or the id."""
+
+    def text(row: dict[str, Any]) -> str:
+        return f"{row['name']} {row['what']} {row['state']} #{row['id']}".lower()
+
+    return [row for row in found if all(word in text(row) for word in words.lower().split())]
+
+
+def table(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Draw the rows; those that are marked."""
+    shown = [row | {"created": _when(row.get("created"))} for row in found]
+    column, number = st.column_config, st.column_config.NumberColumn
+    order = ("name", "what", "state", "progress", "best", "last", "loss", "size", "created")
+    event = st.dataframe(
+        shown, key=KEY, on_select="rerun", selection_mode="multi-row", hide_index=True, column_order=order,
+        placeholder="–",
+        height=min(283, 35 * (len(shown) + 1) + 3), alt=_("{n} runs, newest first").format(n=len(shown)),
+        column_config={
+            "name": column.TextColumn(_("run"), width="medium"),
+            "what": column.TextColumn(_("preset on data")),
+            "state": column.TextColumn(_("state"), width="small"),
+            "progress": column.TextColumn(_("step / steps"), width="small"),
+            "best": number(_("best accuracy"), format="%.1f %%", help=_("the best on the validation set")),
+            "last": number(_("last accuracy"), format="%.1f %%", help=_("the last on the validation set")),
+            "loss": column.LineChartColumn(_("training loss"), width="small", y_min=0),
+            "size": column.TextColumn(_("size"), width="small"),
+            "created": column.DatetimeColumn(_("created"), format="YYYY-MM-DD HH:mm"),
+        },
+    )  # fmt: skip
+    return [found[i] for i in event["selection"]["rows"] if i < len(found)]
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+def _when(seconds: Any) -> Any:
+    return datetime.datetime.fromtimestamp(seconds) if seconds else None
+
+
+def actions(marked: list[dict[str, Any]], train_page: str) -> None:
+    """Open, resume, rename, delete; each enabled where it can act."""
+    one = marked[0] if len(marked) == 1 else None
+    with st.container(horizontal=True, gap="small", key="runs_actions"):
+        if st.button(_("Open"), type="primary", disabled=one is None, icon=":material/open_in_full:") and one:
+            here.choose(one["id"])
+            st.switch_page(train_page)
+        if st.button(_("Resume"), disabled=not (one and resumable(one)), icon=":material/play_arrow:") and one:
+            doors.engine().command(one["id"], Command("resume"))
+            here.choose(one["id"])
+            st.switch_page(train_page)
+        if st.button(_("Rename"), disabled=one is None, icon=":material/edit:") and one:
+            _rename(one)
+        if st.button(_("Delete"), disabled=not marked, icon=":material/delete:"):
+            _delete(marked)
+
+
+def resumable(row: dict[str, Any]) -> bool:
+    """Did the run end, or is it held, before its last step?"""
+    ended = (events.PAUSED, events.STOPPED, events.FAILED)
+    return row.get("raw_state") in ended and row["step"] < row["steps"]
+
+
+@st.dialog(_("Rename the run"))
+def _rename(row: dict[str, Any]) -> None:
+    run = doors.store().run(row["id"])
+    name = st.text_input(_("Name"), str(run.about().get("name", "")), max_chars=80)
+    if st.button(_("Rename"), type="primary", disabled=not name.strip(), key="rename.yes"):
+        run.note(name=name.strip())
+        st.rerun()
+
+
+@st.dialog(_("Delete for good?"))
+def _delete(marked: list[dict[str, Any]]) -> None:
+    for row in marked[:8]:
+        st.text(f"{row['name']} · {row['what']}")
+    if len(marked) > 8:
+        st.text(_("and {n} more").format(n=len(marked) - 8))
+    st.caption(_("Their numbers and weights go; this cannot be undone. A run that is going on is stopped."))
+    if st.button(_("Delete {n}").format(n=len(marked)), type="primary", key="delete.yes"):
+        for row in marked:
+            try:
+                doors.engine().delete(row["id"])
+            except EngineGone:
+                raise
+            except EngineError as error:
+                st.error(str(error))
+                return
+        st.session_state.pop(KEY, None)
+        st.rerun()

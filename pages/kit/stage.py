@@ -1,0 +1,45 @@
+"""The live stage of the current run: joins the component to the one current sample and layer."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core import registry
+from core.store.files import StoreError
+from core.store.runs import Run
+from pages.kit import here
+from pages.kit.live import HEIGHT, live_view
+from pages.kit.words import _
+
+
+def draw(run: Run | None, *, caption: str = "", height: int = HEIGHT, still: bool = False) -> None:
+    """Show `run` as it goes on, or the empty stage with its caption. `still`: nobody chose this run; it says so."""
+    layers = shown_layers(run)
+    layer = here.layer() if here.layer() in layers else ""
+    live_view(
+        run.id if run else None, sample=here.sample(), layer=layer, layers=layers, caption=caption, key="live",
+        height=height, words={"state_finished": _("a finished run")} if still else None,
+        on_sample_change=_sample_chosen, on_layer_change=_layer_chosen,
+    )  # fmt: skip
+
+
+def shown_layers(run: Run | None) -> list[str]:
+    """The addresses of the run's layers, in the order of the network; none where its experiment cannot be read."""
+    try:
+        experiment = run.experiment() if run else None
+    except StoreError:
+        return []
+    if experiment is None:
+        return []
+    model = experiment.model
+    form = registry.DATASETS.get(experiment.data.name).form(experiment.data.options)
+    layers = model.layers or registry.ARCHITECTURES.get(model.architecture).layers(model.options, form)
+    return [layer.name for layer in layers]
+
+
+def _sample_chosen() -> None:
+    here.look_at(sample=int(st.session_state["live"].sample))
+
+
+def _layer_chosen() -> None:
+    here.look_at(layer=str(st.session_state["live"].layer))

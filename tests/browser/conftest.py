@@ -1,0 +1,135 @@
+"""A real server, a real engine and a real Chromium. A page that complains in any way fails its test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from core.store import Run, Store
+
+sync_api = pytest.importorskip("playwright.sync_api")
+ROOT = Path(__file__).parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--no-first-run",
+]  # fmt: skip
+PROBES = ("/_stcore/health", "/_stcore/host-config")  # Streamlit looks for itself beside a deep link first
+
+
+@dataclass
+class Site:
+    """The server under test."""
+
+    url: str
+    store: Store
+
+    def newest(self) -> Run:
+        return self.store.runs()[0]
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The app on a free port with a home of its own; nothing in its output may look like a traceback."""
+    if not CHROMIUM:
+        pytest.skip("no Chromium here")
+    home = tmp_path_factory.mktemp("home")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port),
+               "--server.headless", "true", "--server.fileWatcherType", "none"]  # fmt: skip
+    environment = {**os.environ, "LAYERLAB_HOME": str(home), "LAYERLAB_RUNS": ""}
+    with (home / "server.txt").open("wb") as output:
+        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+        try:
+            _wait(lambda: _healthy(port), 60)
+            yield Site(f"http://127.0.0.1:{port}", Store(home / "runs"))
+        finally:
+            server.terminate()
+            server.wait(10)
+    logs = [home / "server.txt", *(home / "logs").glob("*")]
+    assert [log.name for log in logs if "Traceback" in log.read_text(errors="replace")] == []
+
+
+def _healthy(port: int) -> bool:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def _wait(done: Callable[[], bool], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, "the server did not begin"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(chromium: Any, site: Site) -> Iterator[Any]:
+    """A browser of the test's own, 1280×720; every page in it is watched for complaints."""
+    complaints: list[str] = []
+    made = chromium.new_context(viewport={"width": 1280, "height": 720}, base_url=site.url)
+    made.set_default_timeout(20_000)
+    made.on("page", lambda page: _watch(page, complaints))
+    yield made
+    shown = [page.url for page in made.pages if page.locator("[data-testid=stException]").count()]
+    made.close()
+    assert complaints == []
+    assert shown == []
+
+
+def _watch(page: Any, complaints: list[str]) -> None:
+    def said(message: Any) -> None:
+        if message.type == "error" and not str(message.location.get("url", "")).endswith(PROBES):
+            complaints.append(message.text)
+
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", said)
+    page.on("requestfailed", lambda request: complaints.append(f"{request.url}: {request.failure}"))
+
+
+@pytest.fixture
+def page(context: Any) -> Any:
+    return context.new_page()
+
+
+def press(page: Any, label: str) -> None:
+    """Press the button with this label."""
+    page.get_by_role("button", name=label, exact=True).click()
+
+
+def until_step(page: Any, step: int, seconds: float = 30) -> None:
+    """Wait until the live stage has drawn this step."""
+    page.wait_for_function("step => window.__layerlab?.lastStep >= step", arg=step, timeout=1000 * seconds)
+
+
+def record(page: Any) -> dict[str, Any]:
+    """What the live stage counts of itself."""
+    return dict(page.evaluate("window.__layerlab"))
+
+
+def status(page: Any, word: str, seconds: float = 30) -> None:
+    """Wait until the stage's status line says this."""
+    page.locator(".layerlab-live, .ll-live").get_by_text(word, exact=True).first.wait_for(timeout=1000 * seconds)

@@ -1,0 +1,127 @@
+"""A run is steered, watched from several tabs, left and met again; nothing is missed and nothing doubled."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from typing import Any
+
+import pytest
+
+from core.store import Run
+from tests.browser.conftest import Site, press, record, status, until_step
+
+pytestmark = pytest.mark.browser
+LINK = "/train-live?model=mlp&data=digits&train.steps={steps}"
+
+
+def begin(page: Any, site: Site, steps: int) -> Run:
+    """Start a run from a link's form."""
+    page.goto(LINK.format(steps=steps))
+    before = len(site.store.runs())
+    button = page.get_by_role("button", name="Start", exact=True)
+    button.wait_for()
+    page.wait_for_function("window.__layerlab?.mounts > 0")
+    assert len(site.store.runs()) == before  # a link trains nothing
+    button.click()
+    until_step(page, 1)
+    return site.newest()
+
+
+def rows(run: Run) -> int:
+    """Rows of numbers in the run's file."""
+    return sum("values" in json.loads(line) for line in run.events_path.read_text().splitlines())
+
+
+def test_pause_change_the_learning_rate_resume_stop(page: Any, site: Site) -> None:
+    run = begin(page, site, 60_000)
+    press(page, "Pause")
+    status(page, "paused")
+    page.wait_for_timeout(500)
+    held = record(page)["lastStep"]
+    press(page, "Step")
+    page.wait_for_function("held => window.__layerlab.lastStep > held", arg=held)
+    slider = page.locator("[class*='st-key-steer-lr'] [data-testid=stSlider] input")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(700)
+    press(page, "Resume")
+    page.wait_for_function("held => window.__layerlab.lastStep > held + 50", arg=held)
+    press(page, "Stop")
+    status(page, "stopped")
+    assert "set/lr" in run.latest()
+    assert run.latest()["set/lr"] != run.experiment().train.lr
+    assert run.status().state == "stopped"
+    assert page.get_by_role("button", name="Pause", exact=True).count() == 0  # it says Resume now
+
+
+def test_a_reload_in_the_middle_misses_nothing_and_doubles_nothing(page: Any, site: Site) -> None:
+    run = begin(page, site, 12_000)
+    until_step(page, 300)
+    page.reload()
+    status(page, "finished", 60)
+    until_step(page, 12_000)
+    assert run.id in page.url
+    assert record(page)["rows"] == rows(run)
+
+
+def test_a_cut_stream_is_taken_up_where_it_broke(page: Any, site: Site) -> None:
+    cuts: list[Any] = []
+
+    def between(socket: Any) -> None:
+        server = socket.connect_to_server()
+        cuts.append((socket, server))
+
+    page.route_web_socket(re.compile(r"/live\?"), between)
+    run = begin(page, site, 12_000)
+    socket, server = cuts[-1]
+    server.close()
+    socket.close(code=1011)
+    status(page, "finished", 60)
+    until_step(page, 12_000)
+    assert record(page)["reconnects"] >= 1
+    assert record(page)["rows"] == rows(run)
+
+
+def test_the_stages_choices_are_the_addresss_and_stand_after_a_reload(page: Any, site: Site) -> None:
+    begin(page, site, 200)
+    status(page, "finished", 60)
+    page.locator(".ll-live select").select_option("head")
+    page.wait_for_url(re.compile("layer=head"))
+    page.get_by_label("sample", exact=True).fill("4")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("sample=4"))
+    page.reload()
+    page.get_by_text(re.compile("10 values")).wait_for()
+    assert page.locator(".ll-live select").input_value() == "head"
+    assert page.get_by_label("sample", exact=True).input_value() == "4"
+
+
+def test_an_engine_that_dies_is_replaced_and_the_run_goes_on(page: Any, site: Site) -> None:
+    run = begin(page, site, 400_000)
+    until_step(page, 300)
+    os.kill(json.loads((site.store.root / ".engine.json").read_text())["pid"], signal.SIGKILL)
+    page.wait_for_timeout(3000)
+    press(page, "Pause")
+    status(page, "paused", 40)
+    press(page, "Stop")
+    status(page, "stopped")
+    assert run.status().step >= 300
+
+
+def test_seven_tabs_are_all_live(page: Any, context: Any, site: Site) -> None:
+    run = begin(page, site, 60_000)
+    tabs = [context.new_page() for _ in range(6)]
+    for tab in tabs:
+        tab.goto(f"/train-live?run={run.id}")
+    for tab in tabs:
+        until_step(tab, 10, 60)
+    seen = [record(tab)["lastStep"] for tab in tabs]
+    for tab, step in zip(tabs, seen, strict=True):
+        until_step(tab, step + 20, 60)
+    press(tabs[0], "Stop")
+    for tab in [page, *tabs]:
+        tab.bring_to_front()
+        status(tab, "stopped")

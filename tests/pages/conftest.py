@@ -1,0 +1,56 @@
+"""Pages run by AppTest through the shell, with an engine in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from core.store import Store
+from pages.kit import engine as doors
+from tests.pages.fake_engine import FakeEngine
+
+SHELL = Path(__file__).parents[2] / "pages" / "shell.py"
+PAGES = {"home": "home.py", "train": "2_train/1_live.py", "runs": "2_train/2_runs.py"}
+
+
+@pytest.fixture
+def fake(store: Store, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    """The engine and the store that every page of this test meets."""
+    engine = FakeEngine(store)
+    monkeypatch.setattr(doors, "engine", lambda: engine)
+    monkeypatch.setattr(doors, "store", lambda: store)
+    st.cache_data.clear()
+    return engine
+
+
+@pytest.fixture
+def visit(fake: FakeEngine) -> Callable[..., AppTest]:
+    """Open a page by its name, with the address's parameters; it must not show an exception."""
+
+    def visit(page: str, **link: str) -> AppTest:
+        at = AppTest.from_file(str(SHELL), default_timeout=30)
+        if page != "home":
+            at.run()
+            at.switch_page(PAGES[page])
+        for name, value in link.items():
+            at.query_params[name] = value
+        at.run()
+        assert not at.exception
+        return at
+
+    return visit
+
+
+def said(at: AppTest) -> str:
+    """Every sentence that the page shows."""
+    kinds = (at.markdown, at.caption, at.warning, at.error, at.info, at.title, at.text)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def button(at: AppTest, label: str) -> object:
+    """The button with this label."""
+    return next(found for found in at.button if found.label == label)

@@ -1,0 +1,101 @@
+"""An engine in memory: no process, no training. It keeps what it is told and answers at once."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import Any
+
+from core.engine.protocol import EngineError, EngineGone, Progress, RunState
+from core.events import ENDED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command, Event, Status
+from core.questions import Answer, Describe, Description, Problem, Question
+from core.specs import Experiment, content_id
+from core.store import Run, Store
+
+AFTER = {"pause": PAUSED, "resume": RUNNING, "stop": STOPPED}
+
+
+class FakeEngine:
+    """core.engine.protocol.Engine over a real folder of runs."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.gone = False
+        self.commands: list[tuple[str, Command]] = []
+        self.problems: tuple[Problem, ...] = ()
+        self._tokens: dict[tuple[str, str], str] = {}
+        self._states: dict[str, RunState] = {}
+
+    def start(self, experiment: Experiment, name: str = "", token: str = "", threads: int = 0) -> str:
+        self._there()
+        key = (token, content_id(experiment))
+        if token and key in self._tokens:
+            return self._tokens[key]
+        run = self.store.create(experiment, name)
+        self._tokens[key] = run.id
+        self.put(run, QUEUED)
+        return run.id
+
+    def put(self, run: Run, state: str, step: int = 0) -> None:
+        """Have the run stand there."""
+        status = Status(state, step, run.experiment().train.steps)
+        self._states[run.id] = RunState(run.id, status)
+        run.set_status(status)
+
+    def command(self, run: str, command: Command) -> RunState:
+        self._there()
+        self.commands.append((run, command))
+        found = self.store.run(run)
+        self.put(found, AFTER.get(command.verb, self.state(run).status.state), self.state(run).status.step)
+        return self.state(run)
+
+    def runs(self) -> dict[str, RunState]:
+        self._there()
+        return {run: state for run, state in self._states.items() if state.status.state not in ENDED}
+
+    def state(self, run: str) -> RunState:
+        self._there()
+        return self._states.get(run) or RunState(run, self.store.run(run).status())
+
+    def delete(self, run: str) -> None:
+        self._there()
+        self._states.pop(run, None)
+        self.store.delete(run)
+
+    def submit(self, question: Question) -> str:
+        raise EngineError("not here")
+
+    def poll(self, ticket: str, since: int = 0) -> Progress:
+        raise EngineError("not here")
+
+    def cancel(self, ticket: str) -> None:
+        return
+
+    def ask(self, question: Question, timeout: float = 60.0) -> Answer:
+        self._there()
+        if not isinstance(question, Describe):
+            raise EngineError("not here")
+        return Description(9098, 1_000_000, (), self.problems)
+
+    def status(self) -> dict[str, Any]:
+        self._there()
+        return {"pid": 1}
+
+    def close(self) -> None:
+        return
+
+    def _there(self) -> None:
+        if self.gone:
+            raise EngineGone("The engine process cannot be reached.")
+
+
+def finished(store: Store, experiment: Experiment, steps: int = 30, name: str = "") -> Run:
+    """A run that is over, with falling losses and snapshots of nothing."""
+    run = store.create(replace(experiment, train=replace(experiment.train, steps=steps)), name)
+    log = run.log()
+    log.append(Event(step, "train/loss", 2.3 / step, 1e9 + step) for step in range(1, steps + 1))
+    for step, accuracy in zip(itertools.count(10, 10), (0.5, 0.9, 0.8), strict=False):
+        log.append([Event(step, "val/accuracy", accuracy, 1e9 + step), Event(step, "val/loss", 1 / step, 1e9 + step)])
+    log.close()
+    run.set_status(Status(FINISHED, steps, steps))
+    return run

@@ -39,7 +39,7 @@ ENDED = (FINISHED, STOPPED, FAILED)
 
 @dataclass(frozen=True)
 class Command:
-    """pause | resume | step | stop | set ({field: value}) | watch (sample, layer) | park (free the slot, keep state)."""
+    """pause | resume | step | stop | set ({field: value}) | watch (sample, layer) | park (free the slot)."""
 
     verb: str
     values: dict[str, Any] = field(default_factory=dict)
@@ -60,8 +60,12 @@ class Snapshot:
 class Frame:
     """What the live view shows at one step besides curves. `arrays` by name, shapes below; see core.live for the bytes.
 
-    pictures [n, H, W] or [n, H, W, 3] uint8, or tokens [n, T] (−1 after the end); targets [n], predicted [n] ints;
-    confidence [n] in 0…1; view: the chosen layer's array for the current sample, quantised to uint8
+    By meta["kind"] (picture, tokens, sequence, points): pictures [n, H, W] or [n, H, W, 3] uint8; tokens [n, T] (−1
+    after the end); sequences [n, T] float32, with marks [n, T] uint8 where some steps are meant; points [n, 2] float32
+    within meta["range"] (low, high). By meta["task"]: classes — targets [n], predicted [n] ints, confidence [n] in 0…1;
+    number — targets [n], predicted [n] float32, no confidence; each_step — targets [n, T] (−100 where none is asked),
+    predicted [n, T] ints, confidence [n], the mean over the steps that are asked.
+    view: the chosen layer's array for the current sample, quantised to uint8
     (`meta["low"]`, `meta["high"]` give the scale), with meta["view"] one of feature_maps [C, H, W],
     attention [head, query, key], states [T, H], vector [F].
     """

@@ -22,6 +22,7 @@ from core.questions import Describe, Doctor, Refresh
 from core.specs import Experiment, assign, preset
 from core.store import Run, Store
 from core.store import log as store_log
+from core.training import Training
 
 QUIET = lambda *_said: None  # noqa: E731
 
@@ -258,3 +259,29 @@ def test_doctor_names_devices_and_versions():
     found = worker.answer(Doctor(), QUIET)
     assert found["devices"][0]["name"] == "cpu" and found["versions"]["torch"] == torch.__version__
     assert Path(found["versions"]["python"]).name
+
+
+def test_threads_are_kept_only_where_they_help_and_measuring_changes_nothing(small_splits, monkeypatch):
+    training = Training(preset("cnn", "digits"), small_splits)
+    before, state = training.checkpoint().arrays, torch.get_rng_state()
+    clock = iter(range(10_000))
+    slow = {1: 1.0, 2: 3.0}  # seconds a step takes on so many threads
+    now = [0.0]
+
+    def tick() -> float:
+        if next(clock) % 2:
+            now[0] += slow[torch.get_num_threads()]
+        return now[0]
+
+    monkeypatch.setattr(worker.time, "perf_counter", tick)
+    try:
+        assert worker.useful_threads(training, 2) == 1
+        slow[2] = 0.6
+        assert worker.useful_threads(training, 2) == 2
+        assert worker.useful_threads(training, 1) == 1
+    finally:
+        monkeypatch.undo()
+        torch.set_num_threads(1)
+    assert torch.equal(state, torch.get_rng_state())
+    after = training.checkpoint().arrays
+    assert all(before[name].tobytes() == after[name].tobytes() for name in before if name.startswith("model/"))

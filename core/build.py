@@ -1,24 +1,49 @@
-"""ModelSpec → nn.Module, and the check before it: shapes layer by layer on the meta device, nothing allocated."""
+"""ModelSpec → nn.Module, and the check before it: shapes layer by layer on the meta device, nothing allocated.
+
+What cannot work is told as a Problem: the guilty layer, what it gets and needs, and the layers as one click mends them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import keyword
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from math import prod
 from typing import Any
 
 import psutil
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from core import registry
-from core.catalog.entries import PICTURE, SEQUENCE, TOKENS, VECTOR, WORDS, Architecture, DataForm, Form, Layer
+from core.catalog.entries import (
+    EACH_STEP,
+    PICTURE,
+    SEQUENCE,
+    TASKS,
+    TOKENS,
+    VECTOR,
+    WORDS,
+    Architecture,
+    DataForm,
+    Fault,
+    Form,
+    Layer,
+)
+from core.code import pytorch_code
 from core.options import SpecError
 from core.questions import Describe, Description, LayerRow, Problem
-from core.specs import DataSpec, LayerSpec, ModelSpec
+from core.specs import LAYER_LIMIT, DataSpec, LayerSpec, ModelSpec
 
 PARAMETER_LIMIT = 200_000_000
 MEMORY_SHARE = 0.6  # of the machine's memory that one model may ask for
+
+Layers = tuple[LayerSpec, ...]
+Rows = Sequence[tuple[str, dict[str, Any]]]  # (kind, options) of layers that are still without a name
 
 
 class ModelError(Exception):
@@ -33,7 +58,7 @@ class Network(nn.Module):
     """The layers, one after the other, each under its own name: `network.conv1` is the layer called conv1.
 
     Pictures come as [batch, channel, height, width], sequences as [batch, step, feature], tokens as [batch, step]
-    integers in which 0 is padding. Gives logits [batch, class].
+    integers in which 0 is padding. Gives logits [batch, class], or [batch, step, class] where every step is answered.
     """
 
     def __init__(self, layers: list[tuple[str, nn.Module, bool]]) -> None:
@@ -54,13 +79,14 @@ class Network(nn.Module):
 
 @dataclass(frozen=True)
 class Placed:
-    """A layer with what it gets and gives, and its module (on the meta device unless built for real)."""
+    """A layer with what it gets and gives, its module on the meta device, and its number of parameters."""
 
     spec: LayerSpec
     entry: Layer
     takes: Form
     gives: Form
     module: nn.Module
+    params: int
 
 
 def data_form(data: DataSpec) -> DataForm:
@@ -68,14 +94,19 @@ def data_form(data: DataSpec) -> DataForm:
     return registry.DATASETS.get(data.name).form(data.options)
 
 
-def layers_of(model: ModelSpec, data: DataForm) -> tuple[LayerSpec, ...]:
-    """The model's own layers, or those its architecture makes for this data."""
+def layers_of(model: ModelSpec, data: DataForm) -> Layers:
+    """The model's own layers, or those its architecture makes for this data; ModelError where it cannot serve it."""
     if model.layers:
         return model.layers
     entry: Architecture = registry.ARCHITECTURES.get(model.architecture)
+    fits = [a.name for a in registry.ARCHITECTURES if data.kind in a.takes and data.task in a.tasks]
+    fix = f"choose {', '.join(fits)} for this data"
     if data.kind not in entry.takes:
-        problem = Problem("input", *_wrong_kind(f"{entry.name} needs", entry.takes, data))
-        raise ModelError(problem)
+        message = f"{entry.name} needs {_kinds(entry.takes)}, but gets {WORDS[data.kind]} of {data.words()}"
+        raise ModelError(Problem("input", message, fix))
+    if data.task not in entry.tasks:
+        gives = " or ".join(TASKS[task] for task in entry.tasks)
+        raise ModelError(Problem("input", f"{entry.name} gives {gives}, but the data asks for {TASKS[data.task]}", fix))
     return entry.layers(model.options, data)
 
 
@@ -96,64 +127,88 @@ def make(spec: LayerSpec, takes: Form) -> nn.Module:
 
 def check(model: ModelSpec, data: DataForm, batch_size: int = 1) -> list[Placed]:
     """Every layer placed, on the meta device; ModelError at the first layer that cannot work."""
-    placed: list[Placed] = []
-    form = Form(data.kind, data.shape)
-    for spec in layers_of(model, data):
-        placed.append(place(spec, form, data))
-        form = placed[-1].gives
-        if sum(_params(p.module) for p in placed[-1:]) > PARAMETER_LIMIT:
-            raise ModelError(_too_large(placed[-1]))
-    if sum(_params(p.module) for p in placed) > PARAMETER_LIMIT:
-        raise ModelError(_too_large(max(placed, key=lambda p: _params(p.module))))
-    if form != data.answer():
-        last = placed[-1].spec.name if placed else "input"
-        ends = f"the model ends with {WORDS[form.kind]} of {form.words()}"
-        message = f"{ends}, not one logit for each of {data.classes} classes"
-        raise ModelError(Problem(last, message, f"end with a linear layer of {data.classes} features"))
-    _check_memory(placed, batch_size)
+    placed, problem = walk(model, data, batch_size)
+    if problem:
+        raise ModelError(problem)
     return placed
+
+
+def walk(model: ModelSpec, data: DataForm, batch_size: int = 1) -> tuple[list[Placed], Problem | None]:
+    """The layers that can be placed, one after the other, and why the next one, or the whole, cannot work."""
+    placed: list[Placed] = []
+    try:
+        specs = layers_of(model, data)
+    except ModelError as error:
+        return placed, error.problem
+    problem = _wrong_names(specs)
+    if problem:
+        return placed, problem
+    for index, spec in enumerate(specs):
+        found = fit(spec, placed[-1].gives if placed else data, data)
+        if isinstance(found, Fault):
+            return placed, _mended(specs, index, found, placed, data)
+        placed.append(found)
+        if found.params > PARAMETER_LIMIT:
+            return placed, _too_large(specs, placed, data)
+    return placed, _wrong_whole(specs, placed, data, batch_size)
 
 
 def place(spec: LayerSpec, takes: Form, data: DataForm) -> Placed:
     """One layer on the meta device; ModelError when it cannot take what it gets."""
+    found = fit(spec, takes, data)
+    if isinstance(found, Fault):
+        raise ModelError(Problem(spec.name, found.message, found.fix))
+    return found
+
+
+def fit(spec: LayerSpec, takes: Form, data: DataForm) -> Placed | Fault:
+    """One layer on the meta device, or why it cannot take what it gets."""
     entry: Layer = registry.LAYERS.get(spec.kind)
     if takes.kind not in entry.takes:
-        raise ModelError(Problem(spec.name, *_wrong_kind("it needs", entry.takes, takes)))
+        return _wrong_kind(entry, takes, data)
     fault = entry.fault(spec.options, takes)
     if fault:
-        raise ModelError(Problem(spec.name, fault.message, fault.fix))
+        return fault
     try:
-        with torch.device("meta"), torch.no_grad():
-            module = make(spec, takes).eval()
-            out = _call(module, entry, takes)
+        module, shape, params = _tried(spec.kind, spec.options, Form(takes.kind, takes.shape))
     except (RuntimeError, ValueError, TypeError, OverflowError, AssertionError) as error:
-        reason = str(error).splitlines()[0][:200]
-        raise ModelError(
-            Problem(spec.name, f"it cannot take {takes.words()} ({reason})", "change its options")
-        ) from None
-    kind = takes.kind if entry.gives == "same" else entry.gives
-    return Placed(spec, entry, takes, Form(kind, tuple(out.shape[1:])), module)
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        return Fault(f"it cannot take {takes.words()} ({reason})", "remove it, or change its options", remove=True)
+    gives = Form(takes.kind if entry.gives == "same" else entry.gives, shape)
+    return Placed(spec, entry, takes, gives, module, params)
+
+
+@lru_cache(maxsize=2048)  # deep models repeat a few layers, and a form asks again at every change
+def _tried(kind: str, options: Any, takes: Form) -> tuple[nn.Module, tuple[int, ...], int]:
+    """(the module on the meta device, the shape it gives, its parameters)."""
+    entry: Layer = registry.LAYERS.get(kind)
+    with torch.device("meta"), torch.no_grad():
+        module = make(LayerSpec(kind, options, kind), takes).eval()
+        out = _call(module, entry, takes)
+    return module, tuple(out.shape[1:]), sum(p.numel() for p in module.parameters())
 
 
 def describe(question: Describe) -> Description:
-    """Parameters, multiply-adds and receptive field of every layer, and the problems if there are any."""
+    """Parameters, multiply-adds, memory and receptive field of every layer; the code; the problem if there is one."""
     data = described_form(question)
+    placed, problem = walk(question.model, data, question.batch_size)
     rows: list[LayerRow] = []
     field, jump = 1, 1
-    problems: tuple[Problem, ...] = ()
-    form = Form(data.kind, data.shape)
-    try:
-        for spec in layers_of(question.model, data):
-            placed = place(spec, form, data)
-            field, jump = _see(placed, field, jump)
-            shown = field if placed.gives.kind == PICTURE and data.kind == PICTURE else 0
-            params, macs = _params(placed.module), count_macs(placed)
-            rows.append(LayerRow(spec.name, spec.kind, form.shape, placed.gives.shape, params, macs, shown))
-            form = placed.gives
-        check(question.model, data, question.batch_size)
-    except ModelError as error:
-        problems = (error.problem,)
-    return Description(sum(r.params for r in rows), sum(r.macs for r in rows), tuple(rows), problems)
+    for p in placed:
+        field, jump = _see(p, field, jump)
+        shown = field if p.gives.kind == PICTURE and data.kind == PICTURE else 0
+        sizes = p.takes.shape, p.gives.shape, p.params, count_macs(p)
+        rows.append(LayerRow(p.spec.name, p.spec.kind, *sizes, shown, 4 * prod(p.gives.shape)))
+    params, macs = sum(r.params for r in rows), sum(r.macs for r in rows)
+    if problem:
+        return Description(params, macs, tuple(rows), (problem,))
+    memory = training_memory(placed, question.batch_size)
+    return Description(params, macs, tuple(rows), (), memory, code(placed, data))
+
+
+def code(placed: list[Placed], data: DataForm) -> str:
+    """PyTorch source of a checked model: the same state_dict keys, the same logits."""
+    return pytorch_code([(p.spec, p.takes) for p in placed], data)
 
 
 def described_form(question: Describe) -> DataForm:
@@ -163,31 +218,37 @@ def described_form(question: Describe) -> DataForm:
         kind = {3: PICTURE, 2: SEQUENCE, 1: TOKENS if form.kind == TOKENS else VECTOR}.get(len(question.input))
         if kind is None or min(question.input) < 1:
             raise SpecError("input", "input must be C,H,W for pictures, or T,F for sequences, all at least 1.")
-        form = DataForm(kind, question.input, form.classes, form.vocabulary)
+        form = replace(form, kind=kind, shape=question.input)
     return replace(form, classes=question.classes) if question.classes else form
 
 
 def count_macs(placed: Placed) -> int:
     """Multiply-adds of one sample through one layer: torch's own count of matrix products and convolutions."""
-    if isinstance(
-        core := getattr(placed.module, "core", None), nn.RNNBase
-    ):  # fused: torch's counter does not see inside
+    core = getattr(placed.module, "core", None)
+    if isinstance(core, nn.RNNBase):  # fused: torch's counter does not see inside
         weights = sum(p.numel() for n, p in core.named_parameters() if n.startswith("weight"))
         return placed.takes.shape[0] * weights
+    return _counted(placed.spec.kind, placed.spec.options, Form(placed.takes.kind, placed.takes.shape))
+
+
+@lru_cache(maxsize=2048)
+def _counted(kind: str, options: Any, takes: Form) -> int:
+    module, _shape, _params = _tried(kind, options, takes)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        _call(placed.module, placed.entry, placed.takes)
+        _call(module, registry.LAYERS.get(kind), takes)
     return counter.get_total_flops() // 2
 
 
 def _call(module: nn.Module, entry: Layer, takes: Form) -> Tensor:
-    ids = takes.kind == TOKENS
-    x = torch.zeros((1, *takes.shape), device="meta", dtype=torch.long if ids else torch.float32)
+    x = _empty(takes, 1)
     out: Tensor = module(x, None) if entry.masked else module(x)
     return out
 
 
-def _params(module: nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters())
+def _empty(form: Form, batch_size: int) -> Tensor:
+    """A batch without content."""
+    dtype = torch.long if form.kind == TOKENS else torch.float32
+    return torch.empty((batch_size, *form.shape), device="meta", dtype=dtype)
 
 
 def _see(placed: Placed, field: int, jump: int) -> tuple[int, int]:
@@ -198,44 +259,279 @@ def _see(placed: Placed, field: int, jump: int) -> tuple[int, int]:
     return field, jump
 
 
-def _wrong_kind(needs: str, takes: tuple[str, ...], got: Form) -> tuple[str, str]:
-    words = " or ".join(WORDS[kind] for kind in takes)
-    message = f"{needs} {words}, but gets {WORDS[got.kind]} of {got.words()}"
-    if needs != "it needs":
-        fits = [a.name for a in registry.ARCHITECTURES if got.kind in a.takes]
-        return message, f"choose {', '.join(fits)} for this data"
-    if got.kind == PICTURE and VECTOR in takes:
-        return message, "put a flatten or a global average pooling layer before it"
-    if got.kind == SEQUENCE and VECTOR in takes:
-        return message, "put a read-out layer before it"
-    if got.kind == TOKENS and SEQUENCE in takes:
-        return message, "put a token embedding before it"
-    if got.kind == PICTURE and SEQUENCE in takes:
-        return message, "put a rows or a patches layer before it"
-    return message, "move it to where the shape still fits, or remove it"
+# ── memory ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _too_large(placed: Placed) -> Problem:
-    count = _params(placed.module)
-    message = f"it has {count:,} parameters; a model here may have {PARAMETER_LIMIT:,}"
-    return Problem(placed.spec.name, message, "make it narrower, or shrink the picture before it")
+def training_memory(placed: list[Placed], batch_size: int) -> int:
+    """Bytes that a training step needs: weights, gradients, Adam's two moments, and what the backward pass needs.
+
+    The last is counted by running the model forward on the meta device, where torch says which tensors it keeps.
+    """
+    kept: dict[int, Tensor] = {}  # storage → a tensor in it, held so that no other storage takes its place
+    weights = {p.untyped_storage()._cdata for one in placed for p in one.module.parameters()}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage()._cdata] = tensor
+        return tensor
+
+    states, batch = 0, max(2, batch_size)  # a batch norm that trains refuses a batch of one
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), _FusedAttention():
+        x = keep(_empty(placed[0].takes, batch)) if placed else torch.empty(0)
+        for p in placed:
+            states += _recurrent_bytes(p) * batch_size
+            p.module.train()
+            x = p.module(x, None) if p.entry.masked else p.module(x)
+            p.module.eval()
+    saved = sum(t.untyped_storage().nbytes() for key, t in kept.items() if key not in weights)
+    return 16 * sum(p.params for p in placed) + saved * batch_size // batch + states
 
 
-def _check_memory(placed: list[Placed], batch_size: int) -> None:
-    """A rough bound: every layer's output is kept for the backward pass about twice, weights four times."""
+_STATES = {"RNN_TANH": 1.0, "RNN_RELU": 1.0, "GRU": 7.0, "LSTM": 16.5}  # hidden sizes kept a step, measured on the CPU
 
-    def need(p: Placed) -> int:
-        cells = 1
-        for side in p.gives.shape:
-            cells *= side
-        return 8 * cells * batch_size + 16 * _params(p.module)
 
-    total, limit = sum(map(need, placed)), int(psutil.virtual_memory().total * MEMORY_SHARE)
-    if total > limit:
-        worst = max(placed, key=need)
-        asks = f"the model needs about {total / 2**30:,.1f} GiB to train with {batch_size} samples a step"
-        message = f"{asks}; {limit / 2**30:,.1f} GiB may be used"
-        raise ModelError(Problem(worst.spec.name, message, "use a smaller batch, or fewer channels before it"))
+def _recurrent_bytes(placed: Placed) -> int:
+    """Bytes a recurrent layer keeps for one sample; its loop over steps is not run on the meta device."""
+    core = getattr(placed.module, "core", None)
+    if not isinstance(core, nn.RNNBase):
+        return 0
+    ways = 2 if core.bidirectional else 1
+    gets = [core.input_size, *[core.hidden_size * ways] * (core.num_layers - 1)]
+    per_step = sum(ways * (_STATES[core.mode] * core.hidden_size + size) for size in gets)
+    return int(4 * placed.takes.shape[0] * per_step)
+
+
+class _FusedAttention(TorchFunctionMode):
+    """On the meta device torch would take the slow path of attention, which keeps all scores; training does not."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is F.scaled_dot_product_attention:
+            return _Attended.apply(*args[:3])
+        return func(*args, **(kwargs or {}))
+
+
+class _Attended(torch.autograd.Function):
+    """What fused attention keeps: query, key, value and its output."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        out = torch.empty_like(v.transpose(1, 2), memory_format=torch.contiguous_format).transpose(1, 2)
+        ctx.save_for_backward(q, k, v, out)
+        return out
+
+
+# ── what cannot work, and its mend ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _wrong_names(specs: Layers) -> Problem | None:
+    """Too many layers, or a name that torch or Python needs itself, or that two layers have."""
+    if len(specs) > LAYER_LIMIT:
+        message = f"the model has {len(specs):,} layers; a model here may have {LAYER_LIMIT}"
+        return Problem(specs[LAYER_LIMIT].name, message, "leave layers out")
+    plain, seen = Network([]), set[str]()
+    for index, spec in enumerate(specs):
+        taken = hasattr(plain, spec.name) or keyword.iskeyword(spec.name)
+        if taken or spec.name in seen:
+            name = _free_name(spec.kind, specs)
+            why = "is a word that Python or torch needs itself" if taken else "is the name of two layers"
+            layers = (*specs[:index], replace(spec, name=name), *specs[index + 1 :])
+            return Problem(spec.name, f"“{spec.name}” {why}", f"call it {name}", layers)
+        seen.add(spec.name)
+    return None
+
+
+def _free_name(kind: str, specs: Sequence[LayerSpec]) -> str:
+    taken = {spec.name for spec in specs}
+    return next(name for i in range(1, len(taken) + 2) if (name := f"{kind}{i}") not in taken)
+
+
+def _with(specs: Layers, index: int, rows: Rows) -> Layers:
+    """The layers with new ones put before the one at `index`; none where an option would be out of range."""
+    made = list(specs)
+    try:
+        for row, (kind, options) in enumerate(rows):
+            spec = LayerSpec(kind, registry.LAYERS.get(kind).options(**options), _free_name(kind, made))
+            made.insert(index + row, spec)
+    except SpecError:
+        return ()
+    return tuple(made)
+
+
+def _set(specs: Layers, index: int, options: dict[str, Any]) -> Layers:
+    """The layers with options of the one at `index` changed; none where one would be out of range."""
+    try:
+        changed: Any = replace(specs[index].options, **options)
+    except SpecError:
+        return ()
+    return (*specs[:index], replace(specs[index], options=changed), *specs[index + 1 :])
+
+
+def _without(specs: Layers, index: int) -> Layers:
+    return (*specs[:index], *specs[index + 1 :])
+
+
+def _embedding(data: DataForm) -> tuple[str, dict[str, Any]]:
+    return "embedding", {"vocabulary": max(2, data.vocabulary)}
+
+
+def _kinds(takes: tuple[str, ...]) -> str:
+    return " or ".join(WORDS[kind] for kind in takes)
+
+
+def _wrong_kind(entry: Layer, got: Form, data: DataForm) -> Fault:
+    """A layer that takes another kind of form: what turns one into the other is put before it, where there is such."""
+    message = f"it needs {_kinds(entry.takes)}, but gets {WORDS[got.kind]} of {got.words()}"
+    if got.kind == PICTURE and VECTOR in entry.takes:
+        return Fault(message, "put a flatten layer before it", insert=(("flatten", {}),))
+    if got.kind == PICTURE and SEQUENCE in entry.takes:
+        return Fault(message, "put a rows layer before it", insert=(("rows", {}),))
+    if got.kind == SEQUENCE and VECTOR in entry.takes:
+        return Fault(message, "put a read-out layer before it", insert=(("read_out", {}),))
+    if got.kind == TOKENS and {SEQUENCE, VECTOR} & set(entry.takes):
+        return Fault(message, "put a token embedding before it", insert=(_embedding(data),))
+    return Fault(message, "remove it, or move it to where the shape still fits", remove=True)
+
+
+def _apply(specs: Layers, index: int, fault: Fault) -> Layers:
+    """The layers after one click on the mend of the layer at `index`; none where words alone can mend it."""
+    if fault.remove:
+        return _without(specs, index)
+    if fault.insert:
+        return _with(specs, index, fault.insert)
+    return _set(specs, index, fault.options) if fault.options else ()
+
+
+def _mended(specs: Layers, index: int, fault: Fault, placed: list[Placed], data: DataForm) -> Problem:
+    """The problem of the layer at `index`, with a mend after which that layer works: it may need two changes."""
+    name, before = specs[index].name, placed[-1] if placed else None
+    takes = registry.LAYERS.get(specs[index].kind).takes
+    if fault.remove and before and before.takes.kind in takes and before.gives.kind not in takes:
+        fix = f"remove {before.spec.name}, which has changed the shape"
+        return Problem(name, fault.message, fix, _without(specs, index - 1))
+    layers, fixes = _apply(specs, index, fault), [fault.fix]
+    if fault.remove and not layers:  # it was the only one
+        fix, layers = _end((), [], data)
+        fixes = ["remove it", fix]
+    for _again in range(3):
+        at, next_fault = _first_fault(layers, index, name, placed, data)
+        if next_fault is None or not (more := _apply(layers, at, next_fault)):
+            break
+        layers = more
+        fixes.append(next_fault.fix)
+    return Problem(name, fault.message, " and then ".join(fixes), layers)
+
+
+def _first_fault(
+    layers: Layers, index: int, name: str, placed: list[Placed], data: DataForm
+) -> tuple[int, Fault | None]:
+    """(where, why) a layer from `index` up to the one called `name` does not fit; None where they all do."""
+    form: Form = placed[-1].gives if placed else data
+    last = next((i for i, spec in enumerate(layers) if spec.name == name), -1)
+    for at in range(index, last + 1):
+        found = fit(layers[at], form, data)
+        if isinstance(found, Fault):
+            return at, found
+        form = found.gives
+    return 0, None
+
+
+def _wrong_whole(specs: Layers, placed: list[Placed], data: DataForm, batch_size: int) -> Problem | None:
+    """What is wrong with the model as a whole: its size, its end, its memory."""
+    if sum(p.params for p in placed) > PARAMETER_LIMIT:
+        return _too_large(specs, placed, data)
+    form: Form = placed[-1].gives if placed else data
+    answer = data.answer()
+    if (form.kind, form.shape) != (answer.kind, answer.shape):
+        last = specs[-1].name if specs else "input"
+        message = f"the model ends with {WORDS[form.kind]} of {form.words()}, not {data.asks()}"
+        return Problem(last, message, *_end(specs, placed, data))
+    return _too_much_memory(specs, placed, data, batch_size)
+
+
+def _end(specs: Layers, placed: list[Placed], data: DataForm) -> tuple[str, Layers]:
+    """(the mend in words, the layers with it) for a model that ends with something else than the answer."""
+    if data.task == EACH_STEP:
+        return _each_step_end(specs, placed, data)
+    return _one_end(specs, placed[-1].gives if placed else data, data)
+
+
+def _one_end(specs: Layers, form: Form, data: DataForm) -> tuple[str, Layers]:
+    """One answer a sample: a flatten, pooling or read-out where one is missing, then a linear layer of that size."""
+    head = f"end with a linear layer of {data.classes} features"
+    is_linear = bool(specs) and specs[-1].kind == "linear"
+    if form.kind == VECTOR and is_linear:
+        return head, _set(specs, len(specs) - 1, {"features": data.classes})
+    if form.kind == SEQUENCE and is_linear and form.shape[1] == data.classes:
+        return "put a read-out layer after it", _with(specs, len(specs), [("read_out", {})])
+    rows, words = list[tuple[str, dict[str, Any]]](), ""
+    if form.kind == PICTURE:
+        kind = "flatten" if prod(form.shape) <= 65_536 else "global_pool"
+        rows, words = [(kind, {})], f"put a {registry.LAYERS.get(kind).title} layer after it and "
+    elif form.kind == SEQUENCE:
+        take = "mean" if any(spec.kind == "transformer_block" for spec in specs) else "last"
+        rows, words = [("read_out", {"take": take})], "put a read-out layer after it and "
+    elif form.kind == TOKENS:
+        rows = [_embedding(data), ("read_out", {"take": "mean"})]
+        words = "put a token embedding and a read-out layer after it and "
+    return words + head, _with(specs, len(specs), [*rows, ("linear", {"features": data.classes})])
+
+
+def _each_step_end(specs: Layers, placed: list[Placed], data: DataForm) -> tuple[str, Layers]:
+    """An answer at every step: all steps are kept to the end, then a linear layer acts on each."""
+    form: Form = placed[-1].gives if placed else data
+    steps, end = data.shape[0], len(specs)
+    for index, p in enumerate(placed):  # the layer after which there is no longer one vector for each step
+        if p.takes.kind in (SEQUENCE, TOKENS) and (p.gives.kind != SEQUENCE or p.gives.shape[0] != steps):
+            return f"remove {p.spec.name}: every step needs its answer", _without(specs, index)
+    head = f"end with a linear layer of {data.classes} features"
+    if form.kind == SEQUENCE and specs and specs[-1].kind == "linear":
+        return head, _set(specs, end - 1, {"features": data.classes})
+    if form.kind == SEQUENCE:
+        return head, _with(specs, end, [("linear", {"features": data.classes})])
+    if form.kind == TOKENS:
+        rows = [_embedding(data), ("linear", {"features": data.classes})]
+        return f"put a token embedding after it and {head}", _with(specs, end, rows)
+    return "keep one vector for each step", ()
+
+
+_WIDTHS = ("channels", "features", "hidden", "width")
+
+
+def _narrower(specs: Layers, index: int, share: float, data: DataForm) -> tuple[str, Layers]:
+    """The layer at `index` with its width times `share`, as a power of two; the answer's own width stays."""
+    options = specs[index].options
+    name = next((f.name for f in fields(options) if f.name in _WIDTHS), "")
+    wide = getattr(options, name) if name else 0
+    if wide > 1 and not (index == len(specs) - 1 and wide == data.classes):
+        less = 1 << max(0, int(min(wide // 2, wide * share)).bit_length() - 1)
+        return f"set {name} to {less}", _set(specs, index, {name: less})
+    if index and specs[index - 1].kind == "flatten":
+        pooled = _with(_without(specs, index - 1), index - 1, [("global_pool", {})])
+        return f"use global average pooling instead of {specs[index - 1].name}", pooled
+    return "make what comes before it smaller", ()
+
+
+def _too_large(specs: Layers, placed: list[Placed], data: DataForm) -> Problem:
+    index = max(range(len(placed)), key=lambda i: placed[i].params)
+    count, total = placed[index].params, sum(p.params for p in placed)
+    limit = f"a model here may have {PARAMETER_LIMIT:,}"
+    message = f"it has {count:,} parameters; {limit}"
+    if count <= PARAMETER_LIMIT:
+        message = f"the model has {total:,} parameters, {count:,} of them here; {limit}"
+    return Problem(specs[index].name, message, *_narrower(specs, index, 0.5 * PARAMETER_LIMIT / total, data))
+
+
+def _too_much_memory(specs: Layers, placed: list[Placed], data: DataForm, batch_size: int) -> Problem | None:
+    total, limit = training_memory(placed, batch_size), int(psutil.virtual_memory().total * MEMORY_SHARE)
+    if total <= limit:
+        return None
+    index = max(range(len(placed)), key=lambda i: prod(placed[i].gives.shape) * batch_size + 4 * placed[i].params)
+    asks = f"the model needs about {total / 2**30:,.1f} GiB to train with {batch_size} samples a step"
+    fix, layers = _narrower(specs, index, 0.5 * limit / total, data)
+    message = f"{asks}; {limit / 2**30:,.1f} GiB may be used"
+    return Problem(specs[index].name, message, f"{fix}, or use a smaller batch", layers)
+
+
+# ── weights ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def state_arrays(network: nn.Module) -> dict[str, Any]:

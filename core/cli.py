@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from core import registry
+from core.applies import check_experiment
 from core.engine.client import connect
 from core.engine.protocol import Engine, EngineError
 from core.events import ENDED, FINISHED, PAUSED, SETTABLE, Command
@@ -192,9 +193,10 @@ def do_train(asked: argparse.Namespace) -> int:
 
 
 def _checked(experiment: Experiment) -> Experiment:
-    """The experiment, if its model can work; the same sentence as everywhere otherwise."""
+    """The experiment, if its model can work and its settings apply; the same sentence as everywhere otherwise."""
     from core.build import ModelError, check, data_form
 
+    check_experiment(experiment)
     try:
         check(experiment.model, data_form(experiment.data), experiment.train.batch_size)
     except ModelError as error:
@@ -234,12 +236,13 @@ def summary(run: Run) -> dict[str, Any]:
     about, status = run.about(), run.status()
     seconds = float(about.get("seconds", 0.0))
     batch = run.experiment().train.batch_size
-    metrics = {k: v for k, v in last.items() if k.startswith(("train/", "val/", "test/"))}
+    metrics = {k: v for k, v in last.items() if k.startswith(("train/", "val/", "test/", "best/", "suggested/"))}
     return {
         "run": run.id, "steps": status.step, "seconds": round(seconds, 3),
         "samples_per_second": round(status.step * batch / seconds, 1) if seconds else None,
         "device": about.get("device"), "threads": about.get("threads"),
         "metrics": {"train/loss_first": first.get("train/loss"), **metrics},
+        **({"sample_text": about["sample_text"]} if "sample_text" in about else {}),
     }  # fmt: skip
 
 
@@ -280,8 +283,9 @@ def do_runs(asked: argparse.Namespace) -> int:
     for row in rows:
         metrics = row.get("metrics", {})
         accuracy = metrics.get("test/accuracy", metrics.get("val/accuracy"))
+        squared = metrics.get("test/mse", metrics.get("val/mse"))
         reached = f"{row['step']} / {row['steps']}" if "step" in row else ""
-        shown = "" if accuracy is None else f"{accuracy:.1%}"
+        shown = f"{accuracy:.1%}" if accuracy is not None else "" if squared is None else f"{squared:.3g}"
         print(f"{row['run'][:8]}  {row['status']:10}{reached:>16}{shown:>8}  {row['name']}")
     return 0
 

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 class Event(NamedTuple):
     """One number of a run: `name` is slashed (`train/loss`, `grad_norm/conv1`), `time` is seconds since the epoch.
 
-    Names: train/loss, train/accuracy, val/loss, val/accuracy, test/…, grad_norm/LAYER, update_ratio/LAYER (‖Δw‖/‖w‖ of
-    one step), lr, samples_per_second, memory (bytes), set/FIELD (a change made by hand, at the step it took effect).
+    Names: train/loss, train/accuracy, val/loss, val/accuracy (val/mse where a number is asked), test/…, lr,
+    grad_norm/LAYER, update_ratio/LAYER (‖Δw‖/‖w‖ of one step), samples_per_second, memory (bytes), best/val_loss and
+    best/step (early stopping), suggested/lr (a range test), set/FIELD (a change made by hand, where it took effect).
     """
 
     step: int

@@ -42,6 +42,7 @@ class Option:
     unit: str = ""
     choices: tuple[str, ...] = ()
     log: bool = False  # a slider for it is logarithmic
+    group: str = ""  # fields of one group stand together under its name
     applies: Callable[[Any], bool] | None = None  # given the options: does this field matter?
 
 
@@ -55,10 +56,11 @@ def option(  # noqa: PLR0913 (all but two are by keyword)
     unit: str = "",
     choices: tuple[str, ...] = (),
     log: bool = False,
+    group: str = "",
     applies: Callable[[Any], bool] | None = None,
 ) -> Any:
     """A field of an Options class."""
-    known = Option(help, label, low, high, unit, choices, log, applies)
+    known = Option(help, label, low, high, unit, choices, log, group, applies)
     return field(default=default, metadata={"option": known})
 
 
@@ -74,14 +76,17 @@ class Options:
                 object.__setattr__(self, f.name, value)
 
 
+_declared: dict[type, dict[str, tuple[Any, Any, Option]]] = {}  # resolving type hints was a quarter of a page's rerun
+
+
 def declared(cls: type) -> dict[str, tuple[Any, Any, Option]]:
-    """name → (type, default, Option) of every option field of `cls`, in order."""
-    hints = get_type_hints(cls)
-    return {
-        f.name: (hints[f.name], f.default, f.metadata["option"])
-        for f in fields(cls)
-        if "option" in f.metadata
-    }
+    """name → (type, default, Option) of every option field of `cls`, in order. To be read, not changed."""
+    if cls not in _declared:
+        hints = get_type_hints(cls)
+        _declared[cls] = {
+            f.name: (hints[f.name], f.default, f.metadata["option"]) for f in fields(cls) if "option" in f.metadata
+        }
+    return _declared[cls]
 
 
 def coerce(name: str, kind: Any, value: Any, known: Option) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from core.specs import DataSpec, LayerSpec, ModelSpec
 
 
@@ -30,6 +32,7 @@ class LayerRow:
     params: int
     macs: int
     receptive_field: int  # pixels of the input that one output cell sees; 0 where the notion does not apply
+    activations: int = 0  # bytes that this layer's output takes for one sample
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,51 @@ class Description:
     macs: int
     layers: tuple[LayerRow, ...]
     problems: tuple[Problem, ...]
+    memory: int = 0  # bytes one training step needs with Adam: weights × 4, and what is kept for the backward pass
+    code: str = ""  # PyTorch source of exactly this model; empty where it cannot work
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a data set holds, with `count` samples of its training part. Answer: DataPreview."""
+
+    data: DataSpec
+    count: int = 24
+    folder: str = ""  # of the data sets; empty means $LAYERLAB_DATA or data/ under the home
+
+
+@dataclass(frozen=True)
+class ValueRange:
+    """Of all values of the training part: the least, the largest, the mean and the standard deviation."""
+
+    low: float
+    high: float
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True)
+class DataPreview:
+    """The answer to Preview.
+
+    samples: pictures uint8 [n, H, W] or [n, H, W, 3] · tokens int64 [n, T], 0 = padding · sequences float32 [n, T, F] ·
+    points float32 [n, 2], by `kind` (a form of core.catalog.entries). labels: int64 [n]; for a number float32 [n]; for
+    a class at every step int64 [n, T], −100 where none is asked.
+    """
+
+    kind: str
+    task: str  # classes, number or each_step
+    samples: np.ndarray
+    labels: np.ndarray
+    shapes: dict[str, tuple[int, ...]]  # part → [n, …] of what the model gets; parts: train, validation, test
+    counts: dict[str, dict[str, int]]  # part → class → how often it is the answer
+    given: ValueRange  # as the model gets it
+    raw: ValueRange  # as it is stored: bytes of pictures; everything else is given as it is
+    classes: tuple[str, ...]  # for a number: its name
+    vocabulary: tuple[str, ...]
+    source: str
+    licence: str
+    notes: tuple[str, ...]  # sentences on what was loaded, where that is not what one would think
 
 
 @dataclass(frozen=True)
@@ -67,5 +115,5 @@ class Doctor:
     """What the workers' machine offers. Answer: dict of plain values (devices, versions)."""
 
 
-Question = Describe | Refresh | Doctor
-Answer = Description | dict[str, Any] | None
+Question = Describe | Preview | Refresh | Doctor
+Answer = Description | DataPreview | dict[str, Any] | None

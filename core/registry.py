@@ -85,6 +85,7 @@ ARCHITECTURES = Registry("architecture", "core.catalog.architectures")
 DATASETS = Registry("data set", "core.catalog.datasets")
 OPTIMIZERS = Registry("optimizer", "core.catalog.optimizers")
 SCHEDULES = Registry("schedule", "core.catalog.schedules")
+AUGMENTATIONS = Registry("augmentation", "core.catalog.augmentations")
 
 
 def load(address: str) -> Any:

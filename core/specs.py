@@ -21,7 +21,7 @@ LAYER_LIMIT = 300  # layers a model may list; checking one must stay quick
 
 @dataclass(frozen=True)
 class Choice:
-    """One entry of a catalog with its options: an optimizer, a schedule."""
+    """One entry of a catalog with its options: an optimizer, a schedule, an augmentation."""
 
     name: str
     options: Options
@@ -60,6 +60,7 @@ class TrainSpec(Options):
 
     optimizer: Choice = field(default_factory=lambda: default_choice("optimizer"))
     schedule: Choice = field(default_factory=lambda: default_choice("schedule"))
+    augmentation: tuple[Choice, ...] = ()  # in the order of the catalog, each at most once
     lr: float = option(
         0.003, _("Learning rate: how far one step moves the weights."), label=_("learning rate"),
         low=1e-7, high=100.0, unit=_("per step"), log=True,
@@ -80,6 +81,32 @@ class TrainSpec(Options):
         0.0, _("Largest norm that a step's gradient may have; 0 means no clipping."), label=_("clip norm"),
         low=0.0, high=1e6, unit=_("(norm)"),
     )
+    initialisation: str = option(
+        "default", _("How the weights of linear and convolutional layers start; default is torch's own."),
+        choices=("default", "he", "xavier", "orthogonal"), group=_("Start and arithmetic"),
+    )
+    init_gain: float = option(
+        1.0, _("What the weights are multiplied by at the start."), label=_("gain of the start"),
+        low=0.01, high=10.0, unit=_("(factor)"), group=_("Start and arithmetic"),
+        applies=lambda o: o.initialisation != "default",
+    )
+    precision: str = option(
+        "float32", _("bfloat16 computes products with fewer digits; auto takes it where that is faster."),
+        choices=("float32", "bfloat16", "auto"), group=_("Start and arithmetic"),
+    )
+    label_smoothing: float = option(
+        0.0, _("Share of each target that is spread evenly over all classes."), label=_("label smoothing"),
+        low=0.0, high=0.9, unit=_("share"), group=_("Against overfitting"),
+    )
+    early_stopping: int = option(
+        0, _("Stop when so many checks of the validation loss in a row were no better; there are 40 checks in a run, "
+             "and 0 means never."),
+        label=_("early stopping"), low=0, high=40, unit=_("checks"), group=_("Against overfitting"),
+    )
+    label_noise: float = option(
+        0.0, _("Share of the training labels that are replaced by a wrong class, to see what a network does then."),
+        label=_("label noise"), low=0.0, high=1.0, unit=_("share"), group=_("Trials"),
+    )
     seed: int = option(0, _("Fixes the initial weights and the order of the batches."), low=0, high=2**31 - 1)
 
 
@@ -99,6 +126,15 @@ def default_choice(field_name: str) -> Choice:
 
 
 _CHOICES = {"optimizer": registry.OPTIMIZERS, "schedule": registry.SCHEDULES}
+_LISTS = {"augmentation": registry.AUGMENTATIONS}  # of which several may be chosen
+NONE = "none"  # how an empty list is written in a link and on the command line
+
+
+def choices_of(train: TrainSpec) -> dict[str, tuple[Choice, ...]]:
+    """Field → what is chosen there: one optimizer, one schedule, any number of augmentations."""
+    return {
+        "optimizer": (train.optimizer,), "schedule": (train.schedule,), "augmentation": train.augmentation,
+    }  # fmt: skip
 
 
 def preset(architecture: str, data: str) -> Experiment:
@@ -177,15 +213,32 @@ def _layer_from_json(raw: Any, place: str) -> LayerSpec:
 
 def _train_from_json(raw: Any, model: ModelSpec) -> TrainSpec:
     hints = declared(TrainSpec)
-    raw = _object(raw, "train", {*hints, *_CHOICES})
+    raw = _object(raw, "train", {*hints, *_CHOICES, *_LISTS})
     values: dict[str, Any] = {k: v for k, v in raw.items() if k in hints}
     for name, known in _CHOICES.items():
         if name in raw:
-            one = {"name": raw[name]} if isinstance(raw[name], str) else raw[name]
-            one = _object(one, f"train.{name}", {"name", "options"})
-            entry = _entry(known, one.get("name", ""), f"train.{name}.name")
-            values[name] = Choice(entry.name, _options(entry.options, one.get("options", {}), f"train.{name}.options"))
+            values[name] = _choice_from_json(known, raw[name], f"train.{name}")
+    for name, known in _LISTS.items():
+        listed = raw.get(name, [])
+        if not isinstance(listed, list) or len(listed) > len(known.names()):
+            raise SpecError(f"train.{name}", f"train.{name} must be a list of {', '.join(known.names())}.")
+        made = [_choice_from_json(known, one, f"train.{name}[{i}]") for i, one in enumerate(listed)]
+        values[name] = _in_order(known, made, f"train.{name}")
     return _at("train", lambda: TrainSpec(**values))
+
+
+def _choice_from_json(known: registry.Registry, raw: Any, place: str) -> Choice:
+    one = _object({"name": raw} if isinstance(raw, str) else raw, place, {"name", "options"})
+    entry = _entry(known, one.get("name", ""), f"{place}.name")
+    return Choice(entry.name, _options(entry.options, one.get("options", {}), f"{place}.options"))
+
+
+def _in_order(known: registry.Registry, chosen: list[Choice], place: str) -> tuple[Choice, ...]:
+    """A list of choices as the catalog orders them, so that equal lists are equal."""
+    by_name = {choice.name: choice for choice in chosen}
+    if len(by_name) < len(chosen):
+        raise SpecError(place, f"{place} names one {known.kind} twice.")
+    return tuple(by_name[name] for name in known.names() if name in by_name)
 
 
 def _object(raw: Any, place: str, known: set[str]) -> dict[str, Any]:
@@ -225,7 +278,7 @@ def assign(experiment: Experiment, changes: dict[str, Any]) -> Experiment:
 
     Choices come first, so that `train.optimizer=sgd train.momentum=0.8` works in any order.
     """
-    ordered = sorted(changes.items(), key=lambda kv: kv[0].partition(".")[2] not in ("optimizer", "schedule"))
+    ordered = sorted(changes.items(), key=lambda kv: kv[0].partition(".")[2] not in {**_CHOICES, **_LISTS})
     for address, value in ordered:
         experiment = _assign_one(experiment, address, value)
     return experiment
@@ -253,18 +306,35 @@ def _assign_one(experiment: Experiment, address: str, value: Any) -> Experiment:
 def _assign_train(train: TrainSpec, name: str, value: Any) -> TrainSpec:
     if name in _CHOICES:
         entry = _entry(_CHOICES[name], value, name)
-        chosen: dict[str, Any] = {name: Choice(entry.name, entry.options())}
-        return replace(train, **chosen)
+        return _replaced(train, name, Choice(entry.name, entry.options()))
+    if name in _LISTS:
+        return _replaced(train, name, _chosen_list(train, name, value))
     if name in declared(TrainSpec):
-        return replace(train, **{name: value})
-    for place in _CHOICES:
-        choice = getattr(train, place)
-        if name in declared(type(choice.options)):
-            return replace(train, **{place: replace(choice, options=replace(choice.options, **{name: value}))})
-    names = [*_CHOICES, *declared(TrainSpec)]
-    for place in _CHOICES:
-        names += declared(type(getattr(train, place).options))
+        return _replaced(train, name, value)
+    names = [*_CHOICES, *_LISTS, *declared(TrainSpec)]
+    for place, chosen in choices_of(train).items():
+        for choice in chosen:
+            if name in declared(type(choice.options)):
+                changed: Any = replace(choice.options, **{name: value})
+                now = tuple(replace(choice, options=changed) if one is choice else one for one in chosen)
+                return _replaced(train, place, now if place in _LISTS else now[0])
+            names += declared(type(choice.options))
     raise SpecError(name, f"train has no field {shown(name)}; it has {', '.join(names)}.")
+
+
+def _replaced(train: TrainSpec, name: str, value: Any) -> TrainSpec:
+    return replace(train, **{name: value})
+
+
+def _chosen_list(train: TrainSpec, name: str, value: Any) -> tuple[Choice, ...]:
+    """A list of choices from names with commas between them; those that were there keep their options."""
+    if isinstance(value, str):
+        value = [] if value.strip().lower() in ("", NONE) else [part.strip() for part in value.split(",")]
+    if not isinstance(value, list | tuple) or len(value) > 64:
+        raise SpecError(name, f"{name} must be names with commas between them, or {NONE}.")
+    known, before = _LISTS[name], {choice.name: choice for choice in choices_of(train)[name]}
+    entries = [_entry(known, one, name) for one in value]
+    return _in_order(known, [before.get(one.name) or Choice(one.name, one.options()) for one in entries], name)
 
 
 # ── links ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -282,6 +352,11 @@ def to_link(experiment: Experiment) -> dict[str, str]:
         if name != getattr(start.train, place).name:
             link[f"train.{place}"] = name
             start = assign(start, {f"train.{place}": name})
+    for place in _LISTS:  # their names are written; of their options what differs from the defaults
+        names = _flat(experiment)[f"train.{place}"]
+        if names != _flat(start)[f"train.{place}"]:
+            link[f"train.{place}"] = names
+            start = assign(start, {f"train.{place}": names})
     usual = _flat(start)
     for address, value in _flat(experiment).items():
         if usual.get(address) != value:
@@ -297,10 +372,10 @@ def _flat(experiment: Experiment) -> dict[str, Any]:
     flat = {f"data.{k}": getattr(experiment.data.options, k) for k in declared(type(experiment.data.options))}
     flat["data.seed"] = experiment.data.seed
     flat |= {f"model.{k}": getattr(experiment.model.options, k) for k in declared(type(experiment.model.options))}
-    for place in _CHOICES:
-        choice = getattr(experiment.train, place)
-        flat[f"train.{place}"] = choice.name
-        flat |= {f"train.{k}": getattr(choice.options, k) for k in declared(type(choice.options))}
+    for place, chosen in choices_of(experiment.train).items():
+        flat[f"train.{place}"] = ",".join(choice.name for choice in chosen) or NONE
+        for choice in chosen:
+            flat |= {f"train.{k}": getattr(choice.options, k) for k in declared(type(choice.options))}
     return flat | {f"train.{k}": getattr(experiment.train, k) for k in declared(TrainSpec)}
 
 
@@ -319,7 +394,7 @@ def from_link(link: dict[str, str]) -> tuple[Experiment, list[str]]:
             notices.append(f"{part}: {error}")
     made = preset(names["model"], names["data"])
     addresses = {k: v for k, v in link.items() if k.partition(".")[0] in ("data", "model", "train") and "." in k}
-    for address in sorted(addresses, key=lambda a: a.partition(".")[2] not in _CHOICES):
+    for address in sorted(addresses, key=lambda a: a.partition(".")[2] not in {**_CHOICES, **_LISTS}):
         try:
             made = assign(made, {address: addresses[address]})
         except SpecError as error:

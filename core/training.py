@@ -12,26 +12,32 @@ from __future__ import annotations
 
 import math
 import random
-import statistics
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from core import registry
+from core import registry, resume
+from core.applies import check_experiment
+from core.augment import augment_of, replace_labels
 from core.build import Network, build, data_form, layers_of, load_state, state_arrays
+from core.catalog.entries import NUMBER
 from core.data.splits import Report, Splits
 from core.events import Event, Frame, Snapshot
 from core.frames import make_frame
+from core.instruments import Budget, Movement, memory_in_use
+from core.judges import judge_of
+from core.modules import initialisation, precision
 from core.options import SpecError, coerce, declared
 from core.specs import Choice, Experiment, TrainSpec
 from core.store import Checkpoint, data_home
+from core.tasks import Tally, answered, loss_of, verdict
+from core.tasks import cross_entropy as cross_entropy
 from core.trace import first_non_finite, looking
 
 Happened = tuple[Event | Snapshot, ...]
@@ -48,32 +54,6 @@ class Diverged(Exception):
     def __init__(self, step: int, layer: str, words: str) -> None:
         super().__init__(words)
         self.step, self.layer = step, layer
-
-
-class Budget:
-    """Says when an instrument may be used again, so that it costs no more than `share` of the time.
-
-    After a use that took c seconds the next is due c / share later; the first few come sooner (at most 0.5 s
-    later), so that a run that begins is seen to begin although first uses are slow. A use that something else on
-    the machine held up counts as four usual ones at most: it says nothing of the next.
-    """
-
-    def __init__(self, share: float, eager: int = 3, shortest: float = 0.04) -> None:
-        self.share, self.eager, self.shortest = share, eager, shortest
-        self.due_at, self.used, self.spent = 0.0, 0, 0.0
-        self._costs: deque[float] = deque(maxlen=5)
-
-    def due(self, now: float) -> bool:
-        """May it be used now?"""
-        return now >= self.due_at
-
-    def charge(self, cost: float, now: float) -> None:
-        """It was used: `cost` seconds, ending `now`."""
-        self.used += 1
-        self.spent += cost
-        self._costs.append(cost)
-        wait = max(min(cost, 4 * statistics.median(self._costs)) / self.share, self.shortest)
-        self.due_at = now + (min(wait, 0.5) if self.used <= self.eager else wait)
 
 
 def load_data(experiment: Experiment, folder: Path | None = None, report: Report | None = None) -> Splits:
@@ -99,23 +79,39 @@ class Training:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """`clock` gives seconds; the budgets of the instruments and the readings of speed go by it."""
+        check_experiment(experiment)
         self.experiment, spec = experiment, experiment.train
         self.clock = clock
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        form = data_form(experiment.data)
+        self.task = form.task
         self.splits = (splits or load_data(experiment, folder)).to(self.device)
-        self.layers = layers_of(experiment.model, data_form(experiment.data))
-        random.seed(spec.seed)  # what an augmentation might draw from; build seeds torch's generator
+        if spec.label_noise:
+            x, y = self.splits.train
+            noisy = replace_labels(y, form.classes, spec.label_noise, spec.seed)
+            self.splits = replace(self.splits, train=(x, noisy))
+        self.layers = layers_of(experiment.model, form)
+        random.seed(spec.seed)  # what anything might draw from; build seeds torch's generator
         np.random.seed(spec.seed)  # noqa: NPY002
-        self.network = self._made().to(self.device)
+        self.network = self._made()
+        if spec.initialisation != "default":
+            initialisation.start(self.network, spec.initialisation, spec.init_gain, spec.seed)
+        self.network = self.network.to(self.device)
         if any(isinstance(m, torch.nn.Conv2d) for m in self.network.modules()):
             self.network = self.network.to(memory_format=torch.channels_last)
         self.network.train()
         self.values = {name: getattr(spec, name) for name in ("lr", "weight_decay", "clip_norm")}
         self.optimizer = make_optimizer(spec, self.network)
-        self._factor = registry.SCHEDULES.get(spec.schedule.name).factor
+        schedule = registry.SCHEDULES.get(spec.schedule.name)
+        self._factor = schedule.factor
+        kept = checkpoint.meta.get("precision") if checkpoint else None
+        self.precision = kept or precision.chosen(spec.precision, self.network, self.device)
+        self._augment = augment_of(spec.augmentation, self.splits, form.classes)
         self.batch_size = min(spec.batch_size, len(self.splits.train[0]))
         self._batches = len(self.splits.train[0]) // self.batch_size  # a last smaller batch is left out
         self.steps = spec.epochs * self._batches if spec.epochs else spec.steps
+        self.planned = self.steps  # a judge may end the run earlier: steps is then where it ended
+        self._judge = judge_of(spec, schedule, self.steps)
         self.step = 0
         self._shuffle = torch.Generator().manual_seed(spec.seed)
         self._permutation, self._place = torch.empty(0, dtype=torch.long), 0
@@ -136,21 +132,30 @@ class Training:
     def __iter__(self) -> Iterator[Happened]:
         if self.step == 0:
             yield (self.snapshot(),)
-        network, optimizer, parameters = self.network, self.optimizer, list(self.network.parameters())
+        optimizer, parameters = self.optimizer, list(self.network.parameters())
+        forward = precision.forward_in(self.precision, self.network, self.device)
+        loss_for = loss_of(self.task, self.experiment.train.label_smoothing)
+        next_batch = self._augmented if self._augment else self._next_batch
         on_cpu = self.device.type == "cpu"
         clock = self.clock
         self._resumed = clock()
         while self.step < self.steps:
             step = self.step + 1
-            x, y = self._next_batch()
+            x, y = next_batch()
             self._set_lr(step)
             look = step >= self._next_look or self._gradients.due(clock())
             for parameter in parameters:  # what zero_grad does, without its profiling hooks
                 parameter.grad = None
-            logits = network(x)
-            loss = cross_entropy(logits, y)
+            logits = forward(x)
+            loss = loss_for(logits, y)
             value: float | Tensor = loss.item() if on_cpu else loss.detach()
             if on_cpu and not math.isfinite(value):  # before the weights are spoilt further
+                if self._judge and self._judge.tolerant:
+                    self._end_here()
+                    happened = self._happened(clock(), x)
+                    self._active += clock() - self._resumed
+                    yield happened
+                    return
                 self._losses.append((step, value, time.time()))
                 yield self._flush(clock())
                 raise self._diverged(step, x)
@@ -178,6 +183,11 @@ class Training:
         (x, y), index = self.splits.train, self._next_index()
         return x.index_select(0, index), y.index_select(0, index)  # x[index] is the same, and slower
 
+    def _augmented(self) -> tuple[Tensor, Tensor]:
+        """The next batch, varied."""
+        assert self._augment is not None
+        return self._augment(*self._next_batch())
+
     def _next_index(self) -> Tensor:
         """The next batch's indices; a fresh permutation at every epoch's start."""
         if self._place + self.batch_size > self._batches * self.batch_size or not len(self._permutation):
@@ -194,7 +204,7 @@ class Training:
 
     def lr_at(self, step: int) -> float:
         """The learning rate of a step (from 1), with the schedule and what was set by hand."""
-        factor: float = self._factor(self.experiment.train.schedule.options, step - 1, self.steps)
+        factor: float = self._factor(self.experiment.train.schedule.options, step - 1, self.planned)
         return self.values["lr"] * factor
 
     def _diverged(self, step: int, x: Tensor) -> Diverged:
@@ -255,62 +265,88 @@ class Training:
         self._active, self._resumed = 0.0, self.clock()
         self._counted = (0, 0.0)  # step and active seconds at the last speed reading
         self._speed = 0.0
-        groups: dict[str, list[int]] = {}
-        for i, (name, _p) in enumerate(self.network.named_parameters()):
-            groups.setdefault(name.partition(".")[0], []).append(i)
-        self._groups = groups
+        self._movement = Movement(self.network)
 
     def _look_before(self, started: float) -> None:
-        """Before the step: gradient norms, and a copy of the weights."""
-        self._look_started = started
-        weights = [p.detach() for p in self.network.parameters()]
-        grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self.network.parameters()]
-        self._norms = torch.stack(torch._foreach_norm(grads))
-        self._before = [w.clone() for w in weights]
+        """Before the step."""
+        self._movement.before()
         self._look_cost = self.clock() - started
 
     def _look_after(self, logits: Tensor, y: Tensor, started: float) -> None:
         """After the step: how far each layer's weights moved, and what the batch was answered."""
-        weights = [p.detach() for p in self.network.parameters()]
-        moved = torch.stack(torch._foreach_norm(torch._foreach_sub(weights, self._before)))
-        sizes = torch.stack(torch._foreach_norm(self._before))
-        right = (logits.detach().argmax(-1) == y).float().mean()
-        table = torch.stack([self._norms, moved, sizes]).square_().tolist()  # the one synchronisation of a look
         now = time.time()
-        for layer, places in self._groups.items():
-            norm, step, size = (math.sqrt(sum(row[i] for i in places)) for row in table)
+        for layer, norm, ratio in self._movement.after():
             self._pending.append(Event(self.step, f"grad_norm/{layer}", norm, now))
-            self._pending.append(Event(self.step, f"update_ratio/{layer}", step / size if size else 0.0, now))
-        self._pending.append(Event(self.step, "train/accuracy", float(right), now))
+            self._pending.append(Event(self.step, f"update_ratio/{layer}", ratio, now))
+        if self.task != NUMBER:
+            right, asked = answered(logits.detach(), y, self.task)
+            self._pending.append(Event(self.step, "train/accuracy", right / max(1, asked), now))
         self._pending.append(Event(self.step, "lr", self.lr_at(self.step), now))
-        self._before = []
         ended = self.clock()
         self._gradients.charge(self._look_cost + ended - started, ended)
         self._next_look = self.step + max(1, self.steps // LOOKS)
 
     def _happened(self, now: float, x: Tensor) -> Happened:
         """What is to be handed over at this step: losses, readings, validation, a snapshot, the last figures."""
+        losses = self._flush(now)
+        bad = next((e for e in losses if isinstance(e, Event) and not math.isfinite(e.value)), None)
+        if bad and self.device.type != "cpu":  # on a GPU the loss is read back only here
+            if not (self._judge and self._judge.tolerant):
+                raise self._diverged(bad.step, x)
+            self._end_here()
         extra: list[Event | Snapshot] = []
+        if self._judge and self.step % self._judge.every == 0:
+            extra += self._judged()
         last = self.step == self.steps
         if last:
-            extra += self.evaluate("validation") + self.evaluate("test")
+            extra += self._last_figures(validated=bool(extra))
+        elif extra:  # the judge has just validated
+            self._next_validation = self._after_a_validation()
         elif self._validation.due(now) or self.step >= self._next_validation:
             started = self.clock()
             extra += self.evaluate("validation", VALIDATION_SAMPLES)
             ended = self.clock()
             self._validation.charge(ended - started, ended)
-            self._next_validation = self.step + max(1, self.steps // CURVE_POINTS)
+            self._next_validation = self._after_a_validation()
         if last or (self.step >= self._next_snapshot and self._snapshots.due(now)):
             started = self.clock()
             extra.append(self.snapshot())
             ended = self.clock()
             self._snapshots.charge(2 * (ended - started) + 0.001, ended)  # writing costs about as much again
             self._next_snapshot = math.ceil(self.step * 1.2)
-        losses = self._flush(now)
-        bad = next((e for e in losses if isinstance(e, Event) and not math.isfinite(e.value)), None)
-        if bad and self.device.type != "cpu":  # on a GPU the loss is read back only here
-            raise self._diverged(bad.step, x)
         return (*losses, *extra)
+
+    def _last_figures(self, validated: bool) -> list[Event]:
+        """The figures of the whole validation and test sets, and what the judge has found."""
+        found = ([] if validated else self.evaluate("validation")) + self.evaluate("test")
+        when = time.time()
+        if self._judge:
+            found += [Event(self.step, name, value, when) for name, value in self._judge.figures().items()]
+        return found
+
+    def _judged(self) -> list[Event]:
+        """Ask the judge; what was found out for it. Its steps are counted, not timed, so that runs can be repeated."""
+        assert self._judge is not None
+        found: list[Event] = []
+
+        def validation_loss() -> float:
+            found.extend(self.evaluate("validation"))
+            return found[0].value
+
+        if self._judge.ends(self.step, validation_loss):
+            self._end_here()
+        return found
+
+    def _end_here(self) -> None:
+        """The run ends with the step that was made last."""
+        self.steps = self.step
+
+    def _after_a_validation(self) -> int:
+        """The step at which the next validation is due, whatever the clock says; the judge's steps are never passed."""
+        then = self.step + max(1, self.planned // CURVE_POINTS)
+        if self._judge:
+            return min(then, self.step - self.step % self._judge.every + self._judge.every)
+        return then
 
     def _flush(self, now: float) -> Happened:
         """The losses since the last time, and whatever else waits."""
@@ -320,6 +356,8 @@ class Training:
         else:
             values = [v for _s, v, _t in self._losses]
         happened = [Event(s, "train/loss", float(v), t) for (s, _v, t), v in zip(self._losses, values, strict=True)]
+        if self._judge:
+            self._judge.hear([(self.lr_at(e.step), e.value) for e in happened])
         happened += self._pending + self._marks + self._speeds(now)
         self._losses, self._pending, self._marks = [], [], []
         return tuple(happened)
@@ -343,22 +381,22 @@ class Training:
         return self._active
 
     def evaluate(self, part: str, most: int = 0) -> list[Event]:
-        """Loss and accuracy on `validation` or `test` (all of it, or its first `most` samples)."""
+        """Loss, and accuracy or mse, on `validation` or `test` (all of it, or its first `most` samples)."""
         x, y = getattr(self.splits, part)
-        n = min(most or len(x), len(x))
-        loss, right, answers = 0.0, 0, 0
+        n, tally = min(most or len(x), len(x)), Tally(self.task)
         with looking(self.network):
             for start in range(0, n, 1024):
-                logits = self.network(x[start : min(n, start + 1024)])
-                target = y[start : min(n, start + 1024)]
-                loss += float(cross_entropy(logits, target, "sum"))
-                right += int((logits.argmax(-1) == target).sum())
-                answers += target.numel()
+                piece = slice(start, min(n, start + 1024))
+                tally.add(self.network(x[piece]), y[piece])
         now, short = time.time(), {"validation": "val"}.get(part, part)
-        return [
-            Event(self.step, f"{short}/loss", loss / answers, now),
-            Event(self.step, f"{short}/accuracy", right / answers, now),
-        ]
+        return [Event(self.step, f"{short}/{name}", value, now) for name, value in tally.figures().items()]
+
+    def words(self, latest: dict[str, float]) -> str:
+        """What is to be said of a training that is over, from its last figures by name."""
+        said = [self._judge.words(self.step, self.planned)] if self._judge else []
+        if not (self._judge and self._judge.tolerant):
+            said.append(verdict(self.task, latest, self.splits.test[1]))
+        return " ".join(filter(None, said))
 
     def snapshot(self) -> Snapshot:
         """The weights as they are now."""
@@ -373,87 +411,52 @@ class Training:
 
     def checkpoint(self) -> Checkpoint:
         """All that a bit-exact resume needs."""
+        state, scalars = resume.of_optimizer(self.optimizer)
+        generators, generator_meta = resume.of_generators(self.device)
         arrays: dict[str, np.ndarray] = {f"model/{k}": v for k, v in state_arrays(self.network).items()}
-        scalars: dict[str, Any] = {}
-        for i, state in self.optimizer.state_dict()["state"].items():
-            for name, value in state.items():
-                if isinstance(value, Tensor):
-                    arrays[f"optimizer/{i}/{name}"] = value.detach().cpu().contiguous().clone().numpy()
-                elif value is not None:
-                    scalars[f"{i}/{name}"] = value
-        arrays["rng/torch"] = torch.get_rng_state().numpy().copy()
-        if self.device.type == "cuda":
-            arrays["rng/cuda"] = torch.cuda.get_rng_state(self.device).numpy().copy()
-        numpy_state: Any = np.random.get_state()  # noqa: NPY002 (the global one, to restore)
-        python_state = random.getstate()
-        arrays["rng/numpy"] = np.asarray(numpy_state[1])
-        arrays["rng/python"] = np.asarray(python_state[1], dtype=np.uint64)
+        arrays |= state | generators
         arrays["data/shuffle"] = self._shuffle.get_state().numpy().copy()
         arrays["data/permutation"] = self._permutation.numpy().copy()
+        if self._judge:
+            self._keep_losses()
+            arrays |= {f"judge/{k}": v for k, v in self._judge.state().items()}
         meta = {
             "place": self._place, "values": dict(self.values), "scalars": scalars, "steps": self.steps,
-            "numpy": [numpy_state[0], *map(float, numpy_state[2:])], "gauss": python_state[2],
-            "threads": torch.get_num_threads(), "device": self.device.type, "seconds": self._active,
+            "precision": self.precision, "threads": torch.get_num_threads(), "device": self.device.type,
+            "seconds": self._active, **generator_meta,
         }  # fmt: skip
         return Checkpoint(self.step, arrays, meta)
+
+    def _keep_losses(self) -> None:
+        """Have the judge hear the losses that were not handed over yet: a resume does not compute them again."""
+        self._pending += [e for e in self._flush(self.clock()) if isinstance(e, Event)]
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         arrays, meta = checkpoint.arrays, checkpoint.meta
         load_state(self.network, {k[6:]: v for k, v in arrays.items() if k.startswith("model/")})
-        self._restore_optimizer(arrays, meta["scalars"])
+        resume.to_optimizer(self.optimizer, arrays, meta["scalars"])
         self.step, self._place, self.values = checkpoint.step, meta["place"], dict(meta["values"])
         for group in self.optimizer.param_groups:
             group["weight_decay"] = self.values["weight_decay"]
         self._permutation = torch.from_numpy(arrays["data/permutation"].copy())
         self._order = self._permutation.to(self.device)
         self._shuffle.set_state(torch.from_numpy(arrays["data/shuffle"].copy()))
-        torch.set_rng_state(torch.from_numpy(arrays["rng/torch"].copy()))
-        if "rng/cuda" in arrays and self.device.type == "cuda":
-            torch.cuda.set_rng_state(torch.from_numpy(arrays["rng/cuda"].copy()), self.device)
-        name, place, has_gauss, gauss = meta["numpy"]
-        np.random.set_state((name, arrays["rng/numpy"], int(place), int(has_gauss), gauss))  # noqa: NPY002
-        random.setstate((3, tuple(int(v) for v in arrays["rng/python"]), meta["gauss"]))
+        resume.to_generators(self.device, arrays, meta)
         self._active, self._counted = meta["seconds"], (self.step, meta["seconds"])
         self._next_snapshot = math.ceil(self.step * 1.2)
-
-    def _restore_optimizer(self, arrays: dict[str, np.ndarray], scalars: dict[str, Any]) -> None:
-        """State tensors take their parameter's memory format: fused kernels walk both alike."""
-        parameters = list(self.network.parameters())
-        for key, value in arrays.items():
-            if key.startswith("optimizer/"):
-                _word, i, name = key.split("/")
-                parameter, tensor = parameters[int(i)], torch.from_numpy(value.copy())
-                if tensor.shape == parameter.shape and name != "step":
-                    tensor = torch.empty_like(parameter, memory_format=torch.preserve_format).detach().copy_(tensor)
-                elif self.device.type != "cpu":
-                    tensor = tensor.to(self.device)
-                self.optimizer.state[parameter][name] = tensor
-        for key, scalar in scalars.items():
-            i, _slash, name = key.partition("/")
-            self.optimizer.state[parameters[int(i)]][name] = scalar
-
-
-def cross_entropy(logits: Tensor, y: Tensor, reduction: str = "mean") -> Tensor:
-    """The loss of logits [batch, class], or [batch, time, class] where every step is answered."""
-    if logits.dim() > 2:
-        logits, y = logits.flatten(0, -2), y.flatten()
-    return F.cross_entropy(logits, y, reduction=reduction)
+        if self._judge:
+            self._judge.restore({k[6:]: v for k, v in arrays.items() if k.startswith("judge/")})
+            self.steps = int(meta["steps"])  # it may have ended here
+            self._next_validation = self._after_a_validation()
 
 
 def make_optimizer(spec: TrainSpec, network: Network) -> torch.optim.Optimizer:
-    """The optimizer of a TrainSpec over all weights, fused."""
+    """The optimizer of a TrainSpec over all weights: one kernel for all of them where torch has one."""
     choice: Choice = spec.optimizer
     entry = registry.OPTIMIZERS.get(choice.name)
+    weights = network if entry.of_network else network.parameters()
+    kernel = {"fused": True} if entry.fused else {"foreach": True}
     made: torch.optim.Optimizer = registry.load(entry.module)(
-        network.parameters(), lr=spec.lr, weight_decay=spec.weight_decay, fused=True, **entry.arguments(choice.options)
+        weights, lr=spec.lr, weight_decay=spec.weight_decay, **kernel, **entry.arguments(choice.options)
     )
     return made
-
-
-def memory_in_use(device: torch.device) -> int:
-    """Bytes: of the GPU's allocator, or of this process."""
-    if device.type == "cuda":
-        return int(torch.cuda.memory_allocated(device))
-    import psutil
-
-    return int(psutil.Process().memory_info().rss)

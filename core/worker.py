@@ -26,15 +26,18 @@ import torch._dynamo  # … nor has a copy of its own; this is what the first op
 import torchvision
 
 from core.build import ModelError, build, data_form, describe, layers_of, load_state
+from core.data.preview import preview
 from core.data.splits import DataError, Splits
 from core.events import FAILED, FINISHED, PAUSED, RUNNING, STOPPED, Command, Event, Status
 from core.frames import make_frame
+from core.generate import sample_text
+from core.instruments import Budget
 from core.live import encode_frame
 from core.options import SpecError
-from core.questions import Answer, Describe, Doctor, Question, Refresh
+from core.questions import Answer, Describe, Doctor, Preview, Question, Refresh
 from core.specs import DataSpec
 from core.store import DiskFull, Run, Store, StoreError
-from core.training import Budget, Diverged, Happened, Training, load_data
+from core.training import Diverged, Happened, Training, load_data
 
 POLL_SECONDS = 0.02  # how often a running training looks for commands, at most once a step
 REPORT_SECONDS = 1.0
@@ -103,8 +106,9 @@ class RunSession:
         self.checkpoint()
         self.show()
         self.run.note(seconds=training.seconds, device=training.device.type)
-        accuracy = self.run.latest().get("test/accuracy", float("nan"))
-        self.report(FINISHED, f"Finished: {accuracy:.1%} of the test samples are answered right.")
+        if text := sample_text(training.network, training.splits, training.experiment.train.seed):
+            self.run.note(sample_text=text)
+        self.report(FINISHED, f"Finished. {training.words(self.run.latest())}")
 
     def _between(self, now: float) -> None:
         """What is done between two steps, every few milliseconds: obey, show, checkpoint, report."""
@@ -346,6 +350,8 @@ def answer(question: Question, send: Send) -> Answer:
     if isinstance(question, Refresh):
         _refresh(question)
         return None
+    if isinstance(question, Preview):
+        return preview(question, send)
     if isinstance(question, Doctor):
         return _doctor()
     raise SpecError("question", f"{type(question).__name__} is no question that a worker knows.")

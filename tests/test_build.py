@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import replace
 
@@ -11,13 +12,25 @@ import torchvision
 from torch import nn
 
 from core import registry
-from core.build import ModelError, build, check, data_form, describe, load_state, state_arrays
+from core.build import (
+    ModelError,
+    build,
+    check,
+    data_form,
+    describe,
+    fit,
+    load_state,
+    make,
+    place,
+    state_arrays,
+    training_memory,
+)
 from core.catalog.architectures.lenet import LeNet
-from core.catalog.entries import PICTURE, DataForm
+from core.catalog.entries import PICTURE, TOKENS, DataForm, Fault, Form
 from core.modules.residual import Residual
 from core.options import SpecError
 from core.questions import Describe
-from core.specs import DataSpec, ModelSpec, assign, model_from_json, preset
+from core.specs import DataSpec, LayerSpec, ModelSpec, assign, model_from_json, preset
 
 CIFAR = DataForm(PICTURE, (3, 32, 32), 10)
 DIGITS = data_form(preset("cnn", "digits").data)
@@ -33,9 +46,25 @@ def layers(*rows):
     return model_from_json({"architecture": "cnn", "layers": listed})
 
 
-@pytest.mark.parametrize(("name", "published"), [("resnet20", 269_722), ("resnet8", 75_290)])
+@pytest.mark.parametrize(("name", "published"), [
+    ("resnet8", 75_290), ("resnet20", 269_722), ("plain20", 269_722), ("resnet32", 464_154), ("resnet44", 658_586),
+    ("resnet56", 853_018), ("resnet110", 1_727_962),
+])  # fmt: skip
 def test_residual_networks_have_the_published_number_of_parameters(name, published):
     assert ask(preset(name, "digits").model, input=(3, 32, 32)).params == published
+
+
+def test_the_34_layer_network_for_imagenet_has_torchvisions_number_of_parameters():
+    """He 2015, table 1, with 10 classes; 899 pixels is its published receptive field."""
+    rows = [("conv", {"channels": 64, "kernel": 7, "stride": 2, "padding": 3, "bias": False}), ("batch_norm", {}),
+            ("relu", {}), ("max_pool", {"kernel": 3, "stride": 2, "padding": 1})]  # fmt: skip
+    for stage, blocks in enumerate((3, 4, 6, 3)):
+        for block in range(blocks):
+            stride = 2 if stage and not block else 1
+            rows.append(("residual", {"channels": 64 * 2**stage, "stride": stride, "shortcut": "projection"}))
+    found = ask(layers(*rows, ("global_pool", {}), ("linear", {"features": 10})), input=(3, 224, 224))
+    assert found.params == 21_289_802 and not found.problems
+    assert found.layers[-3].receptive_field == 899
 
 
 def test_lenet_has_the_61706_parameters_of_the_paper():
@@ -68,74 +97,132 @@ def test_resnet20s_multiply_adds_are_those_counted_by_hand():
     assert ask(preset("resnet20", "digits").model, input=(3, 32, 32)).macs == stem + stages + 64 * 10
 
 
-@pytest.mark.parametrize("name", registry.ARCHITECTURES.names())
-def test_what_is_described_is_what_is_built(name):
-    data = preset(name, "digits").data
-    model = preset(name, "digits").model
-    found = describe(Describe(model, data))
-    network = build(model, data_form(data))
-    assert found.params == sum(p.numel() for p in network.parameters())
-    assert tuple(r.name for r in found.layers) == network.addresses
+def batch(data: DataForm, size: int) -> torch.Tensor:
+    """Random samples without padding."""
+    if data.kind == TOKENS:
+        return torch.randint(1, data.vocabulary, (size, *data.shape))
+    return torch.randn(size, *data.shape)
+
+
+@pytest.mark.parametrize("entry", list(registry.ARCHITECTURES), ids=lambda e: e.name)
+def test_what_is_described_is_what_is_built(entry):
+    data, model = entry.example_data, ModelSpec(entry.name, entry.options())
+    placed, network = check(model, data), build(model, data)
+    assert sum(p.params for p in placed) == sum(p.numel() for p in network.parameters())
+    assert tuple(p.spec.name for p in placed) == network.addresses
     shapes = {}
     for address in network.addresses:
         network.get_submodule(address).register_forward_hook(
             lambda _m, _i, out, address=address: shapes.__setitem__(address, tuple(out.shape[1:]))
         )
-    network.eval()(torch.randn(2, 1, 28, 28))
-    assert {r.name: r.out_shape for r in found.layers} == shapes
-    assert found.layers[0].in_shape == (1, 28, 28) and found.layers[-1].out_shape == (10,)
+    network.eval()(batch(data, 2))
+    assert {p.spec.name: p.gives.shape for p in placed} == shapes
+    assert placed[0].takes.shape == data.shape and placed[-1].gives.shape == data.answer().shape
 
 
-def test_output_sizes_follow_the_formula_on_a_grid():
+def test_a_description_has_a_row_for_each_layer_the_memory_and_the_code():
+    found = ask(preset("cnn", "digits").model, batch_size=32)
+    assert [r.name for r in found.layers][:3] == ["conv1", "norm1", "relu1"]
+    assert found.layers[0].activations == 4 * 16 * 28 * 28
+    assert found.memory > ask(preset("cnn", "digits").model, batch_size=16).memory > 16 * found.params
+    assert "class Network" in found.code
+    assert ask(layers(("flatten", {}))).code == ""
+
+
+def test_output_sizes_follow_the_formula_on_a_grid_of_thousands():
+    """⌊(N + 2p − d(k − 1) − 1) / s⌋ + 1; where it gives nothing the layer is refused."""
     tried = 0
-    for size in (5, 8, 11):
-        for kernel in range(1, 6):
-            for stride in (1, 2, 3):
-                for padding in range(3):
-                    expected = (size + 2 * padding - kernel) // stride + 1
-                    rows = [("conv", {"channels": 2, "kernel": kernel, "stride": stride, "padding": padding})]
-                    found = ask(layers(*rows), input=(1, size, size))
-                    if size + 2 * padding < kernel:
-                        assert found.problems[0].layer == "conv0"
-                    else:
-                        assert found.layers[0].out_shape == (2, expected, expected)
-                    tried += 1
-    assert tried == 135
+    for kind, dilations in (("conv", (1, 2, 3)), ("max_pool", (1,)), ("avg_pool", (1,))):
+        options = registry.LAYERS.get(kind).options
+        for kernel, stride, padding, d in itertools.product(range(1, 7), (1, 2, 3), range(4), dilations):
+            if kind != "conv" and padding > kernel // 2:
+                continue
+            more = {"dilation": d, "channels": 1} if kind == "conv" else {}
+            spec = LayerSpec(kind, options(kernel=kernel, stride=stride, padding=padding, **more), "one")
+            for side in (3, 5, 8, 11, 17, 28, 31):
+                expected = (side + 2 * padding - d * (kernel - 1) - 1) // stride + 1
+                found = fit(spec, Form(PICTURE, (1, side, side)), DIGITS)
+                if expected < 1:
+                    assert isinstance(found, Fault) and (found.options or found.remove)
+                else:
+                    assert found.gives.shape == (1, expected, expected)
+                tried += 1
+    assert tried > 2000
 
 
 @pytest.mark.parametrize("rows", [
     [("conv", {"channels": 2, "kernel": 5, "padding": 2}), ("max_pool", {"kernel": 2}), ("conv", {"channels": 2})],
     [("residual", {"channels": 4, "stride": 2}), ("conv", {"channels": 2})],
     [("conv", {"channels": 2, "stride": 3}), ("avg_pool", {"kernel": 2}), ("residual", {"channels": 2})],
+    [("conv", {"channels": 2, "dilation": d, "padding": d}) for d in (1, 2, 4, 8)],
+    [("conv", {"channels": 4, "dilation": 3, "padding": 3, "stride": 2}), ("avg_pool", {"kernel": 3, "stride": 2}),
+     ("depthwise_separable", {"channels": 4, "kernel": 5})],
+    [("inverted_bottleneck", {"channels": 3, "squeeze": False, "stride": 2, "activation": "relu6"}),
+     ("conv", {"channels": 3, "groups": 3})],
 ])  # fmt: skip
 def test_a_receptive_field_is_the_support_of_the_input_gradient(rows):
     found = ask(layers(*rows), input=(1, 63, 63))
-    x = torch.rand(1, 1, 63, 63, requires_grad=True)
+    x = torch.full((1, 1, 63, 63), 1e-3, requires_grad=True)  # so small that no ReLU6 is full
     placed = check_without_head(layers(*rows), (1, 63, 63))
     out = x
     for module in placed:
         for p in module.parameters():
-            p.data = p.data.abs() + 0.01  # nothing cancels
+            p.data = p.data.abs() * 0.1 + 0.01  # nothing cancels
         out = nn.functional.avg_pool2d(out, 2) if isinstance(module, nn.MaxPool2d) else module.eval()(out)
     middle = out.shape[-1] // 2
     out[0, :, middle, middle].sum().backward()
     rows_seen = (x.grad[0, 0].abs().sum(1) > 0).nonzero()
     support = int(rows_seen.max() - rows_seen.min()) + 1
-    last = found.layers[-1].receptive_field
-    assert last == support
+    assert found.layers[-1].receptive_field == support
 
 
 def check_without_head(model: ModelSpec, shape):
     """The modules of a model that ends before its head."""
-    from core.build import make, place
-    from core.catalog.entries import Form
-
     form, made = Form(PICTURE, shape), []
     for spec in model.layers:
         placed = place(spec, form, CIFAR)
         made.append(make(spec, form))
         form = placed.gives
     return made
+
+
+def test_a_depthwise_separable_block_costs_k_squared_plus_the_maps_for_each_place():
+    found = ask(layers(("depthwise_separable", {"channels": 32})), input=(16, 20, 20))
+    assert found.macs == 20 * 20 * (9 * 16 + 16 * 32)
+
+
+MEMORY = {
+    "cnn": [("conv", {"channels": 8}), ("batch_norm", {}), ("relu", {}), ("max_pool", {}), ("residual", {}),
+            ("gelu", {}), ("inverted_bottleneck", {}), ("flatten", {}), ("dropout", {})],
+    "rnn": [("rows", {}), ("rnn", {}), ("read_out", {})],
+    "lstm": [("rows", {}), ("lstm", {"layers": 2, "hidden": 32}), ("read_out", {})],
+    "gru": [("rows", {}), ("gru", {"bidirectional": True}), ("read_out", {})],
+    "transformer": [("rows", {}), ("linear", {"features": 32}), ("positions", {}),
+                    ("transformer_block", {"dropout": 0.1}), ("transformer_block", {"causal": True}),
+                    ("layer_norm", {}), ("read_out", {})],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rows", list(MEMORY.values()), ids=list(MEMORY))
+@pytest.mark.parametrize("size", [2, 100])
+def test_the_memory_told_is_what_torch_keeps(rows, size):
+    model = layers(*rows, ("linear", {"features": 10}))
+    network = build(model, DIGITS).train()
+    kept: dict[int, torch.Tensor] = {}
+    weights = {p.untyped_storage().data_ptr() for p in network.parameters()}
+
+    def keep(tensor):
+        kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        logits = network(batch(DIGITS, size))
+    assert logits.requires_grad
+    saved = sum(t.untyped_storage().nbytes() for key, t in kept.items() if key not in weights)
+    fixed = 16 * sum(p.numel() for p in network.parameters())
+    told = training_memory(check(model, DIGITS), size)
+    assert 0.9 <= (told - fixed) / saved <= 1.5
+    assert ask(model, batch_size=size).memory == told
 
 
 # ── what cannot work ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -36,7 +36,7 @@ def test_describe_resnet20_as_one_json_object(capsys):
     code, out, err = here(capsys, "describe", "--preset", "resnet20", "--json")
     found = json.loads(out)
     assert (code, err, found["params"], found["problems"]) == (0, "", 269_722, [])
-    assert set(found["layers"][0]) == {"name", "kind", "in_shape", "out_shape", "params", "macs", "receptive_field"}
+    assert set(found["layers"][0]) >= {"name", "kind", "in_shape", "out_shape", "params", "macs", "receptive_field"}
     assert found["macs"] == sum(row["macs"] for row in found["layers"])
 
 
@@ -138,3 +138,20 @@ def test_doctor_says_what_the_machine_offers(home):
     found = json.loads(call("doctor", "--json", home=home).stdout)
     assert set(found) == {"devices", "versions", "folders", "limits", "problems"}
     assert found["devices"] and found["versions"]["torch"]
+
+
+def test_a_language_model_prints_a_text_and_a_number_its_error(home):
+    done = call(
+        "train", "--preset", "gpt", "--data", "characters", "--steps", "5", "--set", "data.samples=60",
+        "data.length=8", "model.width=8", "train.label_smoothing=0.1", "--json", home=home,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert len(found["sample_text"]) == 200 and found["metrics"]["test/accuracy"] >= 0
+    done = call(
+        "train", "--preset", "irnn", "--data", "adding", "--steps", "5", "--set", "data.samples=200",
+        "train.optimizer=rmsprop", "train.early_stopping=5", "--json", home=home,
+    )  # fmt: skip
+    found = json.loads(done.stdout)
+    assert found["metrics"]["test/mse"] > 0 and "sample_text" not in found
+    assert found["metrics"]["best/step"] >= 1 and "test/accuracy" not in found["metrics"]

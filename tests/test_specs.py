@@ -60,6 +60,11 @@ def test_every_example_of_the_catalog_comes_back_from_json_and_link(experiment: 
         for entry in known
         for options in entry.examples
     ]
+    several = [Choice(entry.name, entry.examples[-1]) for entry in registry.AUGMENTATIONS]
+    variants += [
+        replace(experiment, train=replace(experiment.train, augmentation=chosen))
+        for chosen in (tuple(several), *((Choice(e.name, o),) for e in registry.AUGMENTATIONS for o in e.examples))
+    ]
     for asked in variants:
         assert specs.experiment_from_json(json.loads(specs.canonical(asked))) == asked
         assert specs.from_link(specs.to_link(asked)) == (asked, [])
@@ -113,6 +118,15 @@ def test_missing_fields_take_their_defaults() -> None:
         ({"train": {"optimizer": {"name": "sgd", "options": {"momentum": 2}}}}, "train.optimizer.options.momentum",
          "momentum = 2 is out of range"),
         ({"train": {"schedule": 5}}, "train.schedule", "must be an object"),
+        ({"train": {"augmentation": "flip"}}, "train.augmentation", "must be a list of shift, flip"),
+        ({"train": {"augmentation": ["flip", "flop"]}}, "train.augmentation[1].name", "Did you mean “flip”?"),
+        ({"train": {"augmentation": ["flip", "flip"]}}, "train.augmentation", "names one augmentation twice"),
+        ({"train": {"augmentation": [{"name": "shift", "options": {"shift_pixels": 99}}]}},
+         "train.augmentation[0].options.shift_pixels", "between 1 and 64 pixels"),
+        ({"train": {"label_noise": 2}}, "train.label_noise", "label_noise = 2 is out of range: it must be between 0 "
+         "and 1 share"),
+        ({"train": {"precision": "half"}}, "train.precision", "must be one of float32, bfloat16, auto"),
+        ({"train": {"early_stopping": 41}}, "train.early_stopping", "between 0 and 40 checks"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_json_is_a_sentence_that_names_the_field(raw: Any, field: str, words: str) -> None:
@@ -145,8 +159,10 @@ def test_every_declared_option_can_be_assigned_its_own_value() -> None:
 def test_a_train_address_means_one_field() -> None:
     for optimizer in registry.OPTIMIZERS:
         for schedule in registry.SCHEDULES:
-            names = [*declared(specs.TrainSpec), "optimizer", "schedule"]
+            names = [*declared(specs.TrainSpec), "optimizer", "schedule", "augmentation"]
             names += [*declared(optimizer.options), *declared(schedule.options)]
+            for augmentation in registry.AUGMENTATIONS:  # any number of them at once
+                names += declared(augmentation.options)
             assert len(names) == len(set(names)), f"{optimizer.name} and {schedule.name} share a name"
 
 
@@ -156,7 +172,7 @@ def test_a_train_address_means_one_field() -> None:
         ("lr", 1, "'lr' is no address; write data.NAME, model.NAME or train.NAME"),
         ("train.", 1, "is no address"),
         ("engine.slots", 1, "is no address"),
-        ("train.momentun", 1, "train has no field 'momentun'; it has optimizer, schedule, lr"),
+        ("train.momentun", 1, "train has no field 'momentun'; it has optimizer, schedule, augmentation, lr"),
         ("model.nonsense", 1, "cnn has no option 'nonsense'; its options:"),
         ("data.nonsense", 1, "digits has no option 'nonsense'; its options:"),
         ("train.lr", "fast", "lr must be a number, not 'fast'"),
@@ -169,6 +185,28 @@ def test_a_wrong_address_or_value_is_a_sentence(experiment: Experiment, address:
     with pytest.raises(SpecError) as caught:
         specs.assign(experiment, {address: value})
     assert words in caught.value.message
+    assert len(caught.value.message) < 500
+
+
+def test_augmentations_are_a_list_of_names_whose_options_are_fields(experiment: Experiment) -> None:
+    made = specs.assign(experiment, {"train.shift_pixels": "3", "train.augmentation": "mixup, shift"})
+    assert [choice.name for choice in made.train.augmentation] == ["shift", "mixup"]  # as the catalog orders them
+    assert specs.option_values(made.train.augmentation[0].options) == {"shift_pixels": 3}
+    assert made == specs.assign(experiment, {"train.augmentation": ["shift", "mixup"], "train.shift_pixels": 3})
+    kept = specs.assign(made, {"train.augmentation": ["shift"]})  # one less: the other keeps its options
+    assert specs.option_values(kept.train.augmentation[0].options) == {"shift_pixels": 3}
+    assert specs.assign(made, {"train.augmentation": "none"}) == experiment
+    with pytest.raises(SpecError, match="has no field 'mixup_alpha'"):
+        specs.assign(experiment, {"train.mixup_alpha": 1})
+    link = specs.to_link(made)
+    assert link == {"v": "1", "model": "cnn", "data": "digits", "train.augmentation": "shift,mixup",
+                    "train.shift_pixels": "3"}  # fmt: skip
+
+
+@pytest.mark.parametrize("value", ["flop", 3, [7], "flip,,", "flip,flip", [["flip"]], "x" * 3000, None])
+def test_a_wrong_list_of_augmentations_is_a_sentence(experiment: Experiment, value: Any) -> None:
+    with pytest.raises(SpecError) as caught:
+        specs.assign(experiment, {"train.augmentation": value})
     assert len(caught.value.message) < 500
 
 

@@ -15,10 +15,11 @@ from torch.nn import functional
 from core.build import build, data_form
 from core.events import Event, Snapshot
 from core.frames import frame_samples, make_frame, quantise
+from core.instruments import Budget
 from core.options import SpecError
 from core.specs import Experiment, assign, preset
 from core.store import Store
-from core.training import Budget, Diverged, Training, load_data
+from core.training import Diverged, Training, load_data
 
 FAMILIES = [
     ("mlp", "digits", {"model.dropout": 0.2}),
@@ -77,6 +78,116 @@ def test_200_steps_equal_100_and_pause_and_resume_and_100_to_the_bit(architectur
     assert second.step == 100
     run_to(second, 200)
     assert_same(weights(straight), weights(second))
+
+
+ALL_ON = {
+    "train.label_smoothing": 0.1, "train.label_noise": 0.2, "train.precision": "bfloat16", "train.weight_decay": 0.01,
+    "train.clip_norm": 1.0, "train.initialisation": "orthogonal", "train.init_gain": 1.2, "train.early_stopping": 40,
+    "train.augmentation": "shift,flip,crop,mixup", "train.schedule": "step", "train.warm_up": 0.2,
+}  # fmt: skip
+OPTIONS = [
+    ("cnn", "digits", {"model.dropout": 0.2, "model.channels": "4,8", "train.optimizer": "muon", **ALL_ON}),
+    ("lenet", "digits", {"train.optimizer": "rmsprop", "train.momentum": 0.5, "train.lr": 0.001, "train.centered": "on",
+                         **ALL_ON, "train.augmentation": "crop,cutmix", "train.schedule": "one_cycle"}),
+    ("lstm", "digits", {"model.hidden": 16, "train.optimizer": "muon", **ALL_ON, "train.augmentation": "shift,mixup"}),
+    ("vit", "digits", {"model.width": 16, "model.layers": 1, "model.patch": 7, "model.dropout": 0.1, **ALL_ON}),
+    ("gru", "adding", {"model.hidden": 8, "data.length": 6, "data.samples": 500, "train.early_stopping": 40,
+                       "train.precision": "bfloat16", "train.optimizer": "rmsprop", "train.lr": 0.001}),
+    ("gpt", "copy", {"model.width": 16, "model.layers": 1, "model.dropout": 0.1, "data.samples": 500, "data.gap": 3,
+                     "data.items": 3, "train.label_smoothing": 0.1, "train.optimizer": "muon"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("architecture", "data", "changes"), OPTIONS, ids=[f"{a}-{d}" for a, d, _ in OPTIONS])
+def test_every_option_goes_on_to_the_bit_also_when_it_is_watched(architecture, data, changes, tmp_path, home):
+    experiment = made(architecture, data, changes, 60)
+    splits = load_data(experiment)
+    straight = Training(experiment, splits)
+    run_to(straight, 60)
+    ends = weights(straight)
+
+    first = Training(experiment, splits)
+    run_to(first, 33)
+    run = Store(tmp_path).create(experiment)
+    run.save_checkpoint(first.checkpoint())
+    torch.manual_seed(12345)
+    torch.rand(7)
+    second = Training(experiment, splits, checkpoint=run.load_checkpoint())
+    for happened in second:
+        if second.step % 7 == 0:
+            second.watch(second.step, "")
+            second.frame()
+            second.look_soon()
+            second.checkpoint()
+        assert isinstance(happened, tuple)
+    assert second.step == 60
+    assert_same(ends, weights(second))
+
+
+def test_label_noise_is_in_the_training_labels_alone_and_leaves_the_given_data_as_it_was(small_splits):
+    before = small_splits.train[1].clone()
+    experiment = made("mlp", "digits", {"train.label_noise": 0.25}, 1)
+    noisy, again = (Training(experiment, small_splits).splits for _ in range(2))
+    wrong = noisy.train[1] != small_splits.train[1]
+    assert int(wrong.sum()) == round(0.25 * len(before)) and torch.equal(noisy.train[1], again.train[1])
+    assert torch.equal(small_splits.train[1], before)
+    for part in ("validation", "test"):
+        assert torch.equal(getattr(noisy, part)[1], getattr(small_splits, part)[1])
+    other = Training(assign(experiment, {"train.seed": 1}), small_splits).splits
+    assert not torch.equal(noisy.train[1], other.train[1])
+
+
+def test_augmentation_varies_what_the_network_learns_from_and_nothing_else(small_splits):
+    plain = Training(made("mlp", "digits", {}, 5), small_splits)
+    varied = Training(made("mlp", "digits", {"train.augmentation": "shift"}, 5), small_splits)
+    assert [e.value for e in plain.evaluate("test")] == [e.value for e in varied.evaluate("test")]
+    before = small_splits.train[0].clone()
+    given, changed = batches_of(plain, 2)[0], batches_of(varied, 2)[0]
+    assert given.shape == changed.shape and not torch.equal(given, changed)
+    assert torch.equal(small_splits.train[0], before)
+    for one, other in zip(given[:, 0], changed[:, 0], strict=True):  # the same samples, moved by two pixels at most
+        moves = [torch.roll(one, (a, b), (0, 1))[4:-4, 4:-4] for a in range(-2, 3) for b in range(-2, 3)]
+        assert any(torch.equal(move, other[4:-4, 4:-4]) for move in moves)
+
+
+def test_bfloat16_computes_products_so_and_keeps_weights_and_loss_in_float32(small_splits):
+    experiment = made("cnn", "digits", {"train.precision": "bfloat16", "model.channels": "4"}, 60)
+    training, kinds = Training(experiment, small_splits), set()
+    handle = training.network.conv1.register_forward_hook(
+        lambda module, _given, out: kinds.add((module.training, out.dtype))
+    )
+    events = run_to(training, 60)
+    handle.remove()
+    assert kinds == {(True, torch.bfloat16), (False, torch.float32)}
+    assert all(p.dtype == p.grad.dtype == torch.float32 for p in training.network.parameters())
+    plain = run_to(Training(made("cnn", "digits", {"model.channels": "4"}, 60), small_splits), 60)
+    one, other = ([e.value for e in told if e.name == "train/loss"] for told in (events, plain))
+    assert one != other and one == pytest.approx(other, abs=0.35)
+
+
+@pytest.mark.parametrize(("architecture", "data", "gains"), [
+    ("cnn", "digits", True), ("lstm", "digits", True), ("mlp", "digits", False), ("rnn", "digits", False),
+    ("transformer", "order", False), ("vit", "digits", False), ("gpt", "copy", False),
+])  # fmt: skip
+def test_auto_takes_bfloat16_where_it_has_been_faster_and_a_resume_keeps_what_was_taken(
+    architecture, data, gains, monkeypatch, small_splits
+):
+    experiment = made(architecture, data, {"train.precision": "auto"}, 1)
+    splits = small_splits if data == "digits" else load_data(experiment)
+    for able in (True, False):
+        monkeypatch.setattr("core.modules.precision._has_bfloat16", lambda _device, able=able: able)
+        training = Training(experiment, splits)
+        assert training.precision == ("bfloat16" if gains and able else "float32")
+    monkeypatch.setattr("core.modules.precision._has_bfloat16", lambda _device: True)
+    assert Training(experiment, splits, checkpoint=training.checkpoint()).precision == "float32"
+
+
+def test_a_start_of_its_own_leaves_the_order_of_the_batches(small_splits):
+    plain = Training(made("mlp", "digits", {}, 3), small_splits)
+    he = Training(made("mlp", "digits", {"train.initialisation": "he", "train.init_gain": 0.5}, 3), small_splits)
+    assert not torch.equal(plain.network.head.weight, he.network.head.weight)
+    for one, other in zip(batches_of(plain, 3), batches_of(he, 3), strict=True):
+        assert torch.equal(one, other)
 
 
 @pytest.mark.parametrize(("architecture", "data", "changes"), FAMILIES, ids=[f"{a}-{d}" for a, d, _ in FAMILIES])

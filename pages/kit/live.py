@@ -149,6 +149,7 @@ def live_words() -> dict[str, str]:
         "confidence": _("confidence"),
         "tile_right": _("Sample {sample}: {guess}, right, {sure} sure"),
         "tile_wrong": _("Sample {sample}: predicted {guess}, {sure} sure; it is {target}"),
+        "tile_number": _("Sample {sample}: predicted {guess}; it is {target}"),
         "progress": _("Steps done"),
         "step_of": _("step {step} / {steps}"),
         "left": _("{time} left"),

@@ -44,16 +44,17 @@ def test_an_architecture_gives_one_logit_per_class_on_every_data_set_it_takes(en
     seen = 0
     for dataset in registry.DATASETS:
         data = dataset.form(dataset.options())
-        if data.kind in entry.takes:
+        if data.kind in entry.takes and data.task in entry.tasks:
             seen += 1
             network = build(ModelSpec(entry.name, options), data)
             form = Form(data.kind, data.shape)
-            assert network(batch(form)).shape == (3, data.classes)
+            assert network(batch(form)).shape == (3, *data.answer().shape)
     assert seen
 
 
 def test_every_entry_has_words_examples_and_a_range_on_every_number():
-    for known in (registry.LAYERS, registry.ARCHITECTURES, registry.DATASETS, registry.OPTIMIZERS, registry.SCHEDULES):
+    catalogs = (registry.LAYERS, registry.ARCHITECTURES, registry.DATASETS, registry.OPTIMIZERS, registry.SCHEDULES)
+    for known in (*catalogs, registry.AUGMENTATIONS):
         assert len(list(known)) > 2
         for entry in known:
             assert entry.title
@@ -69,34 +70,57 @@ def test_every_entry_has_words_examples_and_a_range_on_every_number():
 OPTIMIZERS = [(e, o) for e in registry.OPTIMIZERS for o in e.examples]
 
 
-@pytest.mark.parametrize(("entry", "options"), OPTIMIZERS, ids=lambda v: getattr(v, "name", ""))
-def test_an_optimizer_steps_exactly_as_torchs_own_unfused_one(entry, options):
-    spec = replace(TrainSpec(lr=0.01, weight_decay=0.1), optimizer=Choice(entry.name, options))
-    data = data_form(preset("mlp", "digits").data)
-    ours, plain = (build(preset("mlp", "digits").model, data, seed=1) for _ in range(2))
-    optimizer = make_optimizer(spec, ours)
-    reference = registry.load(entry.module)(
-        plain.parameters(), lr=0.01, weight_decay=0.1, fused=False, foreach=False, **entry.arguments(options)
-    )
-    x, y = torch.randn(8, *data.shape), torch.arange(8)
+def stepped(optimizer, network, x, y) -> None:
+    """Four steps of it."""
     for _ in range(4):
-        for network, one in ((ours, optimizer), (plain, reference)):
-            one.zero_grad()
-            torch.nn.functional.cross_entropy(network(x), y).backward()
-            one.step()
-    for a, b in zip(ours.parameters(), plain.parameters(), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(network(x), y).backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize(("entry", "options"), OPTIMIZERS, ids=lambda v: getattr(v, "name", ""))
+@pytest.mark.parametrize("architecture", ["mlp", "lenet"])
+def test_an_optimizer_steps_exactly_as_its_unfused_self(entry, options, architecture):
+    spec = replace(TrainSpec(lr=0.01, weight_decay=0.1), optimizer=Choice(entry.name, options))
+    made = preset(architecture, "digits")
+    data = data_form(made.data)
+    ours, plain = (build(made.model, data, seed=1) for _ in range(2))
+    given = plain if entry.of_network else plain.parameters()
+    slow = {"fused": False} if entry.fused else {}
+    slow |= {} if entry.of_network else {"foreach": False}
+    reference = registry.load(entry.module)(given, lr=0.01, weight_decay=0.1, **slow, **entry.arguments(options))
+    x, y = torch.randn(8, *data.shape), torch.arange(8)
+    stepped(make_optimizer(spec, ours), ours, x, y)
+    stepped(reference, plain, x, y)
+    start = build(made.model, data, seed=1)
+    for a, b, before in zip(ours.parameters(), plain.parameters(), start.parameters(), strict=True):
+        if not entry.of_network:  # Muon's products have bfloat16's digits, so that a rounding grows; see test_muon.py
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+        assert not torch.equal(a, before), "every weight has moved"
 
 
 def reference_schedule(name, options, optimizer, steps):
     """torch's own scheduler for one of ours."""
     kinds = torch.optim.lr_scheduler
-    if name == "cosine":
-        return kinds.CosineAnnealingLR(optimizer, T_max=steps)
     if name == "one_cycle":
         return kinds.OneCycleLR(optimizer, 1.0, total_steps=steps, pct_start=options.warm_up, cycle_momentum=False)
-    assert name == "constant", f"no reference for the schedule {name}"
-    return kinds.ConstantLR(optimizer, factor=1.0)
+    if name == "range_test":
+        factor = (options.highest / options.lowest) ** (1 / (steps - 1))
+        optimizer.param_groups[0]["lr"] = options.lowest
+        optimizer.param_groups[0]["initial_lr"] = options.lowest
+        return kinds.ExponentialLR(optimizer, gamma=factor)
+    rising = round(options.warm_up * steps)
+    if name == "cosine":
+        main = kinds.CosineAnnealingLR(optimizer, T_max=steps - rising)
+    elif name == "step":
+        main = kinds.StepLR(optimizer, max(1, round(options.every * (steps - rising))), gamma=options.drop)
+    else:
+        assert name == "constant", f"no reference for the schedule {name}"
+        main = kinds.ConstantLR(optimizer, factor=1.0)
+    if not rising:
+        return main
+    first = kinds.LinearLR(optimizer, start_factor=1 / (rising + 1), total_iters=rising)
+    return kinds.SequentialLR(optimizer, [first, main], milestones=[rising])
 
 
 SCHEDULES = [(e, o) for e in registry.SCHEDULES for o in e.examples]
@@ -109,12 +133,21 @@ def test_a_schedule_equals_torchs_own(entry, options, steps):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     scheduler = reference_schedule(entry.name, options, optimizer, steps)
     for step in range(steps):
-        assert math.isclose(entry.factor(options, step, steps), optimizer.param_groups[0]["lr"], abs_tol=1e-9)
+        assert math.isclose(
+            entry.factor(options, step, steps), optimizer.param_groups[0]["lr"], rel_tol=1e-9, abs_tol=1e-9
+        )
         if step < steps - 1:
             scheduler.step()
 
 
-@pytest.mark.parametrize("architecture", registry.ARCHITECTURES.names())
+FOR_DIGITS = [
+    pytest.param(e.name, marks=[pytest.mark.slow] if len(e.layers(e.options(), e.example_data)) > 25 else [])
+    for e in registry.ARCHITECTURES
+    if PICTURE in e.takes
+]
+
+
+@pytest.mark.parametrize("architecture", FOR_DIGITS)
 def test_every_preset_learns_something_in_a_few_steps(architecture, small_splits):
     experiment = preset(architecture, "digits")
     losses = []

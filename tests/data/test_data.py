@@ -1,63 +1,103 @@
-"""Data sets: splits that do not overlap, shapes as announced, labels that mean what they say."""
+"""What holds for every data set: parts, shapes, seeds and scales as announced, and a preview."""
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import threading
+import pickle
 from dataclasses import replace
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torchvision.datasets import MNIST
 
 from core import registry
-from core.catalog.datasets.order import SPECIAL, Order
-from core.data import mnist
-from core.data.splits import DataError, split_by_class
-from core.specs import Experiment, assign, preset
+from core.catalog.entries import EACH_STEP, NUMBER, PICTURE, TOKENS
+from core.data.preview import preview
+from core.data.splits import NOT_ASKED, in_turn, pictures, split_by_class
+from core.engine import wire
+from core.questions import Preview
+from core.specs import DataSpec, Experiment, assign, preset
 from core.training import load_data
 
 QUIET = lambda _fraction, _words: None  # noqa: E731
-EMBEDDED = ("digits", "order")
+FILES = ("mnist", "fashion_mnist", "kmnist", "emnist", "cifar10")  # what must be downloaded or be in the folder
+EMBEDDED = tuple(name for name in registry.DATASETS.names() if name not in FILES)
 
 
 def of(name: str, **options: object) -> Experiment:
     """An experiment on this data set; the model does not matter."""
-    made = preset("lstm", name)
+    made = preset("mlp", "digits")
+    entry = registry.DATASETS.get(name)
+    made = replace(made, data=DataSpec(name, entry.options()))
     return assign(made, {f"data.{k}": v for k, v in options.items()})
 
 
+def small(name: str, seed: int = 0) -> Experiment:
+    """The set on its first example options."""
+    return replace(of(name), data=DataSpec(name, registry.DATASETS.get(name).examples[0], seed))
+
+
+def as_announced(splits, form) -> None:
+    """The parts have the entry's form, and targets that fit its task."""
+    for x, y in (splits.train, splits.validation, splits.test):
+        assert tuple(x.shape[1:]) == form.shape
+        assert len(x) == len(y) > 0
+        if form.kind == TOKENS:
+            assert x.dtype == torch.int64 and int(x.min()) >= 0 and int(x.max()) < form.vocabulary
+        else:
+            assert x.dtype == torch.float32 and bool(x.isfinite().all())
+        if form.task == NUMBER:
+            assert y.shape == (len(x),) and y.dtype == torch.float32
+        else:
+            assert y.shape == ((len(x), form.shape[0]) if form.task == EACH_STEP else (len(x),))
+            assert set(y.unique().tolist()) <= {*range(form.classes), *([NOT_ASKED] if form.task == EACH_STEP else [])}
+    assert len(splits.shown) == len(splits.test[0]) and len(splits.classes) == form.classes
+    assert len(splits.vocabulary) == form.vocabulary
+    if form.kind == PICTURE:
+        channels, height, width = form.shape
+        assert splits.shown.shape[1:] == ((height, width, 3) if channels == 3 else (height, width))
+        assert splits.shown.dtype == np.uint8 and len(splits.mean) == len(splits.std) == channels
+
+
 @pytest.mark.parametrize("name", EMBEDDED)
-def test_an_embedded_set_is_as_its_entry_says(name):
+def test_an_embedded_set_is_as_its_entry_says(name, tmp_path):
     entry = registry.DATASETS.get(name)
-    for options in entry.examples:
+    for options in (entry.options(), *entry.examples):
         made = of(name)
-        splits = load_data(replace(made, data=replace(made.data, options=options)))
-        form = entry.form(options)
-        for x, y in (splits.train, splits.validation, splits.test):
-            assert tuple(x.shape[1:]) == form.shape
-            assert len(x) == len(y) > 0
-            assert set(y.tolist()) <= set(range(form.classes))
-        assert len(splits.shown) == len(splits.test[0])
-        assert len(splits.classes) == form.classes
+        as_announced(load_data(replace(made, data=replace(made.data, options=options)), tmp_path), entry.form(options))
+    assert not list(tmp_path.iterdir()), "nothing is downloaded"
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
 def test_a_set_is_the_same_for_the_same_seed_and_another_for_another(name):
-    first, again, other = (load_data(of(name, seed=s)) for s in (3, 3, 4))
-    assert torch.equal(first.train[0], again.train[0]) and torch.equal(first.test[1], again.test[1])
-    assert not torch.equal(first.test[0], other.test[0])
+    first, again, other = (load_data(small(name, seed)) for seed in (3, 3, 4))
+    for part in ("train", "validation", "test"):
+        for a, b in zip(getattr(first, part), getattr(again, part), strict=True):
+            assert torch.equal(a, b)
+    assert np.array_equal(first.shown, again.shown)
+    one, two = first.train[0], other.train[0]
+    assert one.shape != two.shape or not torch.equal(one, two)
 
 
-def test_the_split_is_made_before_the_scale_is_fitted():
-    splits = load_data(of("digits"))
-    assert abs(float(splits.train[0].mean())) < 1e-5 and abs(float(splits.train[0].std()) - 1) < 1e-3
+@pytest.mark.parametrize("name", ["digits", "shapes"])
+def test_the_split_is_made_before_the_scale_is_fitted(name):
+    splits = load_data(of(name))
+    assert abs(float(splits.train[0].mean())) < 1e-4 and abs(float(splits.train[0].std()) - 1) < 1e-3
     assert abs(float(splits.test[0].mean())) > 1e-6  # the test part was scaled by the training part's figures
+    back = splits.test[0][:, 0] * splits.std[0] + splits.mean[0]
+    np.testing.assert_allclose(255 * back.numpy(), splits.shown, atol=0.01)
+
+
+def test_each_channel_of_a_colour_picture_has_its_own_scale():
+    rng = np.random.default_rng(0)
+    one = (rng.random((50, 6, 5, 3)) * [255, 100, 0]).astype(np.uint8)  # the third channel is always 0
+    y = np.arange(50) % 2
+    splits = pictures([(one[:30], y[:30]), (one[30:40], y[30:40]), (one[40:], y[40:])], ("a", "b"))
+    x = splits.train[0]
+    assert x.shape == (30, 3, 6, 5) and splits.shown.shape == (10, 6, 5, 3)
+    np.testing.assert_allclose(x.mean((0, 2, 3)), 0, atol=1e-5)
+    np.testing.assert_allclose(x.std((0, 2, 3)), [1, 1, 0], atol=1e-4)
+    np.testing.assert_allclose(splits.mean, one[:30].mean((0, 1, 2)) / 255, atol=1e-6)
+    np.testing.assert_allclose(x[4, 1] * splits.std[1] + splits.mean[1], one[4, :, :, 1] / 255, atol=1e-6)
 
 
 def test_splits_share_no_sample_and_lose_none():
@@ -66,103 +106,45 @@ def test_splits_share_no_sample_and_lose_none():
     assert sorted(np.concatenate(parts).tolist()) == list(range(140))
     for label in range(4):
         assert (labels[parts[1]] == label).sum() == round((labels == label).sum() * 0.1)
+    digits = load_data(of("digits", size=8))
+    rows = [{row.numpy().tobytes() for row in x} for x, _y in (digits.train, digits.validation, digits.test)]
+    assert not (rows[0] & rows[1] or rows[0] & rows[2] or rows[1] & rows[2])
 
 
-def test_the_order_tasks_label_is_which_mark_stands_first():
-    splits = load_data(of("order", length=12, noise=3, samples=500))
-    for x, y in (splits.train, splits.validation, splits.test):
-        first = (x == 1).int().argmax(1)
-        second = (x == 2).int().argmax(1)
-        assert ((x == 1).sum(1) == 1).all() and ((x == 2).sum(1) == 1).all()
-        assert torch.equal((second < first).long(), y)
-        real = x != 0
-        assert (real.int().diff(dim=1) <= 0).all(), "padding stands only at the end"
-        assert (real.sum(1) >= 6).all()
-        assert int(x.max()) < SPECIAL + 3
-    assert 0.4 < float(splits.train[1].float().mean()) < 0.6
-    assert Order().samples == sum(len(p[1]) for p in _parts(load_data(of("order"))))
+# ── the preview ──────────────────────────────────────────────────────────────
 
 
-def _parts(splits):
-    return splits.train, splits.validation, splits.test
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_a_preview_tells_what_is_there_and_crosses_to_the_web_process(name):
+    experiment = small(name)
+    entry, splits = registry.DATASETS.get(name), load_data(experiment)
+    form = entry.form(experiment.data.options)
+    asked = preview(Preview(experiment.data), QUIET)
+    shape = {"picture": form.shape[1:]}.get(form.kind, form.shape)
+    assert asked.samples.shape == (24, *shape) and len(asked.labels) == 24 and asked.kind == form.kind
+    for part in ("train", "validation", "test"):
+        x, y = getattr(splits, part)
+        assert asked.shapes[part] == tuple(x.shape)
+        assert sum(asked.counts[part].values()) == int((y != NOT_ASKED).sum())
+    assert set(asked.counts["train"]) == set(splits.classes)
+    assert (asked.given.low, asked.given.high) == (float(splits.train[0].min()), float(splits.train[0].max()))
+    assert (asked.source, asked.licence, asked.task) == (entry.source, entry.licence, form.task)
+    if form.task == "classes":
+        assert len(set(asked.labels.tolist())) == form.classes, "the first samples show every class"
+    if form.kind == PICTURE:
+        assert asked.samples.dtype == np.uint8 and 0 <= asked.raw.low < asked.raw.high <= 255
+        assert asked.raw.mean == pytest.approx(255 * splits.mean[0], rel=1e-3)
+        place = in_turn(splits.train[1].numpy())[3]
+        pixels = 255 * (splits.train[0][place, 0] * splits.std[0] + splits.mean[0])
+        np.testing.assert_allclose(asked.samples[3], pixels, atol=0.51)
+    again = wire.loads(wire.dumps(asked))
+    assert again.counts == asked.counts and np.array_equal(again.samples, asked.samples)
 
 
-def test_mnist_is_read_from_a_folder(data_dir):
-    if data_dir is None:
-        return  # the download test below covers the reader on a machine without the files
-    splits = mnist.load(registry.DATASETS.get("mnist").options(samples=1000), 0, data_dir, QUIET)
-    assert [len(p[0]) for p in _parts(splits)] == [1000, 5000, 10_000]
-    assert splits.test[1][:5].tolist() == [7, 2, 1, 0, 4]  # the first labels of the official test set
-    assert splits.shown.shape == (10_000, 28, 28)
-
-
-def fake_idx(folder: Path) -> list[tuple[str, str]]:
-    """Four gzipped files in MNIST's format with the right shapes; their (name, md5)."""
-    folder.mkdir()
-    made = []
-    for part, n in mnist.SIZES.items():
-        for kind, shape in (("images-idx3", (n, 28, 28)), ("labels-idx1", (n,))):
-            magic = 0x0800 + len(shape)
-            header = magic.to_bytes(4, "big") + b"".join(s.to_bytes(4, "big") for s in shape)
-            body = np.arange(n, dtype=np.int64).astype(np.uint8) % 10 if len(shape) == 1 else np.zeros(shape, np.uint8)
-            data = gzip.compress(header + body.tobytes(), compresslevel=1)
-            name = f"{part}-{kind}-ubyte.gz"
-            (folder / name).write_bytes(data)
-            made.append((name, hashlib.md5(data).hexdigest()))
-    return made
-
-
-@pytest.fixture
-def mirror(tmp_path, monkeypatch):
-    """A server on this machine that offers MNIST's four files, and torchvision told to use it."""
-    resources = fake_idx(tmp_path / "served")
-
-    class Handler(SimpleHTTPRequestHandler):
-        def log_message(self, *_args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(tmp_path / "served")))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
-    monkeypatch.setattr(MNIST, "resources", resources)
-    yield tmp_path
-    server.shutdown()
-    server.server_close()
-
-
-def test_mnist_is_downloaded_with_progress_and_checked(mirror):
-    said = []
-    options = registry.DATASETS.get("mnist").options(samples=500)
-    splits = mnist.load(options, 0, mirror / "data", lambda f, w: said.append((f, w)))
-    assert [len(p[0]) for p in _parts(splits)] == [500, 5000, 10_000]
-    assert said[0][0] <= said[-1][0] <= 1.0 and "MNIST" in said[0][1]
-    assert sorted(p.name for p in (mirror / "data/MNIST/raw").iterdir()) == sorted(
-        n.removesuffix(".gz") for n, _ in MNIST.resources
-    )
-
-
-def test_a_download_with_the_wrong_content_is_refused(mirror, monkeypatch):
-    monkeypatch.setattr(MNIST, "resources", [(n, "0" * 32) for n, _ in MNIST.resources])
-    with pytest.raises(DataError, match="checksum"):
-        mnist.load(registry.DATASETS.get("mnist").options(), 0, mirror / "data", QUIET)
-    assert not list((mirror / "data/MNIST/raw").iterdir())
-
-
-def test_without_files_and_network_one_sentence_names_the_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(MNIST, "mirrors", ["http://127.0.0.1:9/"])
-    with pytest.raises(DataError) as caught:
-        mnist.load(registry.DATASETS.get("mnist").options(), 0, tmp_path, QUIET)
-    text = str(caught.value)
-    assert str(tmp_path / "MNIST" / "raw") in text and "train-images-idx3-ubyte" in text and "\n" not in text
-
-
-@pytest.mark.parametrize("damage", ["truncated", "empty", "other shape"])
-def test_a_broken_file_is_named_with_what_was_expected(mirror, damage):
-    options = registry.DATASETS.get("mnist").options(samples=500)
-    mnist.load(options, 0, mirror / "data", QUIET)
-    path = mirror / "data/MNIST/raw/t10k-labels-idx1-ubyte"
-    data = path.read_bytes()
-    short = (0x0801).to_bytes(4, "big") + (7).to_bytes(4, "big") + bytes(7)
-    path.write_bytes({"truncated": data[:5000], "empty": b"", "other shape": short}[damage])
-    with pytest.raises(DataError, match="t10k-labels-idx1-ubyte"):
-        mnist.load(options, 0, mirror / "data", QUIET)
+def test_a_preview_may_show_less_and_takes_splits_that_are_there():
+    experiment = small("digits")
+    splits = load_data(experiment)
+    splits.notes = ("These are the ones given.",)
+    asked = preview(Preview(experiment.data, count=5), QUIET, splits)
+    assert len(asked.samples) == 5 and asked.notes == splits.notes
+    assert pickle.loads(pickle.dumps(Preview(experiment.data))) == Preview(experiment.data)

@@ -5,7 +5,7 @@
 
 What a run does stands in its id, words joined by dashes: fast, slow, cut (the connection breaks twice), nan, marks,
 fail, queue, tokens, states, attention, vector, signed, deep (24 layers), long (20,000 steps already there), done,
-names (long class names), still (no rows).
+names (long class names), still (no rows), points, sums (sequences with a sum asked), each (a class at every step).
 """
 
 from __future__ import annotations
@@ -129,6 +129,24 @@ class Script:
             arrays["pictures"] = np.stack(
                 [(255 * blobs(np.random.default_rng(i + 50), (1, 28, 28))[0]).astype("uint8") for i in indices]
             )
+        if words & {"points", "sums"}:
+            del arrays["pictures"]
+        if "points" in words:
+            meta |= {"kind": "points", "range": [-1.7, 1.7]}
+            arrays["points"] = np.linspace(-1.5, 1.5, 24, dtype="float32").reshape(12, 2)
+        if "sums" in words:
+            meta |= {"kind": "sequence", "task": "number", "classes": ["sum"]}
+            del arrays["confidence"]
+            arrays |= {
+                "sequences": np.random.default_rng(6).random((12, 20), dtype="float32"),
+                "marks": np.tile(np.isin(np.arange(20), (3, 15)), (12, 1)).astype("uint8"),
+                "targets": np.linspace(0.5, 1.6, 12, dtype="float32"),
+                "predicted": np.linspace(0.75, 1.3, 12, dtype="float32"),
+            }
+        if "each" in words:
+            meta |= {"task": "each_step"}
+            arrays["targets"] = np.where(np.arange(14) < 10, -100, np.arange(14) % 10) + np.zeros((12, 1), int)
+            arrays["predicted"] = np.where(np.arange(14) == 12, 0, arrays["targets"])
         return Frame(self.step, time.time(), meta, arrays)
 
 

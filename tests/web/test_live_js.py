@@ -193,6 +193,23 @@ def test_wrong_answers_are_told_by_more_than_colour(page: Any, door: str) -> Non
     assert wrong.evaluate("node => getComputedStyle(node).borderTopStyle") == "dashed"
 
 
+def test_points_numbers_and_answers_at_every_step_are_shown(page: Any, door: str) -> None:
+    dark = "c => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; " \
+           "return d.filter((v, i) => i % 4 === 3 && v > 0).length }"  # fmt: skip
+    page.goto(f"{door}/?run=half-points")
+    page.wait_for_selector(".ll-grid button")
+    assert 100 < page.locator(".ll-grid canvas").first.evaluate(dark) < 1000  # a dot and two thin lines
+    page.goto(f"{door}/?run=half-sums")
+    page.wait_for_selector(".ll-grid button")
+    tile = page.locator(".ll-grid button").first
+    assert tile.get_attribute("aria-label") == "Sample 0: predicted 0.75; it is 0.5"
+    assert page.locator(".ll-grid canvas").first.evaluate(dark) > 200
+    assert page.locator(".ll-wrong").count() == 0
+    page.goto(f"{door}/?run=half-tokens-each")
+    page.wait_for_selector(".ll-grid button")
+    assert page.locator(".ll-grid button").first.locator("b").inner_text() == "3/4"
+
+
 def test_states_are_said_in_words(page: Any, door: str) -> None:
     page.goto(f"{door}/?run=queue")
     page.wait_for_selector("text=waiting, place 2")

@@ -1,9 +1,9 @@
-"""What the two Transformers share: their blocks, and the read-out at the end."""
+"""What the Transformers share: their blocks, and the read-out at the end."""
 
 from dataclasses import dataclass
 
 from core.catalog.architectures._layers import Stack
-from core.catalog.entries import DataForm
+from core.catalog.entries import EACH_STEP, DataForm
 from core.options import Options, _, option
 from core.specs import LayerSpec
 
@@ -24,18 +24,24 @@ class Blocks(Options):
         True, _("Normalise before attention and MLP, or after them (as in 2017)."), label=_("norm first")
     )
     read_out: str = option("mean", _("What the head reads: the mean of all steps, or a class token."),
-                           label=_("read-out"),                           choices=("mean", "class_token"))  # fmt: skip
+                           label=_("read-out"), choices=("mean", "class_token"))  # fmt: skip
 
 
 def finish(stack: Stack, o: Blocks, data: DataForm) -> tuple[LayerSpec, ...]:
-    """Positions, blocks, a last norm, read-out and head."""
-    if o.read_out == "class_token":
+    """Positions, blocks, a last norm, and read-out and head.
+
+    Where every step is to be answered there is no read-out, and no step may look ahead: blocks are causal.
+    """
+    each_step = data.task == EACH_STEP
+    if o.read_out == "class_token" and not each_step:
         stack.add("class_token", "class_token")
     if o.positions != "none":
         stack.add("positions", "positions", code=o.positions)
     for _block in range(o.layers):
-        stack.add("transformer_block", heads=o.heads, mlp_ratio=o.mlp_ratio, dropout=o.dropout, norm_first=o.norm_first)
+        stack.add("transformer_block", heads=o.heads, mlp_ratio=o.mlp_ratio, dropout=o.dropout,
+                  norm_first=o.norm_first, causal=each_step)  # fmt: skip
     if o.norm_first:
         stack.add("layer_norm", "norm")
-    stack.add("read_out", "read_out", take="first" if o.read_out == "class_token" else "mean")
+    if not each_step:
+        stack.add("read_out", "read_out", take="first" if o.read_out == "class_token" else "mean")
     return stack.head(data)

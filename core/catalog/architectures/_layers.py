@@ -7,12 +7,15 @@ from core import registry
 from core.catalog.entries import PICTURE, TOKENS, DataForm
 from core.specs import LayerSpec
 
+ACTIVATIONS = ("relu", "tanh", "sigmoid", "leaky_relu", "gelu", "silu")
+
 _SHORT = {
     "batch_norm": "norm",
     "max_pool": "pool",
     "avg_pool": "pool",
     "transformer_block": "block",
     "layer_norm": "norm",
+    "group_norm": "norm",
 }
 
 
@@ -38,6 +41,6 @@ class Stack:
             self.add("rows", "rows")
 
     def head(self, data: DataForm) -> tuple[LayerSpec, ...]:
-        """End with one logit per class, and give the layers."""
+        """End with one logit per class (of each step, where the data asks for that), or one number."""
         self.add("linear", "head", features=data.classes)
         return tuple(self.layers)

@@ -20,9 +20,18 @@ class ResNet(Options):
                            choices=("padded", "projection", "none"))  # fmt: skip
 
 
-def entry(depth: int, order: int) -> Architecture:
-    """resnetDEPTH, depth = 6 n + 2."""
+@dataclass(frozen=True)
+class Plain(ResNet):
+    """Options of the same network without shortcuts."""
+
+    shortcut: str = option("none", _("How shortcuts change shape; none makes it a plain network."),
+                           choices=("padded", "projection", "none"))  # fmt: skip
+
+
+def entry(depth: int, order: int, options: type[ResNet] = ResNet) -> Architecture:
+    """resnetDEPTH, depth = 6 n + 2; with options that leave the shortcuts out, plainDEPTH."""
     blocks = (depth - 2) // 6
+    plain = options is Plain
 
     def layers(o: Any, data: DataForm) -> tuple[LayerSpec, ...]:
         stack = Stack()
@@ -38,13 +47,13 @@ def entry(depth: int, order: int) -> Architecture:
         return stack.head(data)
 
     return Architecture(
-        name=f"resnet{depth}",
-        title=_("residual network") + f", {depth}",
-        options=ResNet,
+        name=f"{'plain' if plain else 'resnet'}{depth}",
+        title=(_("plain network") if plain else _("residual network")) + f", {depth}",
+        options=options,
         layers=layers,
         takes=(PICTURE,),
         example_data=DataForm(PICTURE, (3, 32, 32), 10),
         recommended={"lr": 0.01, "schedule": "one_cycle", "steps": 300, "weight_decay": 0.01},
-        examples=(ResNet(), ResNet(width=4, shortcut="projection"), ResNet(width=4, shortcut="none")),
+        examples=(options(), *(options(width=4, shortcut=s) for s in ("projection", "none"))),
         order=order,
     )

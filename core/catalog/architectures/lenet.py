@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from core.catalog.architectures._layers import Stack
+from core.catalog.architectures._layers import ACTIVATIONS, Stack
 from core.catalog.entries import PICTURE, Architecture, DataForm
 from core.options import Options, _, option
 from core.specs import LayerSpec
@@ -13,7 +13,7 @@ class LeNet(Options):
     """Options of LeNet-5."""
 
     activation: str = option(
-        "relu", _("The function after each layer; tanh in 1998."), choices=("relu", "tanh", "sigmoid")
+        "relu", _("The function after each layer; tanh in 1998."), choices=ACTIVATIONS
     )
     pooling: str = option(
         "max_pool", _("How the picture shrinks; by averages in 1998."), choices=("max_pool", "avg_pool")

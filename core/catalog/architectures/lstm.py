@@ -3,4 +3,4 @@
 from core.catalog.architectures import _recurrent
 from core.options import _
 
-ENTRY = _recurrent.entry("lstm", _("LSTM"), _recurrent.Recurrent, 31)
+ENTRY = _recurrent.entry("lstm", _("LSTM"), _recurrent.Lstm, 31)

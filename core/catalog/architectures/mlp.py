@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from core.catalog.architectures._layers import Stack
+from core.catalog.architectures._layers import ACTIVATIONS, Stack
 from core.catalog.entries import PICTURE, SEQUENCE, VECTOR, Architecture, DataForm
 from core.options import Options, _, option
 from core.specs import LayerSpec
@@ -13,7 +13,7 @@ class Mlp(Options):
     """Options of the perceptron."""
 
     hidden: tuple[int, ...] = option((64,), _("Units of each hidden layer."), low=1, high=8192, unit=_("units"))
-    activation: str = option("relu", _("The function after each hidden layer."), choices=("relu", "tanh", "sigmoid"))
+    activation: str = option("relu", _("The function after each hidden layer."), choices=ACTIVATIONS)
     dropout: float = option(
         0.0, _("Share of hidden values dropped while training."), low=0.0, high=0.95, unit=_("share")
     )

@@ -1,8 +1,11 @@
-"""A Transformer encoder that classifies: tokens, or the rows of a picture, attend to each other."""
+"""A Transformer encoder: tokens, numbers or the rows of a picture attend to each other, and one answer is read out.
+
+Where the data asks for an answer at every step, no step looks ahead (the blocks are causal).
+"""
 
 from core.catalog.architectures import _attention
 from core.catalog.architectures._layers import Stack
-from core.catalog.entries import PICTURE, SEQUENCE, TOKENS, Architecture, DataForm
+from core.catalog.entries import PICTURE, SEQUENCE, TASKS, TOKENS, Architecture, DataForm
 from core.options import _
 from core.specs import LayerSpec
 
@@ -21,6 +24,7 @@ ENTRY = Architecture(
     options=_attention.Blocks,
     layers=layers,
     takes=(PICTURE, SEQUENCE, TOKENS),
+    tasks=tuple(TASKS),
     recommended={"lr": 0.003, "schedule": "one_cycle"},
     examples=(
         _attention.Blocks(),

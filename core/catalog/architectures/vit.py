@@ -32,6 +32,6 @@ ENTRY = Architecture(
     layers=layers,
     takes=(PICTURE,),
     recommended={"lr": 0.002, "schedule": "one_cycle", "weight_decay": 0.01},
-    examples=(Vit(), Vit(width=8, heads=2, layers=1, patch=7, read_out="mean")),
+    examples=(Vit(), Vit(width=8, heads=2, layers=1, patch=2, read_out="mean")),
     order=41,
 )

@@ -23,5 +23,5 @@ ENTRY = Dataset(
     source="Y. LeCun, C. Cortes, C. Burges: the MNIST database, read through torchvision",
     licence="CC BY-SA 3.0 (as stated by its curators)",
     examples=(Mnist(samples=200),),
-    order=3,
+    order=20,
 )

@@ -29,6 +29,6 @@ ENTRY = Dataset(
     form=lambda o: DataForm(TOKENS, (o.length,), 2, vocabulary=SPECIAL + o.noise),
     source="drawn by LayerLab",
     licence="Apache-2.0",
-    examples=(Order(), Order(length=8, noise=2, samples=200)),
-    order=2,
+    examples=(Order(samples=1000), Order(length=8, noise=2, samples=200)),
+    order=4,
 )

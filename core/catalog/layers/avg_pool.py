@@ -1,7 +1,7 @@
 """Average pooling: every window goes on as its mean."""
 
 from core.catalog.entries import PICTURE, Form, Layer, Window
-from core.catalog.layers.max_pool import MaxPool, fault
+from core.catalog.layers.max_pool import Pool, arguments, fault
 from core.options import _
 
 ENTRY = Layer(
@@ -9,10 +9,13 @@ ENTRY = Layer(
     title=_("average pooling"),
     module="torch.nn:AvgPool2d",
     takes=(PICTURE,),
-    options=MaxPool,
-    arguments=lambda o, _form: {"kernel_size": o.kernel},
+    options=Pool,
+    arguments=arguments,
     fault=fault,
-    windows=lambda o: (Window(o.kernel, o.kernel),),
-    examples=((MaxPool(), Form(PICTURE, (2, 7, 8))),),
-    order=8,
+    windows=lambda o: (Window(o.kernel, o.stride or o.kernel),),
+    examples=(
+        (Pool(), Form(PICTURE, (2, 7, 8))),
+        (Pool(kernel=3, stride=1, padding=1), Form(PICTURE, (2, 7, 8))),
+    ),
+    order=11,
 )

@@ -21,5 +21,5 @@ ENTRY = Layer(
     options=Dropout,
     arguments=lambda o, _form: {"p": o.p},
     examples=((Dropout(), Form(VECTOR, (8,))),),
-    order=12,
+    order=15,
 )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from core.catalog.entries import SEQUENCE, TOKENS, Form, Layer
+from core.catalog.entries import SEQUENCE, TOKENS, DataForm, Fault, Form, Layer
 from core.options import Options, _, option
 
 
@@ -14,6 +14,14 @@ class Embedding(Options):
     width: int = option(32, _("Size of each token's vector."), low=1, high=4096, unit=_("features"))
 
 
+def fault(o: Embedding, form: Form) -> Fault | None:
+    have = form.vocabulary if isinstance(form, DataForm) else 0
+    if o.vocabulary >= have:
+        return None
+    return Fault(f"it knows {o.vocabulary} token ids, but the data has {have}", f"set vocabulary to {have}",
+                 options={"vocabulary": have})  # fmt: skip
+
+
 ENTRY = Layer(
     name="embedding",
     title=_("token embedding"),
@@ -22,6 +30,7 @@ ENTRY = Layer(
     gives=SEQUENCE,
     options=Embedding,
     arguments=lambda o, _form: {"num_embeddings": o.vocabulary, "embedding_dim": o.width, "padding_idx": 0},
+    fault=fault,
     examples=((Embedding(vocabulary=7, width=4), Form(TOKENS, (5,))),),
     order=30,
 )

@@ -10,5 +10,5 @@ ENTRY = Layer(
     takes=(PICTURE, SEQUENCE, VECTOR),
     gives=VECTOR,
     examples=((Options(), Form(PICTURE, (4, 7, 7))), (Options(), Form(SEQUENCE, (5, 3)))),
-    order=10,
+    order=13,
 )

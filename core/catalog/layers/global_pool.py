@@ -10,5 +10,5 @@ ENTRY = Layer(
     takes=(PICTURE,),
     gives=VECTOR,
     examples=((Options(), Form(PICTURE, (4, 7, 7))),),
-    order=9,
+    order=12,
 )

@@ -22,5 +22,5 @@ ENTRY = Layer(
     options=Linear,
     arguments=lambda o, form: {"in_features": form.shape[-1], "out_features": o.features, "bias": o.bias},
     examples=((Linear(), Form(VECTOR, (12,))), (Linear(features=3, bias=False), Form(SEQUENCE, (5, 8)))),
-    order=11,
+    order=14,
 )

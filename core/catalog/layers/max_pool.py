@@ -7,20 +7,37 @@ from core.options import Options, _, option
 
 
 @dataclass(frozen=True)
-class MaxPool(Options):
-    """Options of max pooling; the stride equals the window."""
+class Pool(Options):
+    """Options of pooling."""
 
     kernel: int = option(2, _("Side of the square window."), low=1, high=64, unit=_("pixels"))
+    stride: int = option(
+        0, _("How far the window moves; 0 means by its own side, so that windows do not overlap."),
+        low=0, high=64, unit=_("pixels"),
+    )  # fmt: skip
+    padding: int = option(0, _("Border added at each side, at most half the window; it is never the maximum."),
+                          low=0, high=32, unit=_("pixels"))  # fmt: skip
 
 
-def fault(o: MaxPool, form: Form) -> Fault | None:
+def arguments(o: Pool, _form: Form) -> dict[str, object]:
+    return {"kernel_size": o.kernel, "stride": o.stride or o.kernel, "padding": o.padding}
+
+
+def fault(o: Pool, form: Form) -> Fault | None:
     _channels, height, width = form.shape
-    if min(height, width) >= o.kernel:
+    if o.padding > o.kernel // 2:
+        half = o.kernel // 2
+        return Fault(f"padding {o.padding} is more than half of the {o.kernel}×{o.kernel} window, which may be "
+                     f"{half}", f"set padding to {half}", options={"padding": half})  # fmt: skip
+    side, need = min(height, width), o.kernel - 2 * o.padding
+    if side >= need:
         return None
-    return Fault(
-        f"a {o.kernel}×{o.kernel} window needs at least {o.kernel}×{o.kernel} pixels, but gets {height}×{width}",
-        f"use a window of {min(height, width)}, or remove this layer",
-    )
+    border = f" with padding {o.padding}" if o.padding else ""
+    window = f"a {o.kernel}×{o.kernel} window{border}"
+    message = f"{window} needs at least {need}×{need} pixels, but gets {height}×{width}"
+    if side == 1:
+        return Fault(message, "remove this layer", remove=True)
+    return Fault(message, f"use a window of {side}", options={"kernel": side, "padding": 0})
 
 
 ENTRY = Layer(
@@ -28,10 +45,13 @@ ENTRY = Layer(
     title=_("max pooling"),
     module="torch.nn:MaxPool2d",
     takes=(PICTURE,),
-    options=MaxPool,
-    arguments=lambda o, _form: {"kernel_size": o.kernel},
+    options=Pool,
+    arguments=arguments,
     fault=fault,
-    windows=lambda o: (Window(o.kernel, o.kernel),),
-    examples=((MaxPool(), Form(PICTURE, (2, 7, 8))),),
-    order=7,
+    windows=lambda o: (Window(o.kernel, o.stride or o.kernel),),
+    examples=(
+        (Pool(), Form(PICTURE, (2, 7, 8))),
+        (Pool(kernel=3, stride=2, padding=1), Form(PICTURE, (2, 7, 8))),
+    ),
+    order=10,
 )

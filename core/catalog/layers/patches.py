@@ -18,9 +18,10 @@ def fault(o: Patches, form: Form) -> Fault | None:
     _channels, height, width = form.shape
     if height % o.size == 0 and width % o.size == 0:
         return None
-    fits = [s for s in range(1, min(height, width) + 1) if height % s == 0 and width % s == 0]
+    fits = [s for s in range(1, 65) if height % s == 0 and width % s == 0]
     best = min(fits, key=lambda s: abs(s - o.size))
-    return Fault(f"patches of {o.size}×{o.size} do not tile {height}×{width} pixels", f"use patches of {best}×{best}")
+    message = f"patches of {o.size}×{o.size} do not tile {height}×{width} pixels"
+    return Fault(message, f"use patches of {best}×{best}", options={"size": best})
 
 
 ENTRY = Layer(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from core.catalog.entries import SEQUENCE, VECTOR, Form, Layer
+from core.catalog.entries import SEQUENCE, VECTOR, Fault, Form, Layer
 from core.options import Options, _, option
 
 
@@ -12,9 +12,17 @@ class ReadOut(Options):
 
     take: str = option(
         "last",
-        _("Which steps are read: the last real one, the first (a class token), or the mean or maximum of all."),
-        choices=("last", "first", "mean", "max"),
-    )
+        _("Which steps are read: the last real one; the first (a class token); the mean or maximum of all; or both "
+          "ends, where a bidirectional layer's two states have seen the whole row."),
+        choices=("last", "first", "mean", "max", "both_ends"),
+    )  # fmt: skip
+
+
+def fault(o: ReadOut, form: Form) -> Fault | None:
+    if o.take != "both_ends" or form.shape[1] % 2 == 0:
+        return None
+    return Fault(f"both ends need two states a step, but it gets {form.shape[1]} features", "read the last step",
+                 options={"take": "last"})  # fmt: skip
 
 
 ENTRY = Layer(
@@ -25,7 +33,8 @@ ENTRY = Layer(
     gives=VECTOR,
     options=ReadOut,
     arguments=lambda o, _form: {"take": o.take},
+    fault=fault,
     masked=True,
-    examples=tuple((ReadOut(take=t), Form(SEQUENCE, (5, 4))) for t in ("last", "first", "mean", "max")),
+    examples=tuple((ReadOut(take=t), Form(SEQUENCE, (5, 4))) for t in ("last", "first", "mean", "max", "both_ends")),
     order=24,
 )

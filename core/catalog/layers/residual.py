@@ -29,7 +29,8 @@ def fault(o: Residual, form: Form) -> Fault | None:
         return None
     return Fault(
         f"a padded shortcut cannot go from {form.shape[0]} maps to the fewer {o.channels}",
-        f"use a projection shortcut, or at least {form.shape[0]} maps",
+        "use a projection shortcut",
+        options={"shortcut": "projection"},
     )
 
 
@@ -48,5 +49,5 @@ ENTRY = Layer(
         (Residual(channels=8, stride=2, shortcut="projection"), Form(PICTURE, (16, 8, 8))),
         (Residual(channels=8, shortcut="none"), Form(PICTURE, (16, 8, 8))),
     ),
-    order=13,
+    order=16,
 )

@@ -9,5 +9,5 @@ ENTRY = Layer(
     module="torch.nn:Sigmoid",
     takes=(PICTURE, SEQUENCE, VECTOR),
     examples=((Options(), Form(PICTURE, (2, 4, 4))), (Options(), Form(VECTOR, (8,)))),
-    order=6,
+    order=9,
 )

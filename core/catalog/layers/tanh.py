@@ -9,5 +9,5 @@ ENTRY = Layer(
     module="torch.nn:Tanh",
     takes=(PICTURE, SEQUENCE, VECTOR),
     examples=((Options(), Form(PICTURE, (2, 4, 4))), (Options(), Form(VECTOR, (8,)))),
-    order=5,
+    order=8,
 )

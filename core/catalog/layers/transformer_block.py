@@ -21,6 +21,7 @@ class TransformerBlock(Options):
     )
     dropout: float = option(0.0, _("Share of values dropped while training."), low=0.0, high=0.95, unit=_("share"))
     norm_first: bool = option(True, _("Normalise before attention and MLP (steadier), or after them (as in 2017)."))
+    causal: bool = option(False, _("A step reads only itself and what came before it, as a language model must."))
 
 
 def fault(o: TransformerBlock, form: Form) -> Fault | None:
@@ -28,7 +29,8 @@ def fault(o: TransformerBlock, form: Form) -> Fault | None:
     if width % o.heads == 0:
         return None
     best = max(h for h in range(1, o.heads + 1) if width % h == 0)
-    return Fault(f"{o.heads} heads cannot share a width of {width} equally", f"use {best} heads")
+    return Fault(f"{o.heads} heads cannot share a width of {width} equally", f"use {best} head{'s' * (best > 1)}",
+                 options={"heads": best})  # fmt: skip
 
 
 ENTRY = Layer(
@@ -39,7 +41,7 @@ ENTRY = Layer(
     options=TransformerBlock,
     arguments=lambda o, form: {
         "width": form.shape[1], "heads": o.heads, "mlp_ratio": o.mlp_ratio, "dropout": o.dropout,
-        "norm_first": o.norm_first,
+        "norm_first": o.norm_first, "causal": o.causal,
     },
     fault=fault,
     masked=True,
@@ -47,6 +49,7 @@ ENTRY = Layer(
     examples=(
         (TransformerBlock(heads=2), Form(SEQUENCE, (5, 8))),
         (TransformerBlock(heads=1, mlp_ratio=4, norm_first=False), Form(SEQUENCE, (3, 6))),
+        (TransformerBlock(heads=2, causal=True), Form(SEQUENCE, (4, 8))),
     ),
     order=34,
 )  # fmt: skip

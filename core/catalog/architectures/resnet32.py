@@ -1,0 +1,5 @@
+"""ResNet-32 for small pictures (He 2015, section 4.2)."""
+
+from core.catalog.architectures import _resnet
+
+ENTRY = _resnet.entry(32, order=21)

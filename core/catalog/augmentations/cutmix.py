@@ -1,0 +1,28 @@
+"""CutMix (Yun 2019): a box of one picture is put into another; the labels are mixed as the areas are."""
+
+from dataclasses import dataclass
+
+from core.catalog.entries import CLASSES, Augmentation
+from core.options import Options, _, option
+
+
+@dataclass(frozen=True)
+class CutMix(Options):
+    """Options of CutMix."""
+
+    cutmix_alpha: float = option(1.0, _("How the box's size varies: the two parameters of a beta distribution."),
+                                 label=_("CutMix α"), low=0.01, high=10.0, unit="(α)")  # fmt: skip
+
+
+ENTRY = Augmentation(
+    name="cutmix",
+    title="CutMix",
+    module="core.augment:CutMix",
+    options=CutMix,
+    arguments=lambda o: {"alpha": o.cutmix_alpha},
+    tasks=(CLASSES,),
+    mixes=True,
+    examples=(CutMix(), CutMix(cutmix_alpha=0.3)),
+    source="torchvision.transforms.v2.CutMix",
+    order=5,
+)

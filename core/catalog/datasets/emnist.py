@@ -1,0 +1,31 @@
+"""EMNIST (Cohen et al. 2017): handwritten letters and digits of NIST Special Database 19 in MNIST's format."""
+
+from dataclasses import dataclass
+
+from core.catalog.entries import PICTURE, DataForm, Dataset
+from core.options import Options, _, option
+
+CLASSES = {"digits": 10, "letters": 26, "balanced": 47}
+
+
+@dataclass(frozen=True)
+class Emnist(Options):
+    """Options of EMNIST."""
+
+    split: str = option("letters", _("Digits; letters, large and small as one; or both, 47 classes equally often."),
+                        choices=tuple(CLASSES))  # fmt: skip
+    samples: int = option(55_000, _("Training pictures used, as far as there are; 5,000 more are for validation."),
+                          low=100, high=235_000, unit=_("pictures"))  # fmt: skip
+
+
+ENTRY = Dataset(
+    name="emnist",
+    title=_("EMNIST"),
+    options=Emnist,
+    load="core.data.emnist:load",
+    form=lambda o: DataForm(PICTURE, (1, 28, 28), CLASSES[o.split]),
+    source="G. Cohen, S. Afshar, J. Tapson, A. van Schaik: EMNIST, from NIST Special Database 19, through torchvision",
+    licence="none stated by its authors",
+    examples=(Emnist(samples=200), Emnist(split="digits", samples=200), Emnist(split="balanced", samples=200)),
+    order=23,
+)

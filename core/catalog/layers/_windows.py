@@ -1,0 +1,17 @@
+"""What layers with sliding windows and groups share."""
+
+from core.catalog.entries import Fault
+
+
+def divisor(number: int, most: int) -> int:
+    """The largest divisor of `number` that is at most `most`; numbers of maps are small enough to try them all."""
+    return max(d for d in range(1, min(number, most) + 1) if number % d == 0)
+
+
+def even_kernel(kernel: int) -> Fault | None:
+    """A block pads by half its kernel, which keeps the size only where the kernel is odd."""
+    if kernel % 2:
+        return None
+    odd = kernel - 1
+    message = f"a kernel of {kernel}×{kernel} has no middle, and so the block would change the picture's size"
+    return Fault(message, f"use a kernel of {odd}", options={"kernel": odd})

@@ -1,0 +1,99 @@
+"""The heavy half of the characters: a text cut into three parts, each cut into windows.
+
+x [n, step] are character ids, y the ids one place later: every step is asked. 0 = padding, 1 = unknown.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.data.splits import SHARES, DataError, Report, Splits
+from core.options import shown
+
+SONNETS = Path(__file__).resolve().parents[2] / "assets" / "text" / "sonnets.txt"
+UNKNOWN, FIRST = 1, 2
+MOST = 20_000_000  # characters read of a file
+HELD_OUT = 5000  # most windows of validation and of test
+
+
+def load(options: Any, seed: int, folder: Path, _report: Report) -> Splits:
+    """The first 70 % of the text for training, then 10 % validation, 20 % test; the vocabulary is the first part's."""
+    path = find(options.path, folder) if options.path else SONNETS
+    text, notes = read(path)
+    ends = [0, round(len(text) * (1 - sum(SHARES))), round(len(text) * (1 - SHARES[1])), len(text)]
+    parts = [text[a:b] for a, b in pairwise(ends)]
+    if len(parts[1]) <= options.length:
+        least = round((options.length + 1) / SHARES[0])
+        raise DataError(
+            f"{path} has {len(text):,} characters; for windows of {options.length} it needs at least {least:,}. "
+            "Choose a longer text or a smaller length."
+        )
+    found = Counter(parts[0])
+    known = tuple(c for c, _count in found.most_common(options.vocabulary - FIRST))
+    number = {c: FIRST + i for i, c in enumerate(sorted(known))}
+    if len(known) < len(found):
+        notes += (f"The training text has {len(found):,} different characters; {len(known):,} are kept, "
+                  "the rest are “unknown”.",)  # fmt: skip
+    words = ("·", "\ufffd", *sorted(known), *["\ufffd"] * (options.vocabulary - FIRST - len(known)))
+    ids = [np.array([number.get(c, UNKNOWN) for c in part], dtype=np.int64) for part in parts]
+    train = _overlapping(ids[0], options, np.random.default_rng(seed))
+    validation, test = (_side_by_side(part, options.length) for part in ids[1:])
+    return Splits(train, validation, test, test[0].numpy(), words, words, notes=notes)
+
+
+def find(path: str, folder: Path) -> Path:
+    """The file that `path` names: in the data folder, else from where LayerLab was started; there only *.txt.
+
+    DataError in one sentence. (A page's visitors choose the path: it must not open whatever the server may read.)
+    """
+    inside, outside = folder / path, Path(path)
+    try:
+        at_home = inside.resolve().is_relative_to(folder.resolve())
+        for place in (inside, outside):
+            if (place.suffix == ".txt" or (place is inside and at_home)) and place.is_file():
+                return place
+    except (OSError, ValueError, RuntimeError):  # a name that no file can have
+        pass
+    where = f"{folder.absolute()}, nor is it a .txt file seen from {Path.cwd()}"
+    raise DataError(f"The text file {shown(path)} is not in {where}. Put it into that folder, or leave the path empty.")
+
+
+def read(path: Path) -> tuple[str, tuple[str, ...]]:
+    """The text of a file with plain line ends, and notes on it. DataError names the file and what is wrong."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            text = "".join(islice(iter(lambda: file.read(1 << 20), ""), MOST >> 20))
+            more = bool(file.read(1))
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} is no UTF-8 text (expected UTF-8, found the byte 0x{error.object[error.start]:02x} at place "
+            f"{error.start:,}). Save it as UTF-8."
+        ) from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+    return text, ((f"Only the first {len(text):,} characters of {path.name} are used.",) if more else ())
+
+
+def _overlapping(ids: np.ndarray, options: Any, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """At most options.samples windows that begin at places drawn without repetition."""
+    last = len(ids) - options.length
+    starts = np.sort(rng.permutation(last)[: options.samples])
+    return _windows(ids, starts, options.length)
+
+
+def _side_by_side(ids: np.ndarray, length: int) -> tuple[Tensor, Tensor]:
+    """Windows that do not overlap, so that each character is asked once."""
+    return _windows(ids, np.arange(0, len(ids) - length, length)[:HELD_OUT], length)
+
+
+def _windows(ids: np.ndarray, starts: np.ndarray, length: int) -> tuple[Tensor, Tensor]:
+    places = starts[:, None] + np.arange(length + 1)
+    window = torch.from_numpy(ids[places])
+    return window[:, :-1].contiguous(), window[:, 1:].contiguous()

@@ -1,0 +1,102 @@
+"""The heavy half of CIFAR-10: torchvision's folder of batches, or a part of the set in a folder of the same make."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torchvision.datasets import CIFAR10
+
+from core.data.download import Unreachable, fetched, offline
+from core.data.splits import DataError, Report, Splits, pictures, split_by_class
+
+FOLDER, SUBSET = "cifar-10-batches-py", "cifar-10-subset-py"
+TRAIN, TEST, META = tuple(f"data_batch_{i}" for i in range(1, 6)), ("test_batch",), "batches.meta"
+BATCH = 10_000  # pictures in each file of the full set
+VALUES = 3 * 32 * 32
+VALIDATION = 0.1  # of the training pictures
+NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+def load(options: Any, seed: int, folder: Path, report: Report) -> Splits:
+    """Up to 45,000 training pictures, 5,000 for validation, the 10,000 official test pictures; or a subset's."""
+    place = folder / FOLDER
+    notes: tuple[str, ...] = ()
+    if not _complete(place) and (folder / SUBSET / "data_batch_1").exists():
+        place = folder / SUBSET
+        train, test = read_batch(place / TRAIN[0]), read_batch(place / TEST[0])
+        notes = (f"The full CIFAR-10 is not in {folder.absolute()}; its subset in {SUBSET} is used: "
+                 f"{len(train[1]):,} training and {len(test[1]):,} test pictures.",)  # fmt: skip
+    else:
+        _fetch(place, report)
+        batches = [read_batch(place / name, BATCH) for name in (*TRAIN, *TEST)]
+        train = np.concatenate([x for x, _y in batches[:-1]]), np.concatenate([y for _x, y in batches[:-1]])
+        test = batches[-1]
+    keep, validation, _none = split_by_class(train[1], (VALIDATION, 0.0), seed)
+    parts = [(train[0][i], train[1][i]) for i in (keep[: options.samples], validation)]
+    splits = pictures([*parts, test], NAMES)
+    splits.notes = notes
+    return splits
+
+
+def _complete(place: Path) -> bool:
+    return all((place / name).exists() for name in (*TRAIN, *TEST))
+
+
+def _fetch(place: Path, report: Report) -> None:
+    if _complete(place):
+        return
+    words = "downloading CIFAR-10 (170 MB)"
+    try:
+        with fetched([CIFAR10.url], CIFAR10.tgz_md5, place, lambda share: report(share, words)) as packed:
+            _unpack(packed, place)
+    except Unreachable as error:
+        names = ", ".join((*TRAIN, *TEST))
+        raise offline("CIFAR-10", place.absolute(), error, f"the six files {names} of cifar-10-python.tar.gz") from None
+
+
+def _unpack(archive: Path, place: Path) -> None:
+    """Only the files that are known by name, each under a temporary name first."""
+    with tarfile.open(archive) as held:
+        for name in (*TRAIN, *TEST, META):
+            source = held.extractfile(f"{FOLDER}/{name}")
+            if source is None:
+                raise DataError(f"CIFAR-10's archive has no {FOLDER}/{name}; expected it there. Try again later.")
+            unpacked = archive.with_name(name)
+            unpacked.write_bytes(source.read())
+            unpacked.replace(place / name)
+
+
+class _Plain(pickle.Unpickler):
+    """Python's own pickles run whatever they name; a batch needs numpy arrays and nothing else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        of_numpy = module.split(".")[0] == "numpy" and name in ("_reconstruct", "ndarray", "dtype", "_frombuffer")
+        if of_numpy or (module, name) == ("_codecs", "encode"):
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"it names {module}.{name}, which no batch of pictures needs")
+
+
+def read_batch(path: Path, count: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures uint8 [n, 32, 32, 3] and labels int64 [n] of one batch; with `count`, exactly so many.
+
+    DataError names the file, what was expected and what was found.
+    """
+    wanted = f"{count:,} pictures of {VALUES:,} bytes" if count else f"pictures of {VALUES:,} bytes"
+    try:
+        held = _Plain(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+        data, labels = np.asarray(held["data"]), np.asarray(held["labels"])
+    except Exception as error:  # noqa: BLE001 (a torn pickle raises anything)
+        what = f"{type(error).__name__}: {error}"
+        raise DataError(f"{path} cannot be read: expected a batch of CIFAR-10 with {wanted}, found {what}.") from None
+    fits = data.ndim == 2 and data.shape[1] == VALUES and data.dtype == np.uint8 and labels.shape == data.shape[:1]
+    if not fits or not len(data) or len(data) != (count or len(data)):
+        found = f"{data.dtype} {'×'.join(map(str, data.shape))} with labels {'×'.join(map(str, labels.shape))}"
+        raise DataError(f"{path} holds another shape: expected {wanted} with a label each, found {found}.")
+    if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() > 9:
+        raise DataError(f"{path} holds other labels: expected 0 … 9, found {labels.min()} … {labels.max()}.")
+    return data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels.astype(np.int64)

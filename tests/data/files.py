@@ -1,0 +1,42 @@
+"""Files in the formats of the downloadable sets, with next to nothing in them."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import pickle
+from pathlib import Path
+
+import numpy as np
+
+from core.data import cifar10
+
+
+def idx_bytes(values: np.ndarray) -> bytes:
+    """uint8 values [n] or [n, H, W] as an IDX file."""
+    header = bytes((0, 0, 8, values.ndim)) + b"".join(n.to_bytes(4, "big") for n in values.shape)
+    return header + values.astype(np.uint8).tobytes()
+
+
+def write_idx_set(folder: Path, known, *, zipped: bool = True) -> list[tuple[str, str]]:
+    """The four files of an IdxSet, right in shape; labels 0 1 2 … over and over. Their (name, md5)."""
+    folder.mkdir(parents=True)
+    made = []
+    for (pictures, labels), n in zip((known.train, known.test), known.counts, strict=True):
+        y = np.arange(n) % len(known.classes) + known.first_label
+        for name, values in ((pictures, np.zeros((n, 28, 28), np.uint8)), (labels, y)):
+            data = idx_bytes(values)
+            if zipped:
+                name, data = f"{name}.gz", gzip.compress(data, compresslevel=1)
+            (folder / name).write_bytes(data)
+            made.append((name, hashlib.md5(data).hexdigest()))
+    return made
+
+
+def write_batches(folder: Path, names: tuple[str, ...], n: int) -> None:
+    """CIFAR-10 batches of n pictures of noise; the label of picture i is i mod 10."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name in names:
+        held = {"data": rng.integers(0, 256, (n, cifar10.VALUES), dtype=np.uint8), "labels": [i % 10 for i in range(n)]}
+        (folder / name).write_bytes(pickle.dumps(held, protocol=2))

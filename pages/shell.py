@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from functools import lru_cache
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import streamlit as st
 
 from pages.kit import boundary, here, run_bar
+from pages.kit.titles import title
 from pages.kit.words import _
 
 ROOT = Path(__file__).resolve().parent
@@ -43,14 +41,6 @@ def menu() -> dict[str, list[st.Page]]:
             for file in sorted(folder.glob("[0-9]*_*.py"), key=lambda path: _order(path))
         ]
     return {section: found for section, found in sections.items() if found}
-
-
-@lru_cache(maxsize=256)
-def title(file: Path, _changed: float) -> str:
-    """The first line of a page's docstring; the page is read, not run."""
-    source = SourceFileLoader(file.stem, str(file)).get_source(file.stem) or ""
-    words = ast.get_docstring(ast.parse(source)) or _stem(file)
-    return words.splitlines()[0].rstrip(".")
 
 
 def _order(path: Path) -> tuple[int, str]:

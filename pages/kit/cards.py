@@ -30,7 +30,7 @@ def overlay(runs: list[Run], marked: int) -> None:
     lines = [_curve(run.id, run, metric, run.events_path.stat().st_size) for run in runs]
     title, axis = metrics[metric]
     said = _("{name}: from {first} to {last} at step {step}.")
-    picture = curves.overlay(lines, x_title=_("step"), y_title=axis, log=log, colors=_colors())
+    picture = curves.overlay(lines, x_title=_("step"), y_title=axis, log=log, colors=colors())
     words = f"{title}. {curves.alt(lines, said)}"
     st.plotly_chart(picture, key="runs.overlay", alt=words, config={"displaylogo": False})
     with st.expander(_("Table"), icon=":material/table:"):
@@ -41,7 +41,7 @@ def overlay(runs: list[Run], marked: int) -> None:
         st.dataframe([{heads[k]: v for k, v in row.items()} for row in curves.table(lines)], hide_index=True)
 
 
-def _colors() -> list[str]:
+def colors() -> list[str]:
     """The theme's colours for things that are told apart; st.plotly_chart does not take them by itself."""
     return list(st.get_option(f"theme.{st.context.theme.type or 'light'}.chartCategoricalColors") or [])
 

@@ -14,15 +14,21 @@ from pages.kit.setup import Asked
 from pages.kit.words import _
 
 
-def write_link(asked: Asked) -> None:
-    """Keep what the form asks for in the address, so that reloading and sharing bring it back."""
+def write_link(asked: Asked) -> bool:
+    """Keep what the form asks for in the address, so that reloading and sharing bring it back; False: it is too long.
+
+    The experiment's file carries what no link can.
+    """
     try:
         link = specs.to_link(asked.experiment)
-    except SpecError:  # too long for a link: the experiment's file carries it
+    except SpecError:
         link = {}
+    if setup.own_layers() == ():
+        link["layers"] = setup.NOTHING
     kept = {k: v for k, v in st.query_params.to_dict().items() if not _of_form(k)}
     if st.query_params.to_dict() != kept | link:
         st.query_params.from_dict(kept | link)
+    return bool(link)
 
 
 def _of_form(name: str) -> bool:

@@ -6,27 +6,39 @@ session. A value that cannot be stays in its widget with a sentence under it, an
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.options import Option, SpecError, coerce, declared
+from core.registry import Registry
 from pages.kit.words import _, plain
 
 Faults = dict[str, str]  # address → why its value cannot be
 _KEEP: dict[str, Any] = {"persist_state": "session"}
 
 
-def options_form(part: str, cls: type, faults: Faults) -> None:
-    """One widget for each declared option of `cls`, keyed `part.name`; those that do not apply are left out."""
+def options_form(part: str, cls: type, faults: Faults, columns: int = 1) -> None:
+    """One widget for each declared option of `cls`, keyed `part.name`; those that do not apply are left out.
+
+    In several columns the sentences on what cannot be stand above them all: under a narrow field none can be read.
+    """
     known = declared(cls)
-    for name, (kind, default, option) in known.items():
-        if _applies(part, known, cls, option):
-            field(f"{part}.{name}", kind, default, option, faults)
+    above = st.container(gap="xsmall") if columns > 1 else None
+    drawn = [name for name, (_k, _d, option) in known.items() if applies(part, cls, option)]
+    places = st.columns(columns, gap="small") if columns > 1 else [nullcontext()]
+    for at, name in enumerate(drawn):
+        with places[at % columns]:
+            field(f"{part}.{name}", *known[name], faults, told=above)
 
 
-def field(address: str, kind: Any, default: Any, option: Option, faults: Faults, *, disabled: bool = False) -> None:
-    """The widget of one option, and the sentence under it when its value cannot be."""
+def field(
+    address: str, kind: Any, default: Any, option: Option, faults: Faults, *, disabled: bool = False,
+    told: DeltaGenerator | None = None,
+) -> None:  # fmt: skip
+    """The widget of one option, and the sentence under it (or in `told`) when its value cannot be."""
     st.session_state.setdefault(address, to_widget(default))
     name = address.partition(".")[2]
     label = _(option.label or name.replace("_", " "))
@@ -35,7 +47,8 @@ def field(address: str, kind: Any, default: Any, option: Option, faults: Faults,
         coerce(label, kind, st.session_state[address], option)
     except SpecError as error:
         faults[address] = error.message
-        mistake(error.message)
+        with told or nullcontext():
+            mistake(error.message)
 
 
 def mistake(message: str, mend: str = "") -> None:
@@ -62,8 +75,8 @@ def widget(address: str, label: str, kind: Any, option: Option, **more: Any) -> 
 
 
 def to_widget(value: Any) -> Any:
-    """A value as its widget holds it: sizes as text with commas."""
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else value
+    """A value as its widget holds it: sizes as text with commas, names as a list."""
+    return list(value) if isinstance(value, list) else ", ".join(map(str, value)) if isinstance(value, tuple) else value
 
 
 def help_text(kind: Any, option: Option) -> str:
@@ -92,9 +105,19 @@ def step_of(option: Option) -> float:
     return 0.05 if span <= 1 else 0.1 if span <= 10 else 1.0
 
 
-def _applies(part: str, known: dict[str, Any], cls: type, option: Option) -> bool:
+def several(address: str, label: str, known: Registry, help: str) -> None:
+    """The choice of any number of a catalog's entries; its value is the list of their names."""
+    st.session_state.setdefault(address, [])
+    titles = {one.name: _(one.title) for one in known}
+    st.multiselect(label, titles, format_func=lambda n: titles[n], key=address, help=help, placeholder=_("none"),
+                   **_KEEP)  # fmt: skip
+
+
+def applies(part: str, cls: type, option: Option) -> bool:
+    """Does this option of `cls` matter, as the form stands?"""
     if option.applies is None:
         return True
+    known = declared(cls)
     values = {name: st.session_state.get(f"{part}.{name}", default) for name, (_k, default, _o) in known.items()}
     try:
         return option.applies(cls(**values))

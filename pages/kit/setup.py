@@ -10,15 +10,20 @@ from typing import Any
 import streamlit as st
 
 from core import registry, specs
-from core.options import declared
-from core.specs import Experiment, TrainSpec, option_values
+from core.applies import check_experiment
+from core.catalog.entries import Architecture
+from core.options import SpecError, declared
+from core.specs import Experiment, LayerSpec, ModelSpec, TrainSpec, option_values
 from pages.kit import forms
 from pages.kit.words import _
 
 MAIN = ("lr", "steps")  # the fields of TrainSpec that are always in sight
-LAYERS = "own.layers"  # a model's own layers, which no field of the form shows
+LAYERS = "own.layers"  # a model's own layers as JSON, which no field of the form shows; "[]": nothing built yet
+NOTHING = "[]"
+BUILD = "1_build/1_model.py"
 _PARTS = ("data.", "model.", "train.")
 _PLACES = {"train.optimizer": registry.OPTIMIZERS, "train.schedule": registry.SCHEDULES}
+AUGMENTATION = "train.augmentation"  # names of a catalog's entries, of which there may be several
 
 
 @dataclass
@@ -45,6 +50,8 @@ def begin() -> list[str]:
         return []
     made, notices = specs.from_link(st.query_params.to_dict())
     fill(made)
+    if st.query_params.get("layers") == NOTHING:
+        st.session_state[LAYERS] = NOTHING
     return notices
 
 
@@ -55,8 +62,31 @@ def fill(experiment: Experiment) -> None:
     st.session_state["model"], st.session_state["data"] = experiment.model.architecture, experiment.data.name
     for address, value in addresses(experiment).items():
         st.session_state[address] = forms.to_widget(value)
-    if experiment.model.layers:
-        st.session_state[LAYERS] = json.dumps(specs.to_json(experiment.model.layers))
+    keep_layers(experiment.model.layers or None)
+
+
+def put_model(model: ModelSpec, own: tuple[LayerSpec, ...] | None) -> None:
+    """Make the form ask for this model and leave everything else (before its widgets are drawn)."""
+    for address in _held("model."):
+        del st.session_state[address]
+    st.session_state["model"] = model.architecture
+    for name, value in option_values(model.options).items():
+        st.session_state[f"model.{name}"] = forms.to_widget(value)
+    keep_layers(own)
+
+
+def own_layers() -> tuple[LayerSpec, ...] | None:
+    """The network's own layers; None where the preset makes them; empty where nothing is built yet."""
+    raw = st.session_state.get(LAYERS)
+    return specs.model_from_json({"layers": json.loads(raw)}).layers if raw else None
+
+
+def keep_layers(layers: tuple[LayerSpec, ...] | None) -> None:
+    """Make these the network's own layers (None: the preset's again)."""
+    if layers is None:
+        st.session_state.pop(LAYERS, None)
+    else:
+        st.session_state[LAYERS] = json.dumps(specs.to_json(layers))
 
 
 def addresses(experiment: Experiment) -> dict[str, Any]:
@@ -64,8 +94,11 @@ def addresses(experiment: Experiment) -> dict[str, Any]:
     train, data = experiment.train, experiment.data
     found = {f"data.{k}": v for k, v in option_values(data.options).items()} | {"data.seed": data.seed}
     found |= {f"model.{k}": v for k, v in option_values(experiment.model.options).items()}
-    for choice, place in zip((train.optimizer, train.schedule), _PLACES, strict=True):
-        found |= {place: choice.name} | {f"train.{k}": v for k, v in option_values(choice.options).items()}
+    found |= {"train.optimizer": train.optimizer.name, "train.schedule": train.schedule.name}
+    found[AUGMENTATION] = [choice.name for choice in train.augmentation]
+    for chosen in specs.choices_of(train).values():
+        for choice in chosen:
+            found |= {f"train.{k}": v for k, v in option_values(choice.options).items()}
     return found | {f"train.{k}": v for k, v in option_values(train).items()}
 
 
@@ -82,16 +115,34 @@ def _refill(prefix: str) -> None:
             st.session_state[address] = forms.to_widget(value)
 
 
-def _new_model() -> None:
+def new_model() -> None:
+    """Another preset has been chosen: its options and the settings it recommends."""
     _refill("model.")
     start = addresses(specs.preset(st.session_state["model"], st.session_state["data"]))
     recommended = {f"train.{name}" for entry in registry.ARCHITECTURES for name in entry.recommended}
     for address in recommended:
         st.session_state[address] = start[address]
+        if address in _PLACES:
+            _new_choice(address)
 
 
-def _new_data() -> None:
+def serve(presets: list[Architecture]) -> None:
+    """Have a model that can serve the data: the chosen one, or else the first of these presets."""
+    names = [one.name for one in presets]
+    if names and own_layers() is None and st.session_state["model"] not in names:
+        st.session_state["model"] = names[0]
+        new_model()
+
+
+def new_data() -> None:
+    """Another data set has been chosen: its options."""
     _refill("data.")
+
+
+def _new_choice(address: str) -> None:
+    """Another optimizer or schedule has been chosen: its own defaults, also where names are shared."""
+    for name, (_kind, default, _option) in declared(_PLACES[address].get(st.session_state[address]).options).items():
+        st.session_state[f"train.{name}"] = forms.to_widget(default)
 
 
 # ── drawing it ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -100,48 +151,107 @@ def _new_data() -> None:
 def draw(verdict: Callable[[Asked], None]) -> Asked:
     """Draw the form; what it asks for. `verdict` says under the preset what is to be said of the model."""
     faults: forms.Faults = {}
-    _entry("data", _("data"), registry.DATASETS, _new_data)
-    _entry("model", _("preset"), registry.ARCHITECTURES, _new_model)
+    entry("data", _("data"), registry.DATASETS, new_data)
+    own = own_layers()
+    if own is None:
+        entry("model", _("preset"), registry.ARCHITECTURES, new_model)
+    else:
+        _own_network(len(own))
     place = st.container(gap="xsmall")
     left, right = st.columns(2, gap="small")
     with left:
-        _entry("train.optimizer", _("optimizer"), registry.OPTIMIZERS)
+        entry("train.optimizer", _("optimizer"), registry.OPTIMIZERS, _new_choice, args=("train.optimizer",))
     with right:
-        _entry("train.schedule", _("schedule"), registry.SCHEDULES)
+        entry("train.schedule", _("schedule"), registry.SCHEDULES, _new_choice, args=("train.schedule",))
     _train_fields(faults, MAIN)
     _more(faults)
-    asked = Asked(_collect(faults), faults)
+    asked = collect(faults)
+    _misfit(asked)
     with place:
         verdict(asked)
     return asked
 
 
-def _entry(address: str, label: str, known: registry.Registry, changed: Any = None) -> None:
-    titles = {entry.name: _(entry.title) for entry in known}
+def _misfit(asked: Asked) -> None:
+    """A setting that the chosen data cannot use, said in sight: its field may be folded away."""
+    try:
+        check_experiment(asked.experiment)
+    except SpecError as error:
+        asked.faults[error.field] = error.message
+        forms.mistake(error.message)
+
+
+def entry(address: str, label: str, known: registry.Registry, changed: Any = None, **more: Any) -> None:
+    """The choice of one entry of a catalog, kept at its address."""
+    titles = {one.name: _(one.title) for one in known}
     st.selectbox(
-        label, titles, format_func=lambda n: titles[n], key=address, on_change=changed, persist_state="session"
+        label, titles, format_func=lambda n: titles[n], key=address, on_change=changed, persist_state="session", **more
     )
 
 
+def _own_network(count: int) -> None:
+    """In the preset's place, when the network has been built layer by layer."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="own"):
+        st.markdown(_("**Your own network** ({n} layers)").format(n=count), width="stretch")
+        if st.button(_("Edit"), icon=":material/edit:", type="tertiary", key="own.edit"):
+            st.switch_page(BUILD)
+
+
+def network_fields(faults: forms.Faults) -> None:
+    """The preset's options; where the network has its own layers, the way back to the preset's."""
+    if LAYERS in st.session_state:
+        st.caption(_("This model has layers of its own; the preset's options do not act on them."))
+        st.button(_("Use the preset's layers"), on_click=keep_layers, args=(None,))
+        return
+    options = registry.ARCHITECTURES.get(st.session_state["model"]).options
+    if declared(options):
+        forms.options_form("model", options, faults)
+    else:
+        st.caption(_("This preset has no options."))
+
+
+def data_fields(faults: forms.Faults) -> None:
+    """The options of the data set, and the seed of its split."""
+    forms.options_form("data", registry.DATASETS.get(st.session_state["data"]).options, faults)
+    seed = declared(TrainSpec)["seed"]
+    words = _("Fixes which samples are for training, validation and test.")
+    split = replace(seed[2], help=words, label=_("split seed"))
+    forms.field("data.seed", int, 0, split, faults)
+
+
 def _more(faults: forms.Faults) -> None:
-    architecture = registry.ARCHITECTURES.get(st.session_state["model"])
     network, data, training = st.columns(3, gap="xsmall")
     with network.popover(_("Network"), width="stretch"):
-        if LAYERS in st.session_state:
-            st.caption(_("This model has layers of its own; the preset's options do not act on them."))
-            st.button(_("Use the preset's layers"), on_click=lambda: st.session_state.pop(LAYERS))
-        else:
-            forms.options_form("model", architecture.options, faults)
+        network_fields(faults)
     with data.popover(_("Data"), width="stretch"):
-        forms.options_form("data", registry.DATASETS.get(st.session_state["data"]).options, faults)
-        seed = declared(TrainSpec)["seed"]
-        words = _("Fixes which samples are for training, validation and test.")
-        split = replace(seed[2], help=words, label=_("split seed"))
-        forms.field("data.seed", int, 0, split, faults)
+        data_fields(faults)
     with training.popover(_("Training"), width="stretch"):
-        _train_fields(faults, tuple(name for name in declared(TrainSpec) if name not in MAIN))
-        for address, known in _PLACES.items():
-            forms.options_form("train", known.get(st.session_state[address]).options, faults)
+        training_fields(faults)
+
+
+def training_fields(faults: forms.Faults) -> None:
+    """All settings of the training but those in sight: plain ones, the choices' own, then group by group."""
+    grouped: dict[str, list[str]] = {}
+    for name, (_kind, _default, option) in declared(TrainSpec).items():
+        if name not in MAIN and forms.applies("train", TrainSpec, option):
+            grouped.setdefault(option.group, []).append(name)
+    _train_fields(faults, tuple(grouped.pop("", [])))
+    for address, known in _PLACES.items():
+        chosen = known.get(st.session_state[address])
+        _section(_(chosen.title), chosen.options, faults)
+    st.caption(_("Augmentation"))
+    forms.several(AUGMENTATION, _("augmentation"), registry.AUGMENTATIONS, _("How training pictures are varied."))
+    for name in st.session_state[AUGMENTATION]:
+        forms.options_form("train", registry.AUGMENTATIONS.get(name).options, faults)
+    for group, names in grouped.items():
+        st.caption(_(group))
+        _train_fields(faults, tuple(names))
+
+
+def _section(title: str, options: type, faults: forms.Faults) -> None:
+    if declared(options):
+        st.caption(title)
+        forms.options_form("train", options, faults)
 
 
 def _train_fields(faults: forms.Faults, names: tuple[str, ...]) -> None:
@@ -158,18 +268,19 @@ def _number(address: str) -> float:
     return value if isinstance(value, int | float) else 0
 
 
-def _collect(faults: forms.Faults) -> Experiment:
+def collect(faults: forms.Faults) -> Asked:
+    """What the form asks for, without the fields that cannot be."""
     start = specs.preset(st.session_state["model"], st.session_state["data"])
     wanted = {address: st.session_state[address] for address in _held(*_PARTS)}
-    own = st.session_state.get(LAYERS, "")
-    made = start
-    for address in sorted(wanted, key=lambda a: a not in _PLACES):
+    made, own = start, own_layers()
+    for address in sorted(wanted, key=lambda a: a not in (*_PLACES, AUGMENTATION)):
         if address not in faults and wanted[address] is not None and _is_known(made, address):
             made = specs.assign(made, {address: wanted[address]})
-    if own:
-        raw = {**specs.to_json(made.model), "layers": json.loads(own)}
-        made = replace(made, model=specs.model_from_json(raw))
-    return made
+    if own is not None:
+        made = replace(made, model=replace(made.model, layers=own))
+    if own == ():
+        faults["model"] = _("The network has no layers yet.")
+    return Asked(made, faults)
 
 
 def _is_known(experiment: Experiment, address: str) -> bool:

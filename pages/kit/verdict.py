@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core import registry, specs
-from core.catalog.entries import WORDS
+from core.catalog.entries import TASKS, WORDS, Architecture, DataForm
 from core.questions import Describe, Description
 from core.specs import Experiment
 from pages.kit import engine as doors
@@ -17,12 +17,12 @@ from pages.kit.words import _, many
 def draw(asked: Asked) -> None:
     """Under the preset: its size, or why it cannot be, with one way to mend it. A fault makes the start impossible."""
     experiment = asked.experiment
-    misfit = _misfit(experiment)
-    if misfit:
-        asked.faults["model"] = misfit
-        forms.mistake(misfit)
+    wrong = asked.faults.get("model") or misfit(experiment)
+    if wrong:
+        asked.faults["model"] = wrong
+        forms.mistake(wrong)
         return
-    found = described(specs.content_id((experiment.model, experiment.data)), experiment)
+    found = description(experiment)
     for problem in found.problems[:3]:
         asked.faults["model"] = problem.message
         forms.mistake(problem.message, problem.fix)
@@ -31,13 +31,17 @@ def draw(asked: Asked) -> None:
         st.caption(text.format(params=f"{found.params:,}", macs=many(found.macs)))
 
 
-def _misfit(experiment: Experiment) -> str:
-    architecture = registry.ARCHITECTURES.get(experiment.model.architecture)
-    form = registry.DATASETS.get(experiment.data.name).form(experiment.data.options)
-    if experiment.model.layers or form.kind in architecture.takes:
+def misfit(experiment: Experiment) -> str:
+    """Why the preset cannot serve the data at all, in a sentence; empty where it can."""
+    if experiment.model.layers or _serves(registry.ARCHITECTURES.get(experiment.model.architecture), experiment):
         return ""
-    fitting = [_(e.title) for e in registry.DATASETS if e.form(e.options()).kind in architecture.takes]
+    architecture, form = registry.ARCHITECTURES.get(experiment.model.architecture), form_of(experiment)
     data = _(registry.DATASETS.get(experiment.data.name).title)
+    if form.kind in architecture.takes:
+        text = _("The {model} gives {given}; {data} asks for {wanted}. Choose another preset.")
+        given = _(" or ").join(_(TASKS[task]) for task in architecture.tasks)
+        return text.format(model=_(architecture.title), given=given, data=data, wanted=_(TASKS[form.task]))
+    fitting = [_(e.title) for e in registry.DATASETS if e.form(e.options()).kind in architecture.takes]
     text = _("The {model} reads {wanted}; {data} gives {given}. Choose other data ({fitting}) or another preset.")
     return text.format(
         model=_(architecture.title), wanted=_(" or ").join(_(WORDS[kind]) for kind in architecture.takes),
@@ -45,7 +49,29 @@ def _misfit(experiment: Experiment) -> str:
     )  # fmt: skip
 
 
+def fitting_presets(experiment: Experiment) -> list[Architecture]:
+    """The presets that can serve the experiment's data, in the catalog's order."""
+    return [one for one in registry.ARCHITECTURES if _serves(one, experiment)]
+
+
+def form_of(experiment: Experiment) -> DataForm:
+    """What the experiment's data gives, and what it asks for."""
+    form: DataForm = registry.DATASETS.get(experiment.data.name).form(experiment.data.options)
+    return form
+
+
+def _serves(architecture: Architecture, experiment: Experiment) -> bool:
+    form = form_of(experiment)
+    return form.kind in architecture.takes and form.task in architecture.tasks
+
+
+def description(experiment: Experiment) -> Description:
+    """What the engine says of the model: its layers, sizes, code, and what is wrong with it."""
+    question = Describe(experiment.model, experiment.data, experiment.train.batch_size)
+    return _described(specs.content_id((question.model, question.data, question.batch_size)), question)
+
+
 @st.cache_data(max_entries=500, show_spinner=False)
-def described(content: str, _experiment: Experiment) -> Description:
-    """The layers of a model as the engine describes them; asked once for each content id."""
-    return doors.engine().ask(Describe(_experiment.model, _experiment.data))
+def _described(content: str, _question: Describe) -> Description:
+    # asked once for each content id
+    return doors.engine().ask(_question)

@@ -14,7 +14,10 @@ from pages.kit import engine as doors
 from tests.pages.fake_engine import FakeEngine
 
 SHELL = Path(__file__).parents[2] / "pages" / "shell.py"
-PAGES = {"home": "home.py", "train": "2_train/1_live.py", "runs": "2_train/2_runs.py"}
+PAGES = {
+    "home": "home.py", "build": "1_build/1_model.py", "data": "1_build/2_data.py", "train": "2_train/1_live.py",
+    "runs": "2_train/2_runs.py",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -24,6 +27,7 @@ def fake(store: Store, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     monkeypatch.setattr(doors, "engine", lambda: engine)
     monkeypatch.setattr(doors, "store", lambda: store)
     st.cache_data.clear()
+    st.cache_resource.clear()
     return engine
 
 

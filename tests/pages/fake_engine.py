@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from core.engine.protocol import EngineError, EngineGone, Progress, RunState
 from core.events import ENDED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command, Event, Status
-from core.questions import Answer, Describe, Description, Problem, Question
+from core.questions import Answer, DataPreview, Describe, Description, Problem, Question
 from core.specs import Experiment, content_id
 from core.store import Run, Store
 
@@ -23,6 +24,11 @@ class FakeEngine:
         self.gone = False
         self.commands: list[tuple[str, Command]] = []
         self.problems: tuple[Problem, ...] = ()
+        self.describe: Callable[[Describe], Description] | None = None  # the real one, where a test wants it
+        self.preview: DataPreview | None = None
+        self.progress = Progress(True, 1.0, "", ())  # how far every question is, without its answer
+        self.asked: list[Question] = []
+        self.cancelled: list[str] = []
         self._tokens: dict[tuple[str, str], str] = {}
         self._states: dict[str, RunState] = {}
 
@@ -63,18 +69,24 @@ class FakeEngine:
         self.store.delete(run)
 
     def submit(self, question: Question) -> str:
-        raise EngineError("not here")
+        self._there()
+        self.asked.append(question)
+        return f"ticket {len(self.asked)}"
 
     def poll(self, ticket: str, since: int = 0) -> Progress:
-        raise EngineError("not here")
+        self._there()
+        answer = self.preview if self.progress.done and not self.progress.error else None
+        return replace(self.progress, answer=answer)
 
     def cancel(self, ticket: str) -> None:
-        return
+        self.cancelled.append(ticket)
 
     def ask(self, question: Question, timeout: float = 60.0) -> Answer:
         self._there()
         if not isinstance(question, Describe):
             raise EngineError("not here")
+        if self.describe:
+            return self.describe(question)
         return Description(9098, 1_000_000, (), self.problems)
 
     def status(self) -> dict[str, Any]:

@@ -166,6 +166,45 @@ def test_what_the_form_asks_for_is_what_starts_and_what_the_link_says(visit: Vis
     assert specs.from_link(address(at)) == (run.experiment(), [])
 
 
+def test_augmentations_are_chosen_in_the_form_with_their_options(visit: Visit, store: Store) -> None:
+    at = visit("train")
+    at.multiselect(key="train.augmentation").set_value(["mixup", "shift"]).run()
+    at.number_input(key="train.shift_pixels").set_value(3).run()
+    at.number_input(key="train.label_noise").set_value(0.25).run()
+    button(at, "Start").click().run()
+    (run,) = store.runs()
+    wanted = {"train.augmentation": "shift,mixup", "train.shift_pixels": 3, "train.label_noise": 0.25}
+    assert run.experiment() == specs.assign(DIGITS, wanted)
+    assert specs.from_link(address(at)) == (run.experiment(), [])
+    again = visit("train", **address(at))
+    assert again.multiselect(key="train.augmentation").value == ["shift", "mixup"]
+
+
+def test_another_schedule_or_optimizer_comes_with_its_own_defaults(visit: Visit) -> None:
+    at = visit("train")  # the small CNN: one cycle, whose warm-up is 0.3
+    at.selectbox(key="train.schedule").select("step").run()
+    assert at.number_input(key="train.warm_up").value == 0
+    at.selectbox(key="train.schedule").select("one_cycle").run()
+    assert at.number_input(key="train.warm_up").value == pytest.approx(0.3)
+    at.selectbox(key="train.optimizer").select("muon").run()
+    assert at.number_input(key="train.momentum").value == pytest.approx(0.95)
+
+
+def test_a_field_that_does_not_apply_is_left_out(visit: Visit) -> None:
+    at = visit("train")
+    assert "train.init_gain" not in [one.key for one in at.number_input]
+    at.selectbox(key="train.initialisation").select("he").run()
+    assert at.number_input(key="train.init_gain").value == 1
+
+
+def test_a_setting_that_the_data_cannot_use_is_told_and_cannot_be_started(visit: Visit) -> None:
+    at = visit("train", model="gru", data="adding", **{"train.label_noise": "0.1"})
+    assert "replaces classes, but adding asks for one number a sample" in said(at)
+    assert button(at, "Start").disabled
+    at.number_input(key="train.label_noise").set_value(0.0).run()
+    assert not button(at, "Start").disabled
+
+
 def test_the_form_is_kept_when_another_page_is_visited(visit: Visit) -> None:
     at = visit("train")
     at.number_input(key="train.steps").set_value(77).run()

@@ -85,6 +85,8 @@ class RunSession:
         threads = int(kept)  # fixed from the first step on: a sum over two threads is not to the bit that over one
         torch.set_num_threads(threads)
         self.run.note(threads=threads)
+        if checkpoint is None:
+            self.show()  # so that who comes late sees first what nobody had learned yet
         self.report(RUNNING)
         for command in self._waiting:
             self.obey(command)

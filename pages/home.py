@@ -18,7 +18,7 @@ STAGE = 520  # pixels: it stands under title and button at 1280×720
 
 def first_network() -> Experiment:
     """What the large button trains: small enough to be seen learning, at once."""
-    return specs.assign(specs.preset("cnn", "digits"), {"train.steps": 600, "train.batch_size": 32, "train.lr": 0.002})
+    return specs.assign(specs.preset("cnn", "digits"), {"train.steps": 800, "train.batch_size": 32, "train.lr": 0.0003})
 
 
 def example() -> Run | None:

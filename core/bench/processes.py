@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -37,13 +38,42 @@ def jobs(quick: bool, say: Say) -> list[tuple[str, Ratio]]:
         try:
             steps = _calibrated(engine, store, seconds=3.0 if quick else 8.0)
             for _round in range(rounds):
+                others = _Others(engine.pid)
                 alone = _steps_per_second(engine, store, 1, steps, 1)
-                say(f"jobs: one makes {alone:.1f} steps/s alone")
                 for n, name in zip((slots, 2 * slots), found, strict=True):
                     found[name].append(_steps_per_second(engine, store, n, steps, slots) / alone)
+                told = ", ".join(f"{ratios[-1]:.2f} with {name}" for name, ratios in found.items())
+                say(f"jobs: {alone:.0f} steps/s alone; {told}; other programs used {others.cores():.2f} cores meanwhile")
         finally:
             engine.close()
     return [(name, median_of(ratios)) for name, ratios in found.items()]
+
+
+class _Others:
+    """How busy the machine was with other programs: wall times on a busy machine say little."""
+
+    def __init__(self, engine: int) -> None:
+        self._engine, self._started = engine, time.monotonic()
+        self._all, self._ours = _cpu_seconds(), self._own()
+
+    def cores(self) -> float:
+        """Cores that others have used on average since this was made."""
+        theirs = (_cpu_seconds() - self._all) - (self._own() - self._ours)
+        return max(0.0, theirs / (time.monotonic() - self._started))
+
+    def _own(self) -> float:
+        parent, total = psutil.Process(self._engine), 0.0
+        for process in (psutil.Process(), parent, *parent.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                total += times.user + times.system
+                total += getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+        return total
+
+
+def _cpu_seconds() -> float:
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))
 
 
 def _calibrated(engine: ClientEngine, store: Store, seconds: float) -> int:

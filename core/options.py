@@ -69,11 +69,8 @@ class Options:
     """Base of all options: values are coerced to the declared type and checked when the object is made."""
 
     def __post_init__(self) -> None:
-        hints = get_type_hints(type(self))
-        for f in fields(self):
-            if "option" in f.metadata:
-                value = coerce(f.name, hints[f.name], getattr(self, f.name), f.metadata["option"])
-                object.__setattr__(self, f.name, value)
+        for name, (kind, _default, known) in declared(type(self)).items():
+            object.__setattr__(self, name, coerce(name, kind, getattr(self, name), known))
 
 
 _declared: dict[type, dict[str, tuple[Any, Any, Option]]] = {}  # resolving type hints was a quarter of a page's rerun

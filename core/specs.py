@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 from core import registry
-from core.options import Option, Options, SpecError, _, coerce, declared, option, shown
+from core.options import Option, Options, SpecError, _, changed, coerce, declared, option, shown
 
 T = TypeVar("T")
 
@@ -362,7 +362,9 @@ def to_link(experiment: Experiment) -> dict[str, str]:
         if usual.get(address) != value:
             link[address] = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
     if experiment.model.layers:
-        link["layers"] = json.dumps(to_json(experiment.model.layers), separators=(",", ":"))
+        layers = [(one.kind, one.name, changed(one.options)) for one in experiment.model.layers]
+        listed = [{"kind": k, "name": n, **({"options": o} if o else {})} for k, n, o in layers]
+        link["layers"] = json.dumps(listed, separators=(",", ":"))
     if sum(len(k) + len(v) + 2 for k, v in link.items()) > LINK_LIMIT:
         raise SpecError("link", "This model is too large for a link; save the experiment as a file instead.")
     return link

@@ -43,7 +43,7 @@ def jobs(quick: bool, say: Say) -> list[tuple[str, Ratio]]:
                 for n, name in zip((slots, 2 * slots), found, strict=True):
                     found[name].append(_steps_per_second(engine, store, n, steps, slots) / alone)
                 told = ", ".join(f"{ratios[-1]:.2f} with {name}" for name, ratios in found.items())
-                say(f"jobs: {alone:.0f} steps/s alone; {told}; other programs used {others.cores():.2f} cores meanwhile")
+                say(f"jobs: {alone:.0f} steps/s alone; {told}; others used {others.cores():.2f} cores meanwhile")
         finally:
             engine.close()
     return [(name, median_of(ratios)) for name, ratios in found.items()]

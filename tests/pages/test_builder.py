@@ -257,11 +257,14 @@ def test_a_link_keeps_the_layers_and_a_broken_one_is_told(bench: Bench) -> None:
         assert not at.error
 
 
-def test_a_model_too_large_for_a_link_says_so(bench: Bench) -> None:
+def test_a_model_too_large_for_a_link_says_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     at = bench.open(model="resnet110", data="cifar10")
     assert "too large for a link" not in said(at)
     bench.act("copy", "conv1")
     assert len(bench.names) == 60
+    assert "too large for a link" not in said(at)  # only what differs of a layer is written
+    monkeypatch.setattr(specs, "LINK_LIMIT", 1000)
+    bench.act("copy", "conv1")
     assert "layers" not in at.query_params
     assert "too large for a link" in said(at)
 

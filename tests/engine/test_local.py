@@ -38,7 +38,7 @@ def test_unfinished_runs_are_carried_on_oldest_first_and_paused_ones_rest(runs: 
         time.sleep(0.01)  # the order is told by time
     engine = LocalEngine(runs, slots=1, worker=WORKER)
     try:
-        until(lambda: engine.state(made[0].id).status.state == RUNNING)
+        until(lambda: engine.state(made[0].id).pid and made[0].status().state == RUNNING)  # its worker has said so
         assert {run: state.status.state for run, state in engine.runs().items()} == {
             made[0].id: RUNNING,
             made[1].id: PAUSED,

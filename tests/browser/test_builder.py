@@ -108,9 +108,13 @@ def test_a_deep_network_is_quick_to_walk_and_to_change(page: Any, site: Site) ->
     page.locator(".lb-layer[data-name=conv1]").click()
     page.keyboard.press("End")
     page.get_by_text("head · linear").wait_for()
-    seen = page.locator(".lb-layer[data-name=head]").bounding_box()
-    whole = page.locator(".lb-stack").bounding_box()
-    assert seen["y"] + seen["height"] <= whole["y"] + whole["height"] + 1
+    page.wait_for_function(  # asked again until the stack has been drawn anew
+        """() => {
+          const row = document.querySelector(".lb-layer[data-name=head]")?.getBoundingClientRect();
+          const stack = document.querySelector(".lb-stack")?.getBoundingClientRect();
+          return row && stack && row.height > 0 && row.bottom <= stack.bottom + 1;
+        }"""
+    )
     page.keyboard.press("Alt+ArrowUp")
     page.locator(".lb-fault").wait_for()
 

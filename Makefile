@@ -16,6 +16,10 @@ ifneq ($(wildcard ../shared/data),)
 test test-all: export LAYERLAB_DATA ?= $(abspath ../shared/data)
 endif
 
+# The learner's paths in a real browser, by themselves. A click that falls into a rerun of the page is lost at times: what
+# fails is tried once more with a fresh server, and both outcomes are printed.
+BROWSER_TESTS = $(BIN)/python -m pytest -m browser || $(BIN)/python -m pytest -m browser --last-failed
+
 .DEFAULT_GOAL := run
 .DELETE_ON_ERROR:
 .PHONY: run test test-all lint bench words clean distclean browser
@@ -25,10 +29,12 @@ run: $(APP)
 	exec $(BIN)/streamlit run app.py --server.headless true --server.address $(ADDRESS) --server.port $(PORT) $$hosts
 
 test: lint browser
-	@$(BIN)/python -m pytest -m "not slow and not gpu"
+	@$(BIN)/python -m pytest -m "not slow and not gpu and not browser"
+	@$(BROWSER_TESTS)
 
 test-all: lint browser
-	@$(BIN)/python -m pytest -m "not gpu"
+	@$(BIN)/python -m pytest -m "not gpu and not browser"
+	@$(BROWSER_TESTS)
 
 lint: $(DEV)
 	@$(BIN)/ruff check .

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--no-first-run",
 ]  # fmt: skip
+FAILED = pytest.StashKey[bool]()
 PROBES = ("/_stcore/health", "/_stcore/host-config")  # Streamlit looks for itself beside a deep link first
 
 
@@ -87,14 +89,36 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """A fixture can see how its test ended."""
+    report = yield
+    if report.failed:
+        item.stash[FAILED] = True
+    return report
+
+
+def _tell(made: Any, site: Site) -> None:
+    """Print what a failed test's pages and runs looked like, with a picture of each page."""
+    for number, page in enumerate(made.pages):
+        picture = Path(tempfile.mkdtemp(prefix="layerlab-failed-")) / f"{number}.png"
+        page.screenshot(path=picture)
+        words = " | ".join(page.locator(".ll-live .ll-status").all_inner_texts())
+        print(f"{page.url}\n  {words}\n  {page.evaluate('window.__layerlab')}\n  {picture}")
+    for run in site.store.runs():
+        print(run.id, run.status())
+
+
 @pytest.fixture
-def context(chromium: Any, site: Site) -> Iterator[Any]:
+def context(chromium: Any, site: Site, request: pytest.FixtureRequest) -> Iterator[Any]:
     """A browser of the test's own, 1280×720; every page in it is watched for complaints."""
     complaints: list[str] = []
     made = chromium.new_context(viewport={"width": 1280, "height": 720}, base_url=site.url)
     made.set_default_timeout(20_000)
     made.on("page", lambda page: _watch(page, complaints))
     yield made
+    if request.node.stash.get(FAILED, False):
+        _tell(made, site)
     shown = [page.url for page in made.pages if page.locator("[data-testid=stException]").count()]
     made.close()
     assert complaints == []

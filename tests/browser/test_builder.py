@@ -41,7 +41,7 @@ def shape(page: Any, name: str, wanted: str) -> None:
 
 
 def test_build_from_nothing_break_it_mend_it_train_it(page: Any, site: Site) -> None:
-    page.goto("/build-model?train.steps=100000")
+    page.goto("/build-model?train.steps=1000000")
     shape(page, "conv1", "16×28×28")
     press(page, "Clear")
     page.get_by_text("Add the first layer below.").wait_for()

@@ -15,6 +15,7 @@ from tests.browser.conftest import Site, press, record, status, until_step
 
 pytestmark = pytest.mark.browser
 LINK = "/train-live?model=mlp&data=digits&train.steps={steps}"
+ENDLESS = 1_000_000  # a quarter of an hour and the most there may be: this run ends because somebody stops it
 
 
 def begin(page: Any, site: Site, steps: int) -> Run:
@@ -36,7 +37,7 @@ def rows(run: Run) -> int:
 
 
 def test_pause_change_the_learning_rate_resume_stop(page: Any, site: Site) -> None:
-    run = begin(page, site, 60_000)
+    run = begin(page, site, ENDLESS)
     press(page, "Pause")
     status(page, "paused")
     page.wait_for_timeout(500)
@@ -100,7 +101,7 @@ def test_the_stages_choices_are_the_addresss_and_stand_after_a_reload(page: Any,
 
 
 def test_an_engine_that_dies_is_replaced_and_the_run_goes_on(page: Any, site: Site) -> None:
-    run = begin(page, site, 400_000)
+    run = begin(page, site, ENDLESS)
     until_step(page, 300)
     os.kill(json.loads((site.store.root / ".engine.json").read_text())["pid"], signal.SIGKILL)
     page.wait_for_timeout(3000)
@@ -112,7 +113,7 @@ def test_an_engine_that_dies_is_replaced_and_the_run_goes_on(page: Any, site: Si
 
 
 def test_seven_tabs_are_all_live(page: Any, context: Any, site: Site) -> None:
-    run = begin(page, site, 60_000)
+    run = begin(page, site, ENDLESS)
     tabs = [context.new_page() for _ in range(6)]
     for tab in tabs:
         tab.goto(f"/train-live?run={run.id}")

@@ -113,6 +113,7 @@ class Stage {
 
   update({ data, setStateValue }) {
     this.tell = setStateValue;
+    Object.assign(this.words, data.words); // a still of an old run calls itself otherwise than the run that follows it
     this.layers = data.layers;
     this.caption = data.caption;
     this.root.classList.toggle("ll-no-accuracy", !data.accuracy);

@@ -48,6 +48,17 @@ def test_a_network_learns_within_three_seconds_of_the_click(context: Any, site: 
     assert "run=" in page.url
 
 
+def test_the_still_of_an_old_run_gives_way_to_the_new_one(page: Any, site: Site) -> None:
+    page.goto("/train-live?model=mlp&data=digits&train.steps=100")
+    press(page, "Start")
+    status(page, "finished")
+    page.goto("/")
+    status(page, "a finished run")
+    press(page, FIRST)
+    until_step(page, 800, 60)
+    status(page, "finished")
+
+
 def test_pressing_twice_is_one_run(page: Any, site: Site) -> None:
     page.goto("/")
     before = len(site.store.runs())

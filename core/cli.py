@@ -15,16 +15,16 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from core import registry
+from core import registry, specs
 from core.applies import check_experiment
 from core.engine.client import connect
 from core.engine.protocol import Engine, EngineError
 from core.events import ENDED, FINISHED, PAUSED, SETTABLE, Command
 from core.options import SpecError
-from core.questions import Describe, Doctor
+from core.questions import NEWEST, Describe, Doctor, Look
 from core.registry import CatalogError
 from core.specs import Experiment, assign, experiment_from_json, model_from_json, preset
-from core.store import Run, Store, StoreError, data_home, layerlab_home, read_named_json, runs_home
+from core.store import Run, Store, StoreError, data_home, layerlab_home, read_named_json, runs_home, write_npz
 
 VERBS = ("pause", "resume", "step", "stop", "set")
 
@@ -88,6 +88,14 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("verb", choices=VERBS)
     one.add_argument("values", nargs="*", metavar="NAME=VALUE")
     add("runs", do_runs, "every run")
+    one = add("look", do_look, "look inside a run: one view of one sample, at any moment of its training")
+    one.add_argument("run")
+    one.add_argument("--view", required=True, metavar="NAME", help=f"one of {', '.join(registry.VIEWS.names())}")
+    one.add_argument("--sample", type=int, default=0, metavar="I", help="of the test set")
+    one.add_argument("--layer", default="", metavar="NAME")
+    one.add_argument("--step", type=int, default=NEWEST, metavar="S", help="default: the newest whose weights are kept")
+    one.add_argument("--set", action="append", default=[], nargs="+", metavar="OPTION=VALUE", help="of the view")
+    one.add_argument("--out", metavar="FILE.npz", help="where to write the arrays")
     add("doctor", do_doctor, "what this machine offers")
     one = add("bench", do_bench, "our trainer beside a bare loop, and beside any installed peer")
     one.add_argument("--quick", action="store_true", help="fewer pairs: a look, not a claim")
@@ -287,6 +295,35 @@ def do_runs(asked: argparse.Namespace) -> int:
         reached = f"{row['step']} / {row['steps']}" if "step" in row else ""
         shown = f"{accuracy:.1%}" if accuracy is not None else "" if squared is None else f"{squared:.3g}"
         print(f"{row['run'][:8]}  {row['status']:10}{reached:>16}{shown:>8}  {row['name']}")
+    return 0
+
+
+def do_look(asked: argparse.Namespace) -> int:
+    from core.subject import CannotShow
+    from core.worker import look
+
+    view = registry.VIEWS.get(asked.view)
+    options = specs.options_of(view.options, dict(_pair(one) for group in asked.set for one in group))
+    store = Store(_runs_folder(asked))
+    if asked.out and not asked.out.endswith(".npz"):
+        raise Mistake(f"--out {asked.out} should end with .npz")
+    run, root = store.run(asked.run).id, str(store.root)
+    question = Look(run, view.name, asked.sample, asked.layer, asked.step, options, runs=root)
+    try:
+        seen = look(question, lambda _fraction, words, _part=None: asked.json or print(words, file=sys.stderr))
+    except CannotShow as error:
+        raise Mistake(str(error)) from None
+    if asked.out:
+        write_npz(Path(asked.out), seen.arrays)
+    shapes = {name: list(array.shape) for name, array in seen.arrays.items()}
+    if asked.json:
+        _print({"view": seen.view, "step": seen.step, "arrays": shapes, "words": " ".join(seen.words)})
+        return 0
+    print(f"{view.title}, step {seen.step}" + (f", sample {seen.sample}" if view.of_sample else ""))
+    for name, shape in shapes.items():
+        print(f"  {name:24} [{', '.join(map(str, shape))}]")
+    for sentence in seen.words:
+        print(sentence)
     return 0
 
 

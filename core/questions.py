@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from core.options import Options
 from core.specs import DataSpec, LayerSpec, ModelSpec
 
 
@@ -115,5 +116,41 @@ class Doctor:
     """What the workers' machine offers. Answer: dict of plain values (devices, versions)."""
 
 
-Question = Describe | Preview | Refresh | Doctor
-Answer = Description | DataPreview | dict[str, Any] | None
+NEWEST = -1  # the step of a Look that follows the run
+
+
+@dataclass(frozen=True)
+class Look:
+    """One view of a run at one moment of its training. Answer: Seen."""
+
+    run: str
+    view: str  # a name of the catalog of views
+    sample: int = 0  # of the test set
+    layer: str = ""  # its address; empty: the first that the view offers
+    step: int = NEWEST  # the nearest one of which weights are kept is shown
+    options: Options = field(default_factory=Options)  # of the view
+    drawing: str = ""  # a picture drawn by hand (core.drawings) in the place of the test sample
+    runs: str = ""  # the runs folder; the engine fills it in
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The answer to Look.
+
+    arrays: what the view shows and `look --out` writes, by layer address or by the names that the view's heavy half
+    documents. facts: plain values beside them. words: sentences for the reader, the most important first.
+    code: lines of PyTorch that compute the arrays, for a `network` and a batch `x` of one sample.
+    """
+
+    view: str
+    step: int  # of the weights that were looked at
+    sample: int
+    layer: str
+    arrays: dict[str, np.ndarray]
+    facts: dict[str, Any]
+    words: tuple[str, ...]
+    code: str
+
+
+Question = Describe | Preview | Refresh | Doctor | Look
+Answer = Description | DataPreview | Seen | dict[str, Any] | None

@@ -86,6 +86,7 @@ DATASETS = Registry("data set", "core.catalog.datasets")
 OPTIMIZERS = Registry("optimizer", "core.catalog.optimizers")
 SCHEDULES = Registry("schedule", "core.catalog.schedules")
 AUGMENTATIONS = Registry("augmentation", "core.catalog.augmentations")
+VIEWS = Registry("view", "core.catalog.views")
 
 
 def load(address: str) -> Any:

@@ -250,6 +250,15 @@ def _object(raw: Any, place: str, known: set[str]) -> dict[str, Any]:
     return raw
 
 
+def options_of(cls: type[Options], values: dict[str, Any]) -> Options:
+    """Options from values by name, as they are typed; SpecError names the option that is unknown or out of range."""
+    for name in values:
+        if name not in declared(cls):
+            names = ", ".join(declared(cls)) or "none"
+            raise SpecError(name, f"There is no option {shown(name)} here; the options: {names}.")
+    return cls(**values)
+
+
 def _options(cls: type[Options], raw: Any, place: str) -> Options:
     _object(raw, place, set(declared(cls)))
     return _at(place, lambda: cls(**raw))

@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache, partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -25,7 +26,9 @@ import torch
 import torch._dynamo  # … nor has a copy of its own; this is what the first optimizer step pulls in
 import torchvision
 
+from core import registry
 from core.build import ModelError, build, data_form, describe, layers_of, load_state
+from core.catalog.entries import View
 from core.data.preview import preview
 from core.data.splits import DataError, Splits
 from core.events import FAILED, FINISHED, PAUSED, RUNNING, STOPPED, Command, Event, Status
@@ -34,9 +37,10 @@ from core.generate import sample_text
 from core.instruments import Budget
 from core.live import encode_frame
 from core.options import SpecError
-from core.questions import Answer, Describe, Doctor, Preview, Question, Refresh
+from core.questions import Answer, Describe, Doctor, Look, Preview, Question, Refresh, Seen
 from core.specs import DataSpec
 from core.store import DiskFull, Run, Store, StoreError
+from core.subject import subject_of
 from core.training import Diverged, Happened, Training, load_data
 
 POLL_SECONDS = 0.02  # how often a running training looks for commands, at most once a step
@@ -354,9 +358,20 @@ def answer(question: Question, send: Send) -> Answer:
         return None
     if isinstance(question, Preview):
         return preview(question, send)
+    if isinstance(question, Look):
+        return look(question, send)
     if isinstance(question, Doctor):
         return _doctor()
     raise SpecError("question", f"{type(question).__name__} is no question that a worker knows.")
+
+
+def look(question: Look, send: Send) -> Seen:
+    """One view of a run, by the view's heavy half."""
+    torch.set_num_threads(1)
+    view: View = registry.VIEWS.get(question.view)
+    subject = subject_of(question)
+    seen: Seen = registry.load(view.look)(subject, question.options, send)
+    return replace(seen, facts={**subject.answer(), **seen.facts}) if view.of_sample else seen
 
 
 def _refresh(question: Refresh) -> None:

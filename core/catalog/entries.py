@@ -90,6 +90,14 @@ def _no_fault(_options: Any, _form: Form) -> Fault | None:
     return None
 
 
+def _always(_layers: Any, _form: Any) -> bool:
+    return True
+
+
+def _no_layers(_layers: Any, _form: Any) -> tuple[str, ...]:
+    return ()
+
+
 def _no_window(_options: Any) -> tuple[Window, ...]:
     return ()
 
@@ -193,5 +201,26 @@ class Augmentation:
     tasks: tuple[str, ...] = (CLASSES, NUMBER)
     mixes: bool = False  # mixes samples and their labels; one of these at a time
     source: str = ""
+    examples: tuple[Options, ...] = ()
+    order: int = 100
+
+
+@dataclass(frozen=True)
+class View:
+    """A way to look inside a run at one moment of its training.
+
+    `look` is the address of a function (core.subject.Subject, options, report) → core.questions.Seen, where
+    report(fraction, words, part=None) tells how far it is and lets the question be given up. `applies` and `layers`
+    judge a model by its list of layers alone, so that a page need not ask for what cannot be.
+    """
+
+    name: str
+    title: str
+    look: str
+    needs: str  # a sentence: what it is that a model without it lacks, and which presets have it; "" where all do
+    options: type[Options] = Options
+    applies: Callable[[tuple[LayerSpec, ...], DataForm], bool] = _always
+    layers: Callable[[tuple[LayerSpec, ...], DataForm], tuple[str, ...]] = _no_layers  # to choose among; () = no choice
+    of_sample: bool = True  # shows one sample, not the whole test set
     examples: tuple[Options, ...] = ()
     order: int = 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import shutil
@@ -10,6 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 
 class StoreError(Exception):
@@ -45,6 +48,16 @@ def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
         Path(temporary).replace(path)
     except OSError as error:
         Path(temporary).unlink(missing_ok=True)
+        raise explained(error, path) from error
+
+
+def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write arrays where a person asked for them (numpy.load reads them). StoreError in words."""
+    held = io.BytesIO()
+    np.savez(held, **arrays)  # type: ignore[arg-type]
+    try:
+        write_atomic(path, held.getvalue())
+    except OSError as error:  # the folder does not exist, or is not ours to write to
         raise explained(error, path) from error
 
 

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -136,6 +136,27 @@ class Run:
     def snapshots(self) -> list[int]:
         """The steps of which weights are kept, rising."""
         return sorted(int(f.stem) for f in (self.path / "snapshots").glob("[0-9]*.safetensors"))
+
+    def moments(self) -> list[int]:
+        """The steps at which the weights can be looked at, rising: the snapshots', and the newest checkpoint's."""
+        steps, newest = self.snapshots(), self.checkpoint_step()
+        return steps if newest is None or newest in steps else sorted([*steps, newest])
+
+    def weights(self, step: int) -> dict[str, np.ndarray]:
+        """The weights at one of the moments, by their names in the state_dict. StoreError where there are none."""
+        if (self.path / "snapshots" / f"{step:09d}.safetensors").exists():
+            return dict(self.load_snapshot(step).tensors)
+        kept = self.load_checkpoint()
+        if kept is None or kept.step != step:
+            raise StoreError(f"Run {self.id[:8]} keeps no weights of step {step}.")
+        return {name[6:]: value for name, value in kept.arrays.items() if name.startswith("model/")}
+
+    def weights_stamp(self, step: int) -> int:
+        """Changes when the weights of a moment do: a run that is resumed computes steps again."""
+        for name in (f"snapshots/{step:09d}.safetensors", "checkpoint.safetensors"):
+            with suppress(OSError):
+                return (self.path / name).stat().st_mtime_ns
+        return 0
 
     def load_snapshot(self, step: int) -> Snapshot:
         """The weights kept at `step`."""

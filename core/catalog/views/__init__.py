@@ -1,0 +1,1 @@
+"""The ways to look inside a run."""

@@ -100,12 +100,14 @@ class Subject:
     def answer(self) -> dict[str, Any]:
         """The sample as people see it, what it is, and what the network says it is. Facts of every view of a sample.
 
-        shown: see Splits.shown · kind: a form · target, predicted: the class's name, or the number; target is "" for a
-        drawing · confidence: of the predicted class; 0 where no class is asked, or one at every step.
+        shown: see Splits.shown · kind: a form · vocabulary: of tokens · target, predicted: the class's name, or the
+        number; target is "" for a drawing · confidence: of the predicted class; 0 where no single class is asked.
         """
         with torch.no_grad():
             given = self.network(self.x)
         about: dict[str, Any] = {"shown": self.shown, "kind": self.form.kind, "confidence": 0.0}
+        if self.splits.vocabulary:
+            about["vocabulary"] = self.splits.vocabulary
         if self.form.task == NUMBER:
             target = "" if self.y is None else f"{float(self.y):.3g}"
             return {**about, "target": target, "predicted": f"{float(given):.3g}"}

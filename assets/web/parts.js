@@ -1,9 +1,9 @@
-// What the builder's parts share: one object for each mount, its stylesheet, small DOM.
+// What the pages' parts share: one object for each mount, its stylesheet, small DOM.
 const parts = new WeakMap();
 
 /** Have `Part` live in the component's element: made once, shown anew at every change of the data. */
-export async function keep(component, Part) {
-  await styled();
+export async function keep(component, Part, sheet = "builder.css") {
+  await styled(sheet);
   let part = parts.get(component.parentElement);
   if (!part) parts.set(component.parentElement, (part = new Part(component.parentElement)));
   part.component = component;
@@ -13,11 +13,11 @@ export async function keep(component, Part) {
   }, 300);
 }
 
-let sheet;
-function styled() {
-  return sheet ??= new Promise((done) => {
-    const link = el("link", { rel: "stylesheet", href: new URL("./builder.css", import.meta.url).href, onload: done, onerror: done });
-    document.head.append(link);
+const sheets = {};
+function styled(name) {
+  return sheets[name] ??= new Promise((done) => {
+    const href = new URL(`./${name}`, import.meta.url).href;
+    document.head.append(el("link", { rel: "stylesheet", href, onload: done, onerror: done }));
   });
 }
 

@@ -1,4 +1,4 @@
-"""Where the learner is: one current run, sample and layer, kept in the session and in the address.
+"""Where the learner is: one current run, sample, layer and moment, kept in the session and in the address.
 
 The address is the truth where it names them; a page that was reached by the menu has lost its address, and the
 session writes it back. So a reload, a shared link and a second tab show the same thing.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core import drawings
+from core.questions import NEWEST
 from core.store.files import StoreError
 from core.store.runs import Run
 from pages.kit import engine as doors
@@ -31,6 +33,7 @@ def follow() -> list[str]:
     if given.get("layer"):
         st.session_state["layer"] = given["layer"][:60]
     st.session_state.setdefault("layer", "")
+    _follow_moment(given.get("step"), given.get("drawn"), notices)
     write()
     return notices
 
@@ -44,10 +47,28 @@ def _follow_run(wanted: str, notices: list[str]) -> None:
             notices.append(_("The run of this link does not exist here; it may have been deleted. Choose another run."))
 
 
+def _follow_moment(step: str | None, drawn: str | None, notices: list[str]) -> None:
+    if step is not None:
+        if step.isdecimal() and len(step) < 10:
+            st.session_state["step"] = int(step)
+        else:
+            notices.append(_("The link's step is not a number from 0 on; the newest weights are shown."))
+    if drawn:
+        try:
+            drawings.decode(drawn)
+            st.session_state["drawn"] = drawn
+        except drawings.DrawingError:
+            notices.append(_("The link's drawing cannot be read; a test sample is shown."))
+    st.session_state.setdefault("step", NEWEST)
+    st.session_state.setdefault("drawn", "")
+
+
 def write() -> None:
     """Make the address say where the learner is; what a page keeps there besides stays."""
-    for name in ("run", "sample", "layer"):
+    for name in ("run", "sample", "layer", "step", "drawn"):
         value = str(st.session_state.get(name, "") or "")
+        if name == "step":
+            value = "" if step() == NEWEST else str(step())
         if value and st.query_params.get(name) != value:
             st.query_params[name] = value
         elif not value and name in st.query_params:
@@ -67,6 +88,7 @@ def choose(run_id: str) -> None:
     """Make a run the current one (an empty id: none)."""
     st.session_state["run"] = run_id
     st.session_state["layer"] = ""
+    st.session_state["step"] = NEWEST
     write()
 
 
@@ -80,10 +102,27 @@ def layer() -> str:
     return str(st.session_state.get("layer", ""))
 
 
-def look_at(*, sample: int | None = None, layer: str | None = None) -> None:
-    """Change the current sample or layer."""
+def step() -> int:
+    """The step of the training that is looked at; NEWEST follows the run."""
+    return int(st.session_state.get("step", NEWEST))
+
+
+def drawing() -> str:
+    """The drawing (core.drawings) that stands in the place of a test sample; empty: none does."""
+    return str(st.session_state.get("drawn", ""))
+
+
+def look_at(
+    *, sample: int | None = None, layer: str | None = None, step: int | None = None, drawing: str | None = None
+) -> None:
+    """Change what is looked at. Another sample takes the drawing's place."""
     if sample is not None:
         st.session_state["sample"] = max(0, min(LAST_SAMPLE, sample))
+        st.session_state["drawn"] = ""
     if layer is not None:
         st.session_state["layer"] = layer
+    if step is not None:
+        st.session_state["step"] = step
+    if drawing is not None:
+        st.session_state["drawn"] = drawing
     write()

@@ -34,7 +34,7 @@ def draw(*, counting: bool = True) -> None:
         with sample:
             st.number_input(
                 _("sample"), 0, here.LAST_SAMPLE, step=1, key="sample", persist_state="session",
-                icon=":material/image_search:", label_visibility="collapsed",
+                icon=":material/image_search:", label_visibility="collapsed", on_change=_sampled,
             )  # fmt: skip
 
 
@@ -51,6 +51,10 @@ def _picker(run: Run | None) -> None:
 
 def _picked() -> None:
     here.choose(st.session_state[_PICK] or "")
+
+
+def _sampled() -> None:
+    here.look_at(sample=int(st.session_state["sample"]))
 
 
 def label(run: Run) -> str:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from core import specs
 from core.engine.protocol import EngineError, Progress
-from core.questions import Answer, Question
+from core.questions import Answer, Question, Seen
 from pages.kit import engine as doors
 from pages.kit.words import _, plain
 
@@ -18,6 +18,7 @@ ASKED = "waiting.asked"  # [the question's content id, its ticket], or [id, ""] 
 PATIENCE = 0.4  # seconds in which a quick answer comes with the page itself
 TICK = 0.4
 KEPT = 40
+HEAVIEST = 24 << 20  # bytes of arrays that all kept answers may hold
 
 
 class _Answers:
@@ -34,8 +35,12 @@ class _Answers:
     def put(self, asked: str, answer: Answer) -> None:
         with self._lock:
             self._kept[asked] = answer
-            while len(self._kept) > KEPT:
+            while len(self._kept) > KEPT or (len(self._kept) > 1 and sum(map(_bytes, self._kept.values())) > HEAVIEST):
                 self._kept.popitem(last=False)
+
+
+def _bytes(answer: Answer) -> int:
+    return sum(array.nbytes for array in answer.arrays.values()) if isinstance(answer, Seen) else 0
 
 
 @st.cache_resource(show_spinner=False)

@@ -17,6 +17,8 @@ SHELL = Path(__file__).parents[2] / "pages" / "shell.py"
 PAGES = {
     "home": "home.py", "build": "1_build/1_model.py", "data": "1_build/2_data.py", "train": "2_train/1_live.py",
     "runs": "2_train/2_runs.py",
+    **{f"look_{file.stem.partition('_')[2]}": f"3_look_inside/{file.name}"
+       for file in (SHELL.parent / "3_look_inside").glob("*.py")},
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.engine.protocol import EngineError, EngineGone, Progress, RunState
 from core.events import ENDED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command, Event, Status
-from core.questions import Answer, DataPreview, Describe, Description, Problem, Question
+from core.questions import Answer, DataPreview, Describe, Description, Look, Problem, Question, Seen
 from core.specs import Experiment, content_id
 from core.store import Run, Store
 
@@ -26,6 +26,7 @@ class FakeEngine:
         self.problems: tuple[Problem, ...] = ()
         self.describe: Callable[[Describe], Description] | None = None  # the real one, where a test wants it
         self.preview: DataPreview | None = None
+        self.look: Callable[[Look], Seen] | None = None  # the real one, where a test wants it
         self.progress = Progress(True, 1.0, "", ())  # how far every question is, without its answer
         self.asked: list[Question] = []
         self.cancelled: list[str] = []
@@ -75,8 +76,18 @@ class FakeEngine:
 
     def poll(self, ticket: str, since: int = 0) -> Progress:
         self._there()
+        if self.look and isinstance(question := self.asked[int(ticket.split()[1]) - 1], Look):
+            return self._looked(question)
         answer = self.preview if self.progress.done and not self.progress.error else None
         return replace(self.progress, answer=answer)
+
+    def _looked(self, question: Look) -> Progress:
+        """The view at once, or in words why not, as the engine tells it."""
+        assert self.look is not None
+        try:
+            return Progress(True, 1.0, "", (), self.look(replace(question, runs=str(self.store.root))))
+        except Exception as error:  # noqa: BLE001 (of any kind, as text)
+            return Progress(True, 1.0, "", (), error=str(error))
 
     def cancel(self, ticket: str) -> None:
         self.cancelled.append(ticket)

@@ -1,0 +1,223 @@
+"""What the pages that look inside share: what is looked at, the question, and what stands under every picture.
+
+Left: the sample, the layer, the moment of the training, the view's own options. Right, the stage: what the page draws.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core import registry, specs
+from core.catalog.entries import PICTURE, SEQUENCE, DataForm, View
+from core.options import SpecError, declared
+from core.questions import Look, Seen
+from core.specs import LayerSpec
+from core.store.runs import Run
+from pages.kit import forms, here, moments, waiting
+from pages.kit.samples import png, sparkline
+from pages.kit.words import _, plain
+
+TRAIN, RUNS = "2_train/1_live.py", "2_train/2_runs.py"
+SIDE = 84  # pixels of the sample
+WORDS = 24  # tokens of the sample that are written out
+
+
+def at(name: str) -> tuple[Seen | None, DeltaGenerator]:
+    """Draw the left column of the view called `name` and ask for it.
+
+    The answer is None where there is nothing to show: the stage then says why, how far it is, or what to do.
+    """
+    view: View = registry.VIEWS.get(name)
+    controls, stage = st.columns([0.23, 0.77], gap="medium")
+    run = here.current()
+    if run is None:
+        with stage:
+            _without_run()
+        return None, stage
+    layers, form = made_of(run)
+    if not view.applies(layers, form):
+        stage.info(plain(_(view.needs)), icon=":material/visibility_off:")
+        return None, stage
+    faults: forms.Faults = {}
+    with controls.container(gap="small"):
+        sample = st.container() if view.of_sample else None
+        _layer(view, layers, form)
+        step = moments.draw(run)
+        options_form(view, faults)
+    if faults or step is None:
+        if step is None:
+            early = _("This run keeps no weights yet; they come with its first step.")
+            stage.info(early, icon=":material/hourglass_empty:")
+        return None, stage
+    with stage:
+        seen = waiting.answer(asked(run, view, layers, form, step))
+    if seen is not None and sample is not None:
+        with sample:
+            _sample(seen)
+    return seen, stage
+
+
+def asked(run: Run, view: View, layers: tuple[LayerSpec, ...], form: DataForm, step: int) -> Look:
+    """The question that the page's widgets ask."""
+    offered = view.layers(layers, form)
+    layer = here.layer() if here.layer() in offered else ""
+    drawing = here.drawing() if view.of_sample else ""
+    return Look(run.id, view.name, here.sample(), layer, step, _options(view), drawing)
+
+
+def choose(view: str, **values: Any) -> None:
+    """Change options of a view from a callback, as if it had been done in its widgets."""
+    known = declared(registry.VIEWS.get(view).options)
+    for name, value in values.items():
+        if name not in known:
+            raise SpecError(name, f"{view} has no option {name}.")
+        st.session_state[_key(view, name)] = value
+
+
+def _key(view: str, option: str) -> str:
+    return f"look_{view}.{option}"
+
+
+def options_form(view: View, faults: forms.Faults) -> None:
+    """The view's own options."""
+    if declared(view.options):
+        forms.options_form(f"look_{view.name}", view.options, faults)
+
+
+def _options(view: View) -> Any:
+    given = {
+        name: st.session_state[_key(view.name, name)]
+        for name in declared(view.options) if _key(view.name, name) in st.session_state
+    }  # fmt: skip
+    return specs.options_of(view.options, given)
+
+
+def made_of(run: Run) -> tuple[tuple[LayerSpec, ...], DataForm]:
+    """The run's layers and its data's form, without torch."""
+    experiment = run.experiment()
+    form: DataForm = registry.DATASETS.get(experiment.data.name).form(experiment.data.options)
+    model = experiment.model
+    return model.layers or registry.ARCHITECTURES.get(model.architecture).layers(model.options, form), form
+
+
+def _without_run() -> None:
+    st.info(_("Choose a run above, or train one: every view here looks into it."), icon=":material/show_chart:")
+    if st.button(_("Train a network"), type="primary"):
+        st.switch_page(TRAIN)
+
+
+def _layer(view: View, layers: tuple[LayerSpec, ...], form: DataForm) -> None:
+    offered = view.layers(layers, form)
+    if len(offered) < 1:
+        return
+    st.session_state["look.layer"] = here.layer() if here.layer() in offered else offered[0]
+    kinds = {layer.name: _(registry.LAYERS.get(layer.kind).title) for layer in layers}
+    st.selectbox(
+        _("layer"), offered, key="look.layer", format_func=lambda n: f"{n} · {kinds[n]}" if n in kinds else n,
+        on_change=lambda: here.look_at(layer=st.session_state["look.layer"]),
+    )  # fmt: skip
+
+
+# ── the sample ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _sample(seen: Seen) -> None:
+    """The sample, what it is, and what the network says it is."""
+    facts = seen.facts
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        picture = sample_html(facts["kind"], facts["shown"], facts.get("vocabulary", ()))
+        st.html(picture, width="content" if facts["kind"] in (PICTURE, SEQUENCE) else "stretch")
+        st.markdown("  \n".join(_answer(seen)))
+    if here.drawing() and st.button(_("Back to the test samples"), icon=":material/undo:", type="tertiary"):
+        here.look_at(drawing="")
+        st.rerun()
+
+
+def _answer(seen: Seen) -> list[str]:
+    facts = seen.facts
+    name = _("your drawing") if here.drawing() else _("sample {n}").format(n=seen.sample)
+    said = [f"**{plain(name)}**"]
+    if facts["target"]:
+        said.append(_("is {target}").format(target=plain(str(facts["target"])[:40])))
+    sure = f" ({facts['confidence']:.0%})" if facts["confidence"] else ""
+    right = facts["target"] in ("", facts["predicted"]) or not facts["confidence"]
+    answer = _("says {predicted}").format(predicted=plain(str(facts["predicted"])[:40]) + sure)
+    return [*said, answer if right else f":red[{answer}]"]
+
+
+def sample_html(kind: str, shown: np.ndarray, vocabulary: Sequence[str] = ()) -> str:
+    """A sample as people see it, small."""
+    if kind == PICTURE:
+        return f'<img class="ll-sample" src="{png(shown)}" alt="" width="{SIDE}" height="{SIDE}">'
+    if kind == SEQUENCE:
+        return f'<img src="{sparkline(shown, [])}" alt="" width="150" height="45">'
+    if vocabulary:
+        words = [vocabulary[int(token)] for token in shown if int(token)]
+        text = (" " if any(len(word) > 1 for word in words) else "").join(words[:WORDS])
+        return f"<small>{html.escape(text)}{'…' if len(words) > WORDS else ''}</small>"
+    return f"<small>{html.escape(', '.join(f'{float(v):.2f}' for v in np.ravel(shown)[:8]))}</small>"
+
+
+# ── under the pictures ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def say(seen: Seen) -> None:
+    """The view's sentences."""
+    for sentence in seen.words:
+        st.markdown(f":small[{plain(sentence)}]")
+
+
+def below(seen: Seen, table: Sequence[dict[str, Any]] | None = None, words: bool = True) -> None:
+    """The view's sentences; then its table, its arrays to download, and the lines of PyTorch that compute them."""
+    if words:
+        say(seen)
+    names = [_("Table"), _("Arrays"), "PyTorch"]
+    shown = [name for name, there in zip(names, (table, seen.arrays, seen.code), strict=True) if there]
+    for name, place in zip(shown, st.tabs([*shown], default=None) if shown else [], strict=True):
+        with place:
+            if name == names[0]:
+                st.dataframe(list(table or ()), hide_index=True, height="content" if len(table or ()) < 8 else 240)
+            elif name == names[1]:
+                _arrays(seen)
+            else:
+                st.code(seen.code, language="python")
+
+
+def _arrays(seen: Seen) -> None:
+    st.dataframe([{_("array"): n, _("shape"): "×".join(map(str, a.shape)) or "1"} for n, a in seen.arrays.items()],
+                 hide_index=True, height="content" if len(seen.arrays) < 8 else 240)  # fmt: skip
+    stem = f"{seen.view}-step{seen.step}"
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.download_button(_("Download all (npz)"), lambda: npz(seen), f"{stem}.npz", on_click="ignore", key="look.npz",
+                           icon=":material/download:")  # fmt: skip
+        name = st.selectbox(_("array"), list(seen.arrays), key="look.csv_of", label_visibility="collapsed", width=220)
+        st.download_button(
+            _("This one (CSV)"), lambda: csv(seen.arrays[name]), f"{stem}-{name.replace('/', '-')}.csv", key="look.csv",
+            on_click="ignore", icon=":material/download:",
+        )  # fmt: skip
+
+
+def npz(seen: Seen) -> bytes:
+    """Every array, for numpy.load."""
+    held = io.BytesIO()
+    np.savez(held, **seen.arrays)  # type: ignore[arg-type]
+    return held.getvalue()
+
+
+def csv(array: np.ndarray) -> str:
+    """An array as lines: every axis but the last is an index column."""
+    flat = array.reshape(-1, array.shape[-1]) if array.ndim else array.reshape(1, 1)
+    lead = array.shape[:-1]
+    head = [f"axis{i}" for i in range(len(lead))] + [str(i) for i in range(flat.shape[1])]
+    lines = [",".join(head)]
+    for row, values in enumerate(flat):
+        index = np.unravel_index(row, lead) if lead else ()
+        lines.append(",".join([*(str(int(i)) for i in index), *(f"{value:.7g}" for value in values.tolist())]))
+    return "\n".join(lines) + "\n"

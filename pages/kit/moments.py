@@ -1,0 +1,91 @@
+"""The moment of a run's training that is looked at: a slider over the kept weights, play, and following a live run."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from core.engine.protocol import EngineError
+from core.events import ENDED
+from core.questions import NEWEST
+from core.store.runs import Run
+from pages.kit import engine as doors
+from pages.kit import here
+from pages.kit.words import _
+
+BEAT = 0.7  # seconds between two moments while they are played
+TICK = 1.5  # seconds between two looks for newer weights of a run that is training
+_SLIDER, _PLAYING = "look.step", "look.playing"
+
+
+def draw(run: Run) -> int | None:
+    """The slider with its button; the step that is looked at, None where the run keeps no weights yet."""
+    steps = run.moments()
+    if not steps:
+        st.fragment(_follow, run_every=TICK)(run, [0], time.monotonic())
+        return None
+    wanted = here.step()
+    step = steps[-1] if wanted == NEWEST else min(steps, key=lambda kept: abs(kept - wanted))
+    playing = bool(st.session_state.get(_PLAYING)) and len(steps) > 1
+    if len(steps) > 1:
+        _slider(steps, step, playing)
+    else:
+        st.caption(_("Weights of step {step} are kept so far.").format(step=f"{step:,}"))
+    if playing:
+        st.fragment(_play, run_every=BEAT)(steps, step, time.monotonic())
+    elif step == steps[-1] and _training(run):
+        st.fragment(_follow, run_every=TICK)(run, steps, time.monotonic())
+    return step
+
+
+def _slider(steps: list[int], step: int, playing: bool) -> None:
+    st.session_state[_SLIDER] = step
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
+        st.select_slider(
+            _("step of the training"), steps, key=_SLIDER, format_func=lambda s: f"{s:,}", on_change=_moved,
+            args=(steps,), help=_("The weights were kept at these steps; every view shows the network as it was then."),
+        )  # fmt: skip
+        icon, words = (":material/pause:", _("Pause")) if playing else (":material/play_arrow:", _("Play"))
+        st.button("", icon=icon, key="look.play", help=words, on_click=_toggle, args=(steps,), type="tertiary")
+
+
+def _moved(steps: list[int]) -> None:
+    st.session_state[_PLAYING] = False
+    _show(steps, st.session_state[_SLIDER])
+
+
+def _show(steps: list[int], step: int) -> None:
+    here.look_at(step=NEWEST if step == steps[-1] else step)
+
+
+def _toggle(steps: list[int]) -> None:
+    playing = not st.session_state.get(_PLAYING)
+    st.session_state[_PLAYING] = playing
+    if playing and st.session_state.get(_SLIDER, steps[-1]) == steps[-1]:  # from the end: once more from the beginning
+        _show(steps, steps[0])
+
+
+def _play(steps: list[int], shown: int, drawn: float) -> None:
+    """The next moment, once this one has been seen."""
+    if time.monotonic() - drawn < BEAT / 2:
+        return
+    later = [step for step in steps if step > shown]
+    if later:
+        _show(steps, later[0])
+    if len(later) <= 1:
+        st.session_state[_PLAYING] = False
+    st.rerun(scope="app")
+
+
+def _follow(run: Run, steps: list[int], drawn: float) -> None:
+    """Newer weights of a run that is training come onto the page."""
+    if time.monotonic() - drawn > TICK / 2 and run.moments()[-1:] not in ([], steps[-1:]):
+        st.rerun(scope="app")
+
+
+def _training(run: Run) -> bool:
+    try:
+        return doors.engine().state(run.id).status.state not in ENDED
+    except EngineError:
+        return False

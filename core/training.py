@@ -42,6 +42,7 @@ from core.trace import first_non_finite, looking
 
 Happened = tuple[Event | Snapshot, ...]
 
+EARLY = frozenset((1, 2, 4, 8, 16, 32, 64))  # steps whose weights are kept whatever it costs: most happens there
 VALIDATION_SAMPLES = 192  # of the validation set, for the curve while training; the whole set is used at the end
 CURVE_POINTS, LOOKS = 12, 24  # validation points and readings of the gradients that every run has, however short
 FLUSH_SECONDS = 0.25  # how often losses are handed over, and …
@@ -170,7 +171,7 @@ class Training:
             if look:
                 self._look_after(logits, y, clock())
             now = clock()
-            if now >= self._flush_at or step >= self._next_validation or step == self.steps or look:
+            if now >= self._flush_at or step >= self._next_validation or look or step == self.steps or step in EARLY:
                 happened = self._happened(now, x)
                 self._active += clock() - self._resumed
                 yield happened
@@ -308,7 +309,7 @@ class Training:
             ended = self.clock()
             self._validation.charge(ended - started, ended)
             self._next_validation = self._after_a_validation()
-        if last or (self.step >= self._next_snapshot and self._snapshots.due(now)):
+        if last or self.step in EARLY or (self.step >= self._next_snapshot and self._snapshots.due(now)):
             started = self.clock()
             extra.append(self.snapshot())
             ended = self.clock()

@@ -67,7 +67,7 @@ function thin(steps, values, range) {
 
 let pixel;
 /** Any CSS colour as #rrggbb: Plotly does not know color-mix(). */
-function plain(color) {
+export function plain(color) {
   pixel ??= new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
   pixel.fillStyle = color;
   pixel.fillRect(0, 0, 1, 1);

@@ -1,5 +1,5 @@
 // A Plotly figure that Python makes and the browser keeps: redrawn in place, in the theme's colours, with its clicks told.
-import { loadPlotly } from "./charts.js";
+import { loadPlotly, plain } from "./charts.js";
 import { el, keep } from "./parts.js";
 
 export const mount = (component) => keep(component, Figure, "figure.css");
@@ -42,7 +42,7 @@ class Figure {
 
   colors() {
     const style = getComputedStyle(this.root), get = (name) => style.getPropertyValue(name).trim();
-    return { text: get("--st-text-color") || style.color, ground: get("--st-background-color") || "#ffffff", line: style.getPropertyValue("--lf-line"),
+    return { text: get("--st-text-color") || style.color, ground: get("--st-background-color") || "#ffffff", line: plain(getComputedStyle(this.png).borderTopColor),
       font: style.fontFamily, lines: get("--st-chart-categorical-colors").split(",").filter(Boolean) };
   }
 

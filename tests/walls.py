@@ -12,12 +12,12 @@ ROOT = Path(__file__).resolve().parent.parent
 # ── imports ──────────────────────────────────────────────────────────────────
 
 LIGHT = (
-    "registry", "options", "specs", "events", "questions", "store", "catalog", "applies", "code", "drawings", "figures",
-    "live", "engine",
+    "registry", "options", "specs", "events", "questions", "diagnosis", "store", "catalog", "applies", "code",
+    "drawings", "figures", "live", "engine",
 )  # fmt: skip
 HEAVY = (
     "modules", "data", "augment", "build", "trace", "frames", "generate", "instruments", "resume", "tasks", "judges",
-    "training", "subject", "views", "explain", "worker", "bench", "doctor", "cli",
+    "cells", "training", "subject", "views", "explain", "worker", "bench", "doctor", "cli",
     "__main__",
 )  # fmt: skip
 ROOMS = {room: rank for rank, room in enumerate(LIGHT + HEAVY)}

@@ -12,7 +12,7 @@ DIVERGING = [[i / (len(BLUE_ORANGE) - 1), color] for i, color in enumerate(BLUE_
 
 
 def signed(values: np.ndarray) -> tuple[float, float]:
-    """The ends of a signed scale: as far below zero as above, so that zero is neutral. Non-finite values do not count."""
+    """The ends of a signed scale: as far below zero as above, so that zero is neutral. Non-finite ones are left out."""
     finite = np.abs(values[np.isfinite(values)]) if values.size else np.zeros(0)
     most = float(finite.max()) if finite.size and finite.max() > 0 else 1.0
     return -most, most

@@ -178,16 +178,18 @@ def below(seen: Seen, table: Sequence[dict[str, Any]] | None = None, words: bool
     """The view's sentences; then its table, its arrays to download, and the lines of PyTorch that compute them."""
     if words:
         say(seen)
-    names = [_("Table"), _("Arrays"), "PyTorch"]
-    shown = [name for name, there in zip(names, (table, seen.arrays, seen.code), strict=True) if there]
-    for name, place in zip(shown, st.tabs([*shown], default=None) if shown else [], strict=True):
-        with place:
-            if name == names[0]:
-                st.dataframe(list(table or ()), hide_index=True, height="content" if len(table or ()) < 8 else 240)
-            elif name == names[1]:
-                _arrays(seen)
-            else:
-                st.code(seen.code, language="python")
+    titles = {"table": _("Table"), "arrays": _("Arrays"), "code": _("PyTorch")}
+    there = {"table": bool(table), "arrays": bool(seen.arrays), "code": bool(seen.code)}
+    shown = st.segmented_control(
+        _("beneath"), [name for name in titles if there[name]], format_func=lambda n: titles[n], key="look.beneath",
+        label_visibility="collapsed", persist_state="session",
+    )  # fmt: skip
+    if shown == "table":
+        st.dataframe(list(table or ()), hide_index=True, height="content" if len(table or ()) < 8 else 240)
+    elif shown == "arrays":
+        _arrays(seen)
+    elif shown == "code":
+        st.code(seen.code, language="python")
 
 
 def _arrays(seen: Seen) -> None:

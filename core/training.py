@@ -34,6 +34,7 @@ from core.instruments import Budget, Movement, memory_in_use
 from core.judges import judge_of
 from core.modules import initialisation, precision
 from core.options import SpecError, coerce, declared
+from core.probes import ThroughTime
 from core.specs import Choice, Experiment, TrainSpec
 from core.store import Checkpoint, data_home
 from core.tasks import Tally, answered, loss_of, verdict
@@ -258,6 +259,8 @@ class Training:
         self._validation = Budget(0.008, shortest=0.25)
         self._snapshots = Budget(0.003, eager=6)
         self.frames = Budget(0.008)  # used by whoever writes frames
+        self._back = Budget(0.005)  # the gradient through time, while somebody watches
+        self._through_time = ThroughTime(self.network, self.splits.train, self.task)
         self.flush_seconds = FLUSH_SECONDS
         self._flush_at = 0.0
         self._next_snapshot = 1
@@ -309,6 +312,8 @@ class Training:
             ended = self.clock()
             self._validation.charge(ended - started, ended)
             self._next_validation = self._after_a_validation()
+        if self.watching and self._through_time and self._back.due(now):
+            extra += self._looked_back()
         if last or self.step in EARLY or (self.step >= self._next_snapshot and self._snapshots.due(now)):
             started = self.clock()
             extra.append(self.snapshot())
@@ -316,6 +321,14 @@ class Training:
             self._snapshots.charge(2 * (ended - started) + 0.001, ended)  # writing costs about as much again
             self._next_snapshot = math.ceil(self.step * 1.2)
         return (*losses, *extra)
+
+    def _looked_back(self) -> list[Event]:
+        """How much of the gradient comes back to the first step of a sequence."""
+        started, when = self.clock(), time.time()
+        found = [Event(self.step, f"through_time/{name}", value, when) for name, value in self._through_time.look()]
+        ended = self.clock()
+        self._back.charge(ended - started, ended)
+        return found
 
     def _last_figures(self, validated: bool) -> list[Event]:
         """The figures of the whole validation and test sets, and what the judge has found."""

@@ -17,7 +17,7 @@ LIGHT = (
 )  # fmt: skip
 HEAVY = (
     "modules", "data", "augment", "build", "trace", "frames", "generate", "instruments", "resume", "tasks", "judges",
-    "cells", "training", "subject", "views", "explain", "worker", "bench", "doctor", "cli",
+    "cells", "probes", "training", "subject", "views", "explain", "worker", "bench", "doctor", "cli",
     "__main__",
 )  # fmt: skip
 ROOMS = {room: rank for rank, room in enumerate(LIGHT + HEAVY)}
@@ -116,7 +116,7 @@ def vague_names(path: Path) -> list[str]:
 
 # ── session state ────────────────────────────────────────────────────────────
 
-STATE_KEYS = {"run", "sample", "layer", "step", "model", "data"}  # what every page follows, and what is being asked for
+STATE_KEYS = {"run", "sample", "layer", "step", "drawn", "model", "data"}  # what every page follows, and is asked for
 
 
 def widget_keys(tree: ast.AST) -> set[str]:

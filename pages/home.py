@@ -12,7 +12,7 @@ from pages.kit import engine as doors
 from pages.kit import here, setup, stage, steer
 from pages.kit.words import _
 
-TRAIN, RUNS = "2_train/1_live.py", "2_train/2_runs.py"
+TRAIN, RUNS, LOOK = "2_train/1_live.py", "2_train/2_runs.py", "3_look_inside/1_feature_maps.py"
 STAGE = 520  # pixels: it stands under title and button at 1280×720
 
 
@@ -37,6 +37,9 @@ def links(run: Run) -> None:
             here.choose(run.id)
             setup.fill(run.experiment())
             st.switch_page(TRAIN)
+        if st.button(_("Look inside"), icon=":material/visibility:", type="tertiary"):
+            here.choose(run.id)
+            st.switch_page(LOOK)
         if st.button(_("All runs"), icon=":material/list:", type="tertiary"):
             st.switch_page(RUNS)
 

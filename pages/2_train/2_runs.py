@@ -6,7 +6,7 @@ from pages.kit import cards, runs_table
 from pages.kit import engine as doors
 from pages.kit.words import _, size
 
-TRAIN = "2_train/1_live.py"
+TRAIN, LOOK = "2_train/1_live.py", "3_look_inside/1_feature_maps.py"
 SHOWN_AT_ONCE = 8  # curves in one picture
 
 runs = doors.store().runs()
@@ -21,7 +21,7 @@ words = st.text_input(
 )  # fmt: skip
 found = runs_table.matching(rows, words)
 marked = runs_table.table(found)
-runs_table.actions(marked, TRAIN)
+runs_table.actions(marked, TRAIN, LOOK)
 if not marked:
     st.caption(_("Mark runs on the left to open, rename or delete them, or to lay their curves over each other."))
 else:

@@ -88,13 +88,16 @@ def _when(seconds: Any) -> Any:
     return datetime.datetime.fromtimestamp(seconds) if seconds else None
 
 
-def actions(marked: list[dict[str, Any]], train_page: str) -> None:
-    """Open, resume, rename, delete; each enabled where it can act."""
+def actions(marked: list[dict[str, Any]], train_page: str, look_page: str) -> None:
+    """Open, look inside, resume, rename, delete; each enabled where it can act."""
     one = marked[0] if len(marked) == 1 else None
     with st.container(horizontal=True, gap="small", key="runs_actions"):
         if st.button(_("Open"), type="primary", disabled=one is None, icon=":material/open_in_full:") and one:
             here.choose(one["id"])
             st.switch_page(train_page)
+        if st.button(_("Look inside"), disabled=one is None, icon=":material/visibility:") and one:
+            here.choose(one["id"])
+            st.switch_page(look_page)
         if st.button(_("Resume"), disabled=not (one and resumable(one)), icon=":material/play_arrow:") and one:
             doors.engine().command(one["id"], Command("resume"))
             here.choose(one["id"])

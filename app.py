@@ -23,13 +23,14 @@ from core.events import Command
 from core.live import Hub
 from core.store import StoreError
 from core.store.engine_files import log_to
+from pages.kit import drawn
 from pages.kit import engine as doors
 
 log = logging.getLogger("layerlab.door")
 WEB = Path(__file__).parent / "assets" / "web"
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".png": "image/png"}
-FOREIGN, UNKNOWN = 4403, 4404  # close codes of /live
+FOREIGN, UNKNOWN = 4403, 4404  # close codes of /live and /look
 LOOK = 1.0  # seconds between two looks at the engine
 _words = {"engine": ""}  # why the engine cannot be reached; empty while it can
 
@@ -94,9 +95,7 @@ def _hub() -> Hub:
 
 async def live(socket: WebSocket) -> None:
     """/live?run=ID&after=BYTES: rows, states and frames of one run (core.live); the watcher's wishes come back."""
-    await socket.accept()  # first, or the browser would not see the close code
-    if urlsplit(socket.headers.get("origin", "")).netloc != socket.headers.get("host"):
-        await socket.close(FOREIGN, "Another site may not listen here.")
+    if not await _welcomed(socket):
         return
     run, after = socket.query_params.get("run", ""), socket.query_params.get("after", "")
     sending = asyncio.create_task(_send(socket, run, int(after) if after.isdecimal() and len(after) < 16 else 0))
@@ -113,6 +112,14 @@ async def live(socket: WebSocket) -> None:
                 await asyncio.to_thread(doors.handle().command, run, Command("unwatch"))
 
 
+async def _welcomed(socket: WebSocket) -> bool:
+    await socket.accept()  # first, or the browser would not see the close code
+    own = urlsplit(socket.headers.get("origin", "")).netloc == socket.headers.get("host")
+    if not own:
+        await socket.close(FOREIGN, "Another site may not listen here.")
+    return own
+
+
 async def _send(socket: WebSocket, run: str, after: int) -> None:
     try:
         await _hub().watch(run, after, socket.send_text, socket.send_bytes)
@@ -126,6 +133,22 @@ async def _heed(socket: WebSocket, run: str) -> None:
         with suppress(ValueError, TypeError, KeyError, EngineError):  # a wish that cannot be met is no reason to part
             wish = json.loads(text[:4096])["watch"]
             await asyncio.to_thread(doors.handle().command, run, Command("watch", dict(wish)))
+
+
+# ── drawings ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_asking = asyncio.Semaphore(2)  # as many as there are workers for questions: no thread of ours waits for one
+
+
+async def look(socket: WebSocket) -> None:
+    """/look: what a run's network makes of a drawing (pages.kit.drawn), one after the other."""
+    if not await _welcomed(socket):
+        return
+    with suppress(WebSocketDisconnect, RuntimeError, OSError):
+        while (message := await socket.receive())["type"] == "websocket.receive":
+            async with _asking:
+                answer = await asyncio.to_thread(drawn.answer, message.get("text"))
+            await (socket.send_bytes(answer) if isinstance(answer, bytes) else socket.send_text(answer))
 
 
 # ── the stage's files ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -151,5 +174,5 @@ async def file(request: Request) -> Response:
 app = st.App(
     Path(__file__).parent / "pages" / "shell.py",
     lifespan=lifespan,
-    routes=[WebSocketRoute("/live", live), Route("/layerlab/{name}", file)],
+    routes=[WebSocketRoute("/live", live), WebSocketRoute("/look", look), Route("/layerlab/{name}", file)],
 )

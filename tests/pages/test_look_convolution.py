@@ -48,7 +48,7 @@ def test_the_first_layer_shows_window_map_and_products(
     visit: Visit, store: Store, fake: FakeEngine, drawn: Drawn
 ) -> None:
     at = visit("look_convolution", run=trained(store, fake, "cnn").id, layer="conv1")
-    assert list(drawn) == ["convolution.sample", "convolution.made", "convolution.products"]
+    assert list(drawn) == [f"convolution.{name}.conv1" for name in ("sample", "made", "products")]
     assert all(one["alt"] for one in drawn.values())
     assert "sum of all x · w" in html_of(at)
     assert "ReLU" in html_of(at)
@@ -57,7 +57,7 @@ def test_the_first_layer_shows_window_map_and_products(
 
 def test_arrows_and_numbers_move_the_cell(visit: Visit, store: Store, fake: FakeEngine, drawn: Drawn) -> None:
     at = visit("look_convolution", run=trained(store, fake, "cnn").id, layer="conv2")
-    assert "convolution.given" in drawn
+    assert "convolution.given.conv2" in drawn
     at.number_input(key="look_convolution.row").set_value(0)
     at.number_input(key="look_convolution.column").set_value(5)
     at.number_input(key="look_convolution.map").set_value(2).run()
@@ -80,7 +80,7 @@ def test_a_click_on_the_map_chooses_the_cell(
 
     monkeypatch.setattr(figure, "show", show)
     at = visit("look_convolution", run=trained(store, fake, "cnn").id, layer="conv2")
-    at.button(key="click convolution.made").click().run()
+    at.button(key="click convolution.made.conv2").click().run()
     assert not at.exception
     assert "y[0, 4, 3]" in html_of(at)
 

@@ -1,0 +1,37 @@
+"""What the views of recurrent layers share."""
+
+from dataclasses import dataclass
+
+from core.catalog.entries import DataForm
+from core.options import Options, _, option
+from core.specs import LayerSpec
+
+KINDS = ("rnn", "lstm", "gru")
+NEEDS = _(
+    "This view needs a recurrent layer, one that keeps a state from step to step, and this model has none. "
+    "The presets rnn, irnn, lstm and gru have one."
+)
+
+
+@dataclass(frozen=True)
+class Cells(Options):
+    """Which of the cells of a layer: fused layers hold several."""
+
+    stack: int = option(
+        1, _("A layer may hold several on top of each other. 1 is the top one, 2 the one below it, and so on."),
+        label=_("which of the stacked"), low=1, high=16, unit=_("from the top"),
+    )  # fmt: skip
+    direction: str = option(
+        "forward", _("A layer that reads in both directions has one cell from the left and one from the right."),
+        choices=("forward", "backward"),
+    )  # fmt: skip
+
+
+def recurrent(layers: tuple[LayerSpec, ...], _form: DataForm) -> tuple[str, ...]:
+    """The recurrent layers."""
+    return tuple(layer.name for layer in layers if layer.kind in KINDS)
+
+
+def has_one(layers: tuple[LayerSpec, ...], form: DataForm) -> bool:
+    """Is there a recurrent layer?"""
+    return bool(recurrent(layers, form))

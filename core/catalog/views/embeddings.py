@@ -1,0 +1,59 @@
+"""Where are the classes? The test samples as points, as close together as one layer finds them alike."""
+
+from dataclasses import dataclass
+
+from core.catalog.entries import EACH_STEP, DataForm, View
+from core.options import Options, _, option
+from core.specs import LayerSpec
+
+
+@dataclass(frozen=True)
+class Embeddings(Options):
+    """Options of the embeddings."""
+
+    method: str = option(
+        "PCA",
+        _("How many numbers become two or three. PCA: the directions in which the samples differ most, fast and "
+          "without any distortion but what it leaves out. t-SNE: keeps neighbours together, takes seconds, and the "
+          "distances between its groups mean little. UMAP: as t-SNE, where the library umap is installed."),
+        choices=("PCA", "t-SNE", "UMAP"),
+    )  # fmt: skip
+    dimensions: int = option(2, _("Axes of the picture."), low=2, high=3, unit=_("axes"))
+    perplexity: float = option(
+        30.0, _("About how many neighbours each point should keep close."), low=2.0, high=100.0, unit=_("neighbours"),
+        applies=lambda o: o.method == "t-SNE",
+    )  # fmt: skip
+    pictures: str = option(
+        "every value", _("What is compared where a layer gives feature maps: every value, or the mean of each map."),
+        label=_("feature maps"), choices=("every value", "mean of each map"),
+    )  # fmt: skip
+    steps: str = option(
+        "mean",
+        _("What is compared where a layer gives a vector at every step: the mean over the real steps, the last real "
+          "step, or the first (a class token). Where an answer is asked at every step, each step is a point."),
+        choices=("mean", "last", "first"),
+    )  # fmt: skip
+    every_layer: bool = option(
+        False, _("Also say how well the classes separate at each of the other layers. Takes a few seconds."),
+        label=_("compare the layers"),
+    )  # fmt: skip
+
+
+SAME = ("flatten", "dropout")  # give, in another form, what they get
+SHRINKS = ("rows", "patches", "class_token", "read_out", "global_pool")  # the steps of the row are gone
+
+
+def layers(specs: tuple[LayerSpec, ...], form: DataForm) -> tuple[str, ...]:
+    """The hidden layers, the deepest first, then the answer's; where every step is asked, those that keep the steps."""
+    kept = [s.name for s in specs if s.kind not in SAME and (form.task != EACH_STEP or s.kind not in SHRINKS)]
+    return (*reversed(kept[:-1]), *kept[-1:])
+
+
+ENTRY = View(
+    "embeddings", _("Where are the classes?"), "core.views.embeddings:look", needs="", options=Embeddings,
+    layers=layers, of_sample=False, order=8,
+    examples=(
+        Embeddings(), Embeddings(dimensions=3, pictures="mean of each map", steps="last"),
+        Embeddings(method="t-SNE", perplexity=10.0), Embeddings(every_layer=True, steps="first"),
+    ),
+)  # fmt: skip

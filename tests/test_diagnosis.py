@@ -1,0 +1,88 @@
+"""Verdicts from numbers alone: each begins where its threshold says, and a cause hides its consequences."""
+
+from __future__ import annotations
+
+import math
+import string
+from dataclasses import replace
+
+import pytest
+
+from core import diagnosis
+from core.diagnosis import Ended, Evidence, diagnose
+
+FALLING = tuple(2.3 * 0.97**step for step in range(100))
+FLAT = (2.3,) * 100
+HEALTHY = Evidence(
+    norms={"conv1": 0.4, "conv2": 0.6, "head": 1.0}, dead={"relu1": 0.1}, losses=FALLING, update_ratios=(1e-3,) * 9,
+    lr=0.003,
+)  # fmt: skip
+
+
+def states(evidence: Evidence) -> list[str]:
+    return [verdict.state for verdict in diagnose(evidence)]
+
+
+def ends(first: float, last: float) -> dict[str, float]:
+    return {"linear1": first, "linear2": 0.5, "head": last}
+
+
+CASES = [
+    ({}, ["healthy"]),
+    ({"norms": ends(1e-5, 1.0)}, ["vanishing"]),
+    ({"norms": ends(0.0, 1.0)}, ["vanishing"]),
+    ({"norms": ends(2e-4, 1.0)}, ["healthy"]),
+    ({"norms": ends(240.0, 1.0)}, ["exploding"]),
+    ({"norms": ends(40.0, 1.0)}, ["healthy"]),
+    ({"norms": ends(1e-7, 1.0), "dead": {"relu1": 1.0}}, ["dead"]),
+    ({"dead": {"relu1": 0.79}}, ["healthy"]),
+    ({"through_time": {"lstm": 1e-8}}, ["vanishing_in_time"]),
+    ({"through_time": {"lstm": 0.3}}, ["healthy"]),
+    ({"through_time": {"rnn": 1e6}}, ["exploding_in_time"]),
+    ({"through_time": {"rnn": math.nan}}, ["healthy"]),
+    ({"norms": ends(1e-7, 1.0), "through_time": {"rnn": 1e-9}}, ["vanishing", "vanishing_in_time"]),
+    ({"losses": FLAT, "update_ratios": (1e-6,) * 9}, ["lr_too_small"]),
+    ({"update_ratios": (1e-6,) * 9}, ["healthy"]),  # it learns all the same
+    ({"losses": FLAT, "update_ratios": (0.5,) * 9}, ["lr_too_large"]),
+    ({"update_ratios": (0.5,) * 9}, ["healthy"]),
+    ({"losses": tuple(reversed(FALLING))}, ["lr_too_large"]),
+    ({"losses": tuple(reversed(FALLING)), "swept": True}, ["healthy"]),
+    ({"losses": (2.3, 900.0, *FLAT), "dead": {"relu1": 1.0}}, ["lr_too_large", "dead"]),
+    ({"losses": (2.3, 900.0)}, ["healthy"]),  # too few steps to tell
+    ({"losses": FLAT, "norms": ends(1e-9, 1.0), "update_ratios": (1e-9,) * 9}, ["vanishing"]),
+    ({"losses": (*FALLING, math.nan), "ended": Ended(101, "conv2"), "dead": {"relu1": 1.0}}, ["diverged"]),
+]
+
+
+@pytest.mark.parametrize(("change", "expected"), CASES, ids=range(len(CASES)))
+def test_the_evidence_is_called_by_its_name(change: dict[str, object], expected: list[str]) -> None:
+    assert states(replace(HEALTHY, **change)) == expected
+
+
+@pytest.mark.parametrize(("change", "expected"), CASES, ids=range(len(CASES)))
+def test_a_verdict_says_its_numbers_and_a_mend(change: dict[str, object], expected: list[str]) -> None:
+    for verdict in diagnose(replace(HEALTHY, **change)):
+        assert verdict.state in diagnosis.TITLES
+        assert verdict.sentence().endswith(".")
+        places = {name for says in verdict.says for _t, name, _f, _c in string.Formatter().parse(says) if name}
+        assert places and places <= set(verdict.numbers)
+        assert verdict.mend.endswith(".") == (verdict.state != "healthy")
+
+
+def test_the_first_layer_that_overflowed_is_named() -> None:
+    (verdict,) = diagnose(replace(HEALTHY, ended=Ended(7, "conv2")))
+    assert "conv2" in verdict.sentence() and "step 7" in verdict.sentence()
+    (verdict,) = diagnose(replace(HEALTHY, ended=Ended(7, "")))
+    assert "no single layer" in verdict.sentence()
+
+
+def test_nothing_known_is_not_called_ill() -> None:
+    assert states(Evidence()) == ["healthy"]
+    assert states(Evidence(norms={"head": 0.0})) == ["healthy"]
+
+
+def test_every_verdict_of_a_number_has_its_threshold_with_a_source() -> None:
+    covered = {state for threshold in diagnosis.THRESHOLDS for state in threshold.states}
+    assert covered == set(diagnosis.TITLES) - {"healthy", "diverged"}
+    assert all(threshold.measure and threshold.limit and threshold.source for threshold in diagnosis.THRESHOLDS)
+    assert set(diagnosis.MENDS) == set(diagnosis.TITLES) - {"healthy"}

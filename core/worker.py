@@ -369,8 +369,9 @@ def look(question: Look, send: Send) -> Seen:
     """One view of a run, by the view's heavy half."""
     torch.set_num_threads(1)
     view: View = registry.VIEWS.get(question.view)
+    options = question.options if isinstance(question.options, view.options) else view.options()
     subject = subject_of(question)
-    seen: Seen = registry.load(view.look)(subject, question.options, send)
+    seen: Seen = registry.load(view.look)(subject, options, send)
     return replace(seen, facts={**subject.answer(), **seen.facts}) if view.of_sample else seen
 
 

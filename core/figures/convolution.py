@@ -57,9 +57,7 @@ def given(values: np.ndarray, window: Window, *, titles: Titles, value: str, hei
     return _framed(figure, values.shape, window, titles, height)
 
 
-def made(
-    values: np.ndarray, row: int, column: int, *, titles: Titles, value: str, height: int = SIDE
-) -> go.Figure:
+def made(values: np.ndarray, row: int, column: int, *, titles: Titles, value: str, height: int = SIDE) -> go.Figure:
     """One map [height, width] of what a convolution gives, with the cell (row, column) outlined; made to be clicked."""
     figure = go.Figure(_heat(values, titles, value))
     cell = np.zeros(values.shape, dtype=bool)
@@ -193,9 +191,7 @@ def square(maps: int) -> float:
     return 156.0 if maps == 1 else min(140.0, (WIDE - 40) / maps * 0.97)
 
 
-def _cells(
-    figure: go.Figure, place: tuple[int, int], values: np.ndarray, ends: tuple[float, float], size: int
-) -> None:
+def _cells(figure: go.Figure, place: tuple[int, int], values: np.ndarray, ends: tuple[float, float], size: int) -> None:
     written = {"texttemplate": "%{z:.2f}", "textfont": {"size": size}} if size else {}
     figure.add_heatmap(
         z=values, colorscale=DIVERGING, zmin=ends[0], zmax=ends[1], showscale=False, xgap=1, ygap=1,
@@ -233,4 +229,3 @@ def _squares(figure: go.Figure, shape: tuple[int, int]) -> None:
     figure.update_yaxes(range=[k - 0.5, -0.5], **hidden)
     for axis in figure.select_yaxes():
         axis.update(scaleanchor=axis.anchor, scaleratio=1)
-

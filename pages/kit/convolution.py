@@ -227,9 +227,7 @@ def _alt_window(seen: Seen, channel: int) -> str:
 def _alt_made(seen: Seen) -> str:
     words = _("Map {map} that the convolution makes; the cell in row {row}, column {column} is {value}.")
     facts = seen.facts
-    return words.format(
-        map=facts["map"], row=facts["row"], column=facts["column"], value=number(seen.arrays["value"])
-    )
+    return words.format(map=facts["map"], row=facts["row"], column=facts["column"], value=number(seen.arrays["value"]))
 
 
 def _alt_products(seen: Seen) -> str:

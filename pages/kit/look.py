@@ -170,8 +170,9 @@ def sample_html(kind: str, shown: np.ndarray, vocabulary: Sequence[str] = ()) ->
 
 def say(seen: Seen) -> None:
     """The view's sentences."""
-    for sentence in seen.words:
-        st.markdown(f":small[{plain(sentence)}]")
+    with st.container(gap="xsmall"):
+        for sentence in seen.words:
+            st.markdown(f":small[{plain(sentence)}]")
 
 
 def below(seen: Seen, table: Sequence[dict[str, Any]] | None = None, words: bool = True) -> None:

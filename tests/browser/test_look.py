@@ -1,0 +1,140 @@
+"""The pages that look inside, by mouse and keyboard: a click says what is looked at, and time is gone through."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from core.engine import client as engines
+from core.events import FINISHED
+from core.specs import assign, preset
+from core.store import Run
+from tests.browser.conftest import Site
+from tests.engine.conftest import until
+
+pytestmark = pytest.mark.browser
+PAGES = {  # view → the network it is looked at in
+    "feature_maps": "cnn", "convolution": "cnn", "attention": "transformer", "states": "lstm", "gradients": "cnn",
+    "through_time": "lstm", "embeddings": "cnn", "maximise": "cnn", "landscape": "mlp", "mistakes": "cnn",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def runs(site: Site) -> dict[str, Run]:
+    """One small trained network of each family."""
+    engine = engines.connect(site.store.root, start=False)
+    made = {}
+    for name, data, steps in (("cnn", "digits", 150), ("lstm", "digits", 60), ("transformer", "order", 60),
+                              ("mlp", "points", 60)):  # fmt: skip
+        made[name] = engine.start(assign(preset(name, data), {"train.steps": steps}), threads=1)
+    until(lambda: all(engine.state(run).status.state == FINISHED for run in made.values()), 120)
+    engine.close()
+    return {name: site.store.run(run) for name, run in made.items()}
+
+
+def open_view(page: Any, runs: dict[str, Run], view: str, **link: str) -> None:
+    """The page of a view, with its answer."""
+    more = "".join(f"&{name}={value}" for name, value in link.items())
+    page.goto(f"/look_inside-{view}?run={runs[PAGES[view]].id}&sample=3{more}")
+    page.get_by_text("Arrays", exact=True).wait_for(timeout=60_000)
+
+
+def drawn(page: Any) -> int:
+    return int(page.evaluate("window.__layerlabFigures?.draws ?? 0"))
+
+
+def number(page: Any, label: str) -> Any:
+    return page.get_by_label(label, exact=True)
+
+
+@pytest.mark.parametrize("view", PAGES)
+def test_a_view_shows_its_picture_its_arrays_and_its_code(page: Any, runs: dict[str, Run], view: str) -> None:
+    open_view(page, runs, view)
+    page.locator(".js-plotly-plot, .lm-grid, .lt-token").first.wait_for()
+    page.get_by_text("Arrays", exact=True).click()
+    page.get_by_text("Download all (npz)").wait_for()
+    page.get_by_text("PyTorch", exact=True).click()
+    page.locator("[data-testid=stCode]").first.wait_for()
+
+
+def test_a_clicked_map_is_the_large_one(page: Any, runs: dict[str, Run]) -> None:
+    open_view(page, runs, "feature_maps")
+    grid = page.locator(".lm-grid")
+    grid.wait_for()
+    page.wait_for_timeout(500)
+    grid.click(position={"x": 150, "y": 40})  # the second map of the first row
+    page.get_by_text("map 1", exact=True).wait_for()
+    assert number(page, "large map").input_value() == "1"
+    grid.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.get_by_text("map 2", exact=True).wait_for()
+
+
+def test_a_clicked_output_cell_is_computed(page: Any, runs: dict[str, Run]) -> None:
+    open_view(page, runs, "convolution")
+    heat = page.locator(".js-plotly-plot").nth(1).locator(".nsewdrag").first
+    heat.wait_for()
+    page.wait_for_timeout(500)
+    box = heat.bounding_box()
+    page.mouse.click(box["x"] + box["width"] * (20.5 / 28), box["y"] + box["height"] * (4.5 / 28))
+    page.get_by_text(re.compile(r"y\[0, 4, 20\]")).first.wait_for()
+    assert (number(page, "row").input_value(), number(page, "column").input_value()) == ("4", "20")
+
+
+def test_a_clicked_head_and_token_are_followed(page: Any, runs: dict[str, Run]) -> None:
+    open_view(page, runs, "attention")
+    page.locator(".lt-head").nth(2).click()  # the first one stands for all heads
+    page.wait_for_function("document.querySelectorAll('.lt-head')[2].getAttribute('aria-pressed') === 'true'")
+    page.locator(".lt-readers .lt-token").nth(1).click()
+    page.wait_for_timeout(1500)
+    assert number(page, "head").input_value() == "1"
+    assert number(page, "query token").input_value() == "1"
+
+
+def test_a_clicked_confusion_cell_opens_its_samples(page: Any, runs: dict[str, Run]) -> None:
+    open_view(page, runs, "mistakes")
+    heat = page.locator(".js-plotly-plot").first.locator(".nsewdrag").first
+    heat.wait_for()
+    page.wait_for_timeout(500)
+    box = heat.bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.25)  # it is 2, and it says 2
+    values = "() => [...document.querySelectorAll('input')].filter((input) => input.value === '2').length >= 2"
+    page.wait_for_function(values)
+
+
+def test_the_moment_goes_back_by_keyboard_and_is_played_to_the_end(page: Any, runs: dict[str, Run]) -> None:
+    open_view(page, runs, "convolution")
+    steps = runs["cnn"].moments()
+    page.locator("[data-testid=stSlider] input").first.focus()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_url(re.compile(rf"step={steps[-2]}\b"))
+    page.reload()
+    page.wait_for_url(re.compile(rf"step={steps[-2]}\b"))
+    page.locator("[class*=st-key-look-play] button").first.click()
+    page.wait_for_function("!location.search.includes('step=')", timeout=20_000)  # the newest again
+
+
+def test_the_sample_is_the_same_on_every_page(page: Any, runs: dict[str, Run]) -> None:
+    open_view(page, runs, "feature_maps", layer="relu2")
+    strongest = page.get_by_role("button", name=re.compile(r"^\d+$")).first
+    sample = strongest.inner_text().strip()
+    assert sample != "3"
+    strongest.click()
+    page.get_by_text(f"sample {sample}", exact=True).wait_for()
+    page.locator("[data-testid=stTopNavSection]").filter(has_text="Look inside").click()
+    page.get_by_text("Convolution up close", exact=True).first.click()
+    page.get_by_text(f"sample {sample}", exact=True).wait_for()
+
+
+def test_a_view_that_does_not_apply_says_which_network_has_it(page: Any, runs: dict[str, Run]) -> None:
+    page.goto(f"/look_inside-attention?run={runs['cnn'].id}")
+    page.get_by_text(re.compile("transformer, vit")).wait_for()
+
+
+def test_a_deleted_run_is_told_and_the_page_stands(page: Any, site: Site) -> None:
+    page.goto(f"/look_inside-feature_maps?run={'0' * 32}")
+    page.get_by_text(re.compile("does not exist here")).wait_for()
+    page.get_by_text("Train a network").wait_for()

@@ -222,5 +222,6 @@ class View:
     applies: Callable[[tuple[LayerSpec, ...], DataForm], bool] = _always
     layers: Callable[[tuple[LayerSpec, ...], DataForm], tuple[str, ...]] = _no_layers  # to choose among; () = no choice
     of_sample: bool = True  # shows one sample, not the whole test set
+    marks_sample: bool = False  # shows the whole set, and where the sample lies in it
     examples: tuple[Options, ...] = ()
     order: int = 100

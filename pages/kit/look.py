@@ -69,7 +69,8 @@ def asked(run: Run, view: View, layers: tuple[LayerSpec, ...], form: DataForm, s
     offered = view.layers(layers, form)
     layer = here.layer() if here.layer() in offered else ""
     drawing = here.drawing() if view.of_sample else ""
-    return Look(run.id, view.name, here.sample(), layer, step, _options(view), drawing)
+    sample = here.sample() if view.of_sample or view.marks_sample else 0  # else another sample is no other question
+    return Look(run.id, view.name, sample, layer, step, _options(view), drawing)
 
 
 def choose(view: str, **values: Any) -> None:

@@ -31,7 +31,7 @@ SEEDS = (0, 1, 2)
 # ── the numbers ──────────────────────────────────────────────────────────────
 
 
-def plain_pass(at: Subject, count: int = 128) -> tuple[Network, dict[str, torch.Tensor]]:
+def plain_pass(at: Subject, count: int = 64) -> tuple[Network, dict[str, torch.Tensor]]:
     """One pass as training makes it, without the view's code: a network with gradients, and what every module gave."""
     experiment = at.experiment
     network = build(experiment.model, data_form(experiment.data))
@@ -83,9 +83,9 @@ def test_dropout_is_off_and_every_look_says_the_same(trained: Trained) -> None:
 def test_the_labels_are_those_that_training_was_given(trained: Trained) -> None:
     run = trained("mlp", steps=8, **{"train.label_noise": 0.5})
     training = Training(run.experiment())
-    _x, y = gradients.training_batch(subject(run, "gradients"), 128)
-    assert torch.equal(y, training.splits.train[1][:128])
-    assert not torch.equal(y, subject(run, "gradients").splits.train[1][:128])
+    _x, y = gradients.training_batch(subject(run, "gradients"), 64)
+    assert torch.equal(y, training.splits.train[1][:64])
+    assert not torch.equal(y, subject(run, "gradients").splits.train[1][:64])
 
 
 def test_dead_shares_and_histograms_are_counts_of_what_plain_hooks_see(trained: Trained) -> None:
@@ -146,7 +146,7 @@ def test_the_history_is_what_the_rows_say(trained: Trained) -> None:
 def test_the_lines_of_pytorch_compute_what_is_shown(trained: Trained, preset: str, data: str) -> None:
     run = trained(preset, data, steps=8)
     seen, at = ask(run, "gradients"), subject(run, "gradients")
-    x, y = at.splits.train[0][:128], at.splits.train[1][:128]
+    x, y = at.splits.train[0][:64], at.splits.train[1][:64]
     names: dict[str, Any] = {"network": at.copied(), "x": x, "y": y, "print": lambda *_: None}
     exec(seen.code, names)
     assert list(names["norms"]) == seen.facts["layers"]
@@ -178,7 +178,7 @@ def by_hand(at: Subject, count: int) -> float:
 def test_the_ratio_through_time_is_that_of_torchs_cell(trained: Trained) -> None:
     run = trained("lstm", steps=8)
     seen = ask(run, "gradients")
-    assert seen.facts["through_time"]["lstm"] == pytest.approx(by_hand(subject(run, "gradients"), 128), rel=1e-3)
+    assert seen.facts["through_time"]["lstm"] == pytest.approx(by_hand(subject(run, "gradients"), 64), rel=1e-3)
 
 
 def test_padding_and_answers_at_every_step_do_not_hide_the_last_state(trained: Trained) -> None:

@@ -51,7 +51,7 @@ def layers(specs: tuple[LayerSpec, ...], form: DataForm) -> tuple[str, ...]:
 
 ENTRY = View(
     "embeddings", _("Where are the classes?"), "core.views.embeddings:look", needs="", options=Embeddings,
-    layers=layers, of_sample=False, order=8,
+    layers=layers, of_sample=False, marks_sample=True, order=8,
     examples=(
         Embeddings(), Embeddings(dimensions=3, pictures="mean of each map", steps="last"),
         Embeddings(method="t-SNE", perplexity=10.0), Embeddings(every_layer=True, steps="first"),

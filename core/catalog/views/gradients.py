@@ -14,7 +14,7 @@ class Gradients(Options):
     """Options of the gradient flow."""
 
     batch: int = option(
-        128, _("How many samples of the training set, from the first on, the gradient is taken of."),
+        64, _("How many samples of the training set, from the first on, the gradient is taken of."),
         label=_("samples"), low=2, high=512, unit=_("samples"),
     )  # fmt: skip
 

@@ -42,6 +42,7 @@ class Option:
     unit: str = ""
     choices: tuple[str, ...] = ()
     log: bool = False  # a slider for it is logarithmic
+    slider: bool = False  # moved to see what happens, rather than typed
     group: str = ""  # fields of one group stand together under its name
     applies: Callable[[Any], bool] | None = None  # given the options: does this field matter?
 
@@ -56,11 +57,12 @@ def option(  # noqa: PLR0913 (all but two are by keyword)
     unit: str = "",
     choices: tuple[str, ...] = (),
     log: bool = False,
+    slider: bool = False,
     group: str = "",
     applies: Callable[[Any], bool] | None = None,
 ) -> Any:
     """A field of an Options class."""
-    known = Option(help, label, low, high, unit, choices, log, group, applies)
+    known = Option(help, label, low, high, unit, choices, log, slider, group, applies)
     return field(default=default, metadata={"option": known})
 
 

@@ -77,6 +77,13 @@ class Figure {
   }
 }
 
+/** A scene of three axes, each with what the theme decides where the figure does not. */
+function deep(scene, axis) {
+  const made = { ...scene };
+  for (const name of ["xaxis", "yaxis", "zaxis"]) made[name] = { ...axis, ...scene[name] };
+  return made;
+}
+
 /** The figure's layout with what the theme decides where the figure does not. */
 function dressed(layout, colors, data) {
   const axis = { gridcolor: colors.line, linecolor: colors.line, zerolinecolor: colors.line };
@@ -87,6 +94,7 @@ function dressed(layout, colors, data) {
     hoverlabel: { bgcolor: colors.ground, bordercolor: colors.line, font: { color: colors.text, size: 12 }, ...layout.hoverlabel },
   };
   for (const name of Object.keys(made)) if (/^[xy]axis\d*$/.test(name)) made[name] = { ...axis, ...made[name] };
+  for (const name of Object.keys(made)) if (/^scene\d*$/.test(name)) made[name] = deep(made[name], axis);
   made.xaxis ??= axis;
   made.yaxis ??= axis;
   return made;

@@ -94,6 +94,10 @@ def _always(_layers: Any, _form: Any) -> bool:
     return True
 
 
+def _all_offered(_name: str, _layer: Any, _layers: Any, _form: Any) -> bool:
+    return True
+
+
 def _no_layers(_layers: Any, _form: Any) -> tuple[str, ...]:
     return ()
 
@@ -221,6 +225,8 @@ class View:
     options: type[Options] = Options
     applies: Callable[[tuple[LayerSpec, ...], DataForm], bool] = _always
     layers: Callable[[tuple[LayerSpec, ...], DataForm], tuple[str, ...]] = _no_layers  # to choose among; () = no choice
+    # (option, chosen layer, all layers, data) → can this option matter here? One that cannot is not shown:
+    offers: Callable[[str, LayerSpec | None, tuple[LayerSpec, ...], DataForm], bool] = _all_offered
     of_sample: bool = True  # shows one sample, not the whole test set
     marks_sample: bool = False  # shows the whole set, and where the sample lies in it
     examples: tuple[Options, ...] = ()

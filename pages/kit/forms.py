@@ -6,6 +6,7 @@ session. A value that cannot be stays in its widget with a sentence under it, an
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -20,14 +21,16 @@ Faults = dict[str, str]  # address → why its value cannot be
 _KEEP: dict[str, Any] = {"persist_state": "session"}
 
 
-def options_form(part: str, cls: type, faults: Faults, columns: int = 1) -> None:
+def options_form(
+    part: str, cls: type, faults: Faults, columns: int = 1, offers: Callable[[str], bool] = lambda _name: True
+) -> None:
     """One widget for each declared option of `cls`, keyed `part.name`; those that do not apply are left out.
 
     In several columns the sentences on what cannot be stand above them all: under a narrow field none can be read.
     """
     known = declared(cls)
     above = st.container(gap="xsmall") if columns > 1 else None
-    drawn = [name for name, (_k, _d, option) in known.items() if applies(part, cls, option)]
+    drawn = [name for name, (_k, _d, option) in known.items() if offers(name) and applies(part, cls, option)]
     places = st.columns(columns, gap="small") if columns > 1 else [nullcontext()]
     for at, name in enumerate(drawn):
         with places[at % columns]:
@@ -66,6 +69,9 @@ def widget(address: str, label: str, kind: Any, option: Option, **more: Any) -> 
     elif option.log:
         grid = steps_between(kind, option, st.session_state[address])
         st.select_slider(label, grid, format_func=lambda v: f"{v:g}", **_KEEP, **more)
+    elif option.slider and option.low is not None and option.high is not None:
+        ends = (kind(option.low), kind(option.high))
+        st.slider(label, *ends, step=1 if kind is int else step_of(option), **_KEEP, **more)
     elif kind is int:
         st.number_input(label, step=1, format="%d", **_KEEP, **more)
     elif kind is float:

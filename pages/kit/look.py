@@ -50,7 +50,7 @@ def at(name: str) -> tuple[Seen | None, DeltaGenerator]:
         sample = st.container() if view.of_sample else None
         _layer(view, layers, form)
         step = moments.draw(run)
-        options_form(view, faults)
+        options_form(view, faults, layers, form)
     if faults or step is None:
         if step is None:
             early = _("This run keeps no weights yet; they come with its first step.")
@@ -70,7 +70,7 @@ def asked(run: Run, view: View, layers: tuple[LayerSpec, ...], form: DataForm, s
     layer = here.layer() if here.layer() in offered else ""
     drawing = here.drawing() if view.of_sample else ""
     sample = here.sample() if view.of_sample or view.marks_sample else 0  # else another sample is no other question
-    return Look(run.id, view.name, sample, layer, step, _options(view), drawing)
+    return Look(run.id, view.name, sample, layer, step, _options(view, _offered(view, layers, form)), drawing)
 
 
 def choose(view: str, **values: Any) -> None:
@@ -86,16 +86,25 @@ def _key(view: str, option: str) -> str:
     return f"look_{view}.{option}"
 
 
-def options_form(view: View, faults: forms.Faults) -> None:
-    """The view's own options."""
+def options_form(view: View, faults: forms.Faults, layers: tuple[LayerSpec, ...], form: DataForm) -> None:
+    """The view's own options, those that can matter for the chosen layer."""
     if declared(view.options):
-        forms.options_form(f"look_{view.name}", view.options, faults)
+        offered = _offered(view, layers, form)
+        forms.options_form(f"look_{view.name}", view.options, faults, offers=lambda name: name in offered)
 
 
-def _options(view: View) -> Any:
+def _offered(view: View, layers: tuple[LayerSpec, ...], form: DataForm) -> list[str]:
+    """The view's options that can matter for the chosen layer."""
+    names = view.layers(layers, form)
+    wanted = here.layer() if here.layer() in names else names[0] if names else ""
+    chosen = next((layer for layer in layers if layer.name == wanted), None)
+    return [name for name in declared(view.options) if view.offers(name, chosen, layers, form)]
+
+
+def _options(view: View, offered: list[str]) -> Any:
     given = {
         name: st.session_state[_key(view.name, name)]
-        for name in declared(view.options) if _key(view.name, name) in st.session_state
+        for name in offered if _key(view.name, name) in st.session_state
     }  # fmt: skip
     return specs.options_of(view.options, given)
 

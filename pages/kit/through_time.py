@@ -6,12 +6,10 @@ from typing import Any
 
 import streamlit as st
 
-from core import registry
 from core.figures import through_time
 from core.figures.through_time import Line
-from core.options import declared
 from core.questions import Seen
-from pages.kit import figure, look
+from pages.kit import figure
 from pages.kit.words import _, plain
 
 VIEW = "through_time"
@@ -36,7 +34,6 @@ def draw(seen: Seen) -> None:
             names=", ".join(line.name for line in lines)
         ),
     )  # fmt: skip
-    _what_if(seen)
 
 
 def table(seen: Seen) -> list[dict[str, Any]]:
@@ -102,22 +99,3 @@ def _lines(seen: Seen) -> list[Line]:
     made.append(Line(_("this sample"), arrays[f"{state}/sample"], "second", "dot", 2))
     name = _("cell state, mean") if state == "cell" else _("hidden state, mean")
     return [*made, Line(name, arrays[state], "main", "solid", 3)]
-
-
-def _what_if(seen: Seen) -> None:
-    """The slider that matters for this kind of cell; it is the same as the field on the left."""
-    facts = seen.facts
-    if facts["cell_kind"] == "gru":
-        return
-    name = "gain" if facts["cell_kind"] == "rnn" else "forget_bias"
-    key = f"through_time.{name}"
-    known = declared(registry.VIEWS.get(VIEW).options)[name][2]
-    st.session_state[key] = facts["asked"][name]
-    words = {
-        "gain": _("What if the recurrent weight were this many times as large?"),
-        "forget_bias": _("What if the forget gate's bias were this much higher?"),
-    }
-    st.slider(
-        words[name], known.low, known.high, step=0.05 if name == "gain" else 0.25, key=key, width=520,
-        on_change=lambda: look.choose(VIEW, **{name: float(st.session_state[key])}),
-    )  # fmt: skip

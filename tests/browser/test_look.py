@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from core.engine import client as engines
-from core.events import FINISHED
+from core.events import FINISHED, STOPPED, Command
 from core.specs import assign, preset
 from core.store import Run
 from tests.browser.conftest import Site
@@ -115,6 +115,22 @@ def test_the_moment_goes_back_by_keyboard_and_is_played_to_the_end(page: Any, ru
     page.wait_for_url(re.compile(rf"step={steps[-2]}\b"))
     page.locator("[class*=st-key-look-play] button").first.click()
     page.wait_for_function("!location.search.includes('step=')", timeout=20_000)  # the newest again
+
+
+def test_the_view_follows_a_run_that_trains(page: Any, site: Site) -> None:
+    engine = engines.connect(site.store.root, start=False)
+    run = site.store.run(engine.start(assign(preset("mlp", "digits"), {"train.steps": 1_000_000}), threads=1))
+    until(lambda: run.moments()[-1:] > [16], 60)
+    page.goto(f"/look_inside-mistakes?run={run.id}")
+    page.get_by_text("Arrays", exact=True).wait_for(timeout=60_000)
+    shown = "document.querySelector('[data-testid=stSlider] input')?.getAttribute('aria-valuetext')"
+    before, pictures = page.evaluate(shown), drawn(page)
+    page.wait_for_function(f"before => {shown} !== before", arg=before, timeout=30_000)
+    page.wait_for_function("before => window.__layerlabFigures.draws > before", arg=pictures)
+    assert "step=" not in page.url
+    engine.command(run.id, Command("stop"))
+    until(lambda: engine.state(run.id).status.state == STOPPED, 30)
+    engine.close()
 
 
 def test_the_sample_is_the_same_on_every_page(page: Any, runs: dict[str, Run]) -> None:

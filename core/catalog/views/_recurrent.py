@@ -32,6 +32,17 @@ def recurrent(layers: tuple[LayerSpec, ...], _form: DataForm) -> tuple[str, ...]
     return tuple(layer.name for layer in layers if layer.kind in KINDS)
 
 
+def offers(name: str, layer: LayerSpec | None, _layers: tuple[LayerSpec, ...], _form: DataForm) -> bool:
+    """Only what the chosen layer has: several cells, a recurrent weight alone, a forget gate."""
+    if layer is None:
+        return True
+    needed = {
+        "stack": getattr(layer.options, "layers", 2) > 1, "direction": getattr(layer.options, "bidirectional", True),
+        "gain": layer.kind == "rnn", "forget_bias": layer.kind == "lstm",
+    }  # fmt: skip
+    return bool(needed.get(name, True))
+
+
 def has_one(layers: tuple[LayerSpec, ...], form: DataForm) -> bool:
     """Is there a recurrent layer?"""
     return bool(recurrent(layers, form))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from core.catalog.entries import EACH_STEP, DataForm, View
+from core.catalog.entries import EACH_STEP, PICTURE, SEQUENCE, TOKENS, DataForm, View
 from core.options import Options, _, option
 from core.specs import LayerSpec
 
@@ -49,9 +49,15 @@ def layers(specs: tuple[LayerSpec, ...], form: DataForm) -> tuple[str, ...]:
     return (*reversed(kept[:-1]), *kept[-1:])
 
 
+def offers(name: str, _layer: LayerSpec | None, specs: tuple[LayerSpec, ...], form: DataForm) -> bool:
+    """Feature maps are compared where there are some, steps where there are some."""
+    rows = form.kind in (SEQUENCE, TOKENS) or any(spec.kind in ("rows", "patches") for spec in specs)
+    return {"pictures": form.kind == PICTURE and not rows, "steps": rows}.get(name, True)
+
+
 ENTRY = View(
     "embeddings", _("Where are the classes?"), "core.views.embeddings:look", needs="", options=Embeddings,
-    layers=layers, of_sample=False, marks_sample=True, order=8,
+    layers=layers, offers=offers, of_sample=False, marks_sample=True, order=8,
     examples=(
         Embeddings(), Embeddings(dimensions=3, pictures="mean of each map", steps="last"),
         Embeddings(method="t-SNE", perplexity=10.0), Embeddings(every_layer=True, steps="first"),

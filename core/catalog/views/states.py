@@ -19,6 +19,6 @@ class States(_recurrent.Cells):
 
 ENTRY = View(
     "states", _("Memory"), "core.views.states:look", needs=_recurrent.NEEDS, options=States,
-    applies=_recurrent.has_one, layers=_recurrent.recurrent,
+    applies=_recurrent.has_one, layers=_recurrent.recurrent, offers=_recurrent.offers,
     examples=(States(), States(stack=2, direction="backward", by_separation=True)), order=5,
 )  # fmt: skip

@@ -15,20 +15,19 @@ class ThroughTime(_recurrent.Cells):
     seed: int = option(0, _("Which fresh weights; try several, a single draw is luck."), low=0, high=99,
                        unit=_("(number)"), applies=lambda o: o.untrained)  # fmt: skip
     gain: float = option(
-        1.0, _("What if the recurrent weight were this many times as large? 1 leaves it as learned. Acts on layers of "
-               "kind rnn."),
-        low=0.0, high=3.0, unit=_("(factor)"),
+        1.0, _("What if the recurrent weight were this many times as large? 1 leaves it as learned."),
+        low=0.0, high=3.0, unit=_("(factor)"), slider=True,
     )  # fmt: skip
     forget_bias: float = option(
         0.0, _("What if the forget gate's bias were this much higher? The higher, the more the cell keeps. 0 leaves it "
-               "as learned. Acts on layers of kind lstm."),
-        label=_("forget bias, added"), low=-5.0, high=5.0, unit=_("(logit)"),
+               "as learned."),
+        label=_("forget bias, added"), low=-5.0, high=5.0, unit=_("(logit)"), slider=True,
     )  # fmt: skip
 
 
 ENTRY = View(
     "through_time", _("Through time"), "core.views.through_time:look", needs=_recurrent.NEEDS, options=ThroughTime,
-    applies=_recurrent.has_one, layers=_recurrent.recurrent,
+    applies=_recurrent.has_one, layers=_recurrent.recurrent, offers=_recurrent.offers,
     examples=(
         ThroughTime(), ThroughTime(gain=1.5, forget_bias=3.0), ThroughTime(untrained=True, seed=1),
         ThroughTime(stack=2, direction="backward"),

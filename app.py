@@ -129,7 +129,9 @@ async def _send(socket: WebSocket, run: str, after: int) -> None:
 
 async def _heed(socket: WebSocket, run: str) -> None:
     while True:
-        text = await socket.receive_text()
+        text = (await socket.receive()).get("text")
+        if text is None:  # bytes, or the end: the sender meets the latter, too
+            return
         with suppress(ValueError, TypeError, KeyError, EngineError):  # a wish that cannot be met is no reason to part
             wish = json.loads(text[:4096])["watch"]
             await asyncio.to_thread(doors.handle().command, run, Command("watch", dict(wish)))

@@ -34,7 +34,8 @@ NEGATIVE, POSITIVE, GREY = DIVERGING[2][1], DIVERGING[7][1], "#8a909c"
 def in_blocks(weights: np.ndarray, names: Sequence[str], most: int = MOST) -> tuple[np.ndarray, list[str], int]:
     """(weights [head, query, key] in blocks of tokens, the blocks' names, tokens of a block).
 
-    A block's weight is the mean over its queries of the sum over its keys, so each row still sums to 1.
+    A block's weight is the mean over its queries of the sum over its keys, so each row still sums to 1; NaN where all
+    of it is.
     """
     steps = weights.shape[-1]
     size = ceil(steps / most)
@@ -44,6 +45,8 @@ def in_blocks(weights: np.ndarray, names: Sequence[str], most: int = MOST) -> tu
     summed = np.add.reduceat(np.nan_to_num(weights), starts, axis=2)
     counts = np.diff([*starts, steps])
     blocks = np.add.reduceat(summed, starts, axis=1) / counts[:, None]
+    some = np.add.reduceat(np.add.reduceat(np.isfinite(weights).astype(int), starts, axis=2), starts, axis=1)
+    blocks = np.where(some > 0, blocks, np.nan)
     return blocks, [f"{names[start]} …" for start in starts], size
 
 
@@ -183,8 +186,9 @@ def row(
     _scores(figure, one, labels, score_title)
     figure.add_bar(x=labels, y=one.weights, marker_color=GREY, row=2, col=1,
                    hovertemplate=f"%{{x}}<br>{weight_title} %{{y:.4f}}<extra></extra>")  # fmt: skip
-    parts = (one.weights[:, None] * one.values).T
-    result = parts.sum(1, keepdims=True)
+    weighed = (one.weights[:, None] * one.values).T
+    result = weighed.sum(1, keepdims=True)
+    parts = np.where(np.isfinite(one.masked)[None], weighed, np.nan)  # what is masked takes no part
     low, high = signed(np.concatenate([parts, result], 1))
     bar = {"title": {"text": value_title, "side": "right"}, "thickness": 10, "len": 0.5, "y": 0.24, "outlinewidth": 0}
     for z, at, column in ((parts, labels, 1), (result, [result_title], 2)):
@@ -193,10 +197,12 @@ def row(
             colorbar=bar, row=3, col=column,
             hovertemplate=f"%{{x}}<br>{feature_title} %{{y}}<br>{value_title} %{{z:.4f}}<extra></extra>",
         )  # fmt: skip
-    every = max(1, ceil(len(one.names) * 13 / 560))
-    figure.update_xaxes(type="category", categoryorder="array", categoryarray=labels, showgrid=False, col=1)
+    wide = 6 + 6.5 * max((len(_short(name)) for name in one.names), default=1)  # pixels of a name
+    every = max(1, ceil(len(one.names) * wide / 680))
+    figure.update_xaxes(type="category", categoryorder="array", categoryarray=labels, showgrid=False, col=1,
+                        range=[-0.5, len(labels) - 0.5])  # fmt: skip
     figure.update_xaxes(tickvals=labels[::every], ticktext=[_short(n) for n in one.names[::every]], row=3, col=1,
-                        title_text=x_title, tickfont={"size": 11}, showticklabels=True)  # fmt: skip
+                        title_text=x_title, tickfont={"size": 11}, tickangle=0, showticklabels=True)  # fmt: skip
     figure.update_xaxes(tickfont={"size": 11}, row=3, col=2)
     figure.update_yaxes(showgrid=False, zeroline=True, zerolinewidth=1, zerolinecolor=GREY, nticks=4, title_standoff=6)
     figure.update_yaxes(title_text=score_title, row=1, col=1)

@@ -61,7 +61,7 @@ def passes(subject: Subject) -> tuple[Tensor, Tensor, Tensor]:
 
 def sentences(subject: Subject, sure: Tensor, order: Tensor, saliency: Tensor) -> list[str]:
     """What is to be said of the answer; `sure` and `order` from the most likely class down."""
-    first, second = (f"{subject.label(int(order[i]))} ({float(sure[i]):.0%})" for i in (0, 1))
+    first, second = (f"{subject.label(int(order[i]))} ({float(sure[i]):.1%})" for i in (0, 1))
     said = [f"The network says {first}; next comes {second}."]
     if not subject.shown.any():
         return ["Nothing is drawn. The network answers all the same: it must choose one of its classes.", *said]

@@ -76,8 +76,8 @@ def visible(name: str) -> str:
 
 
 def names(seen: Seen, places: np.ndarray) -> list[str]:
-    """The tokens at these places."""
-    return [visible(str(seen.facts["tokens"][i])) for i in places]
+    """The tokens at these places; steps by their number alone."""
+    return [visible(str(seen.facts["tokens"][i])).removeprefix("step ") for i in places]
 
 
 def head_names(seen: Seen) -> list[str]:
@@ -108,19 +108,27 @@ def lines(seen: Seen) -> None:
             "numbers": places.tolist(), "query": int(at[0]) if len(at) else -1, "head": seen.facts["head"],
             "heads": [{"name": name, "color": colors[i % len(colors)], "weights": share[i].tolist()}
                       for i, name in enumerate(head_names(seen))],
-            "padding": _("{n} × padding").format(n=hidden) if hidden else "", "stage": STAGE, "words": _words(),
+            "padding": _("{n} × padding").format(n=hidden) if hidden else "", "stage": STAGE,
+            "words": _words(len(places) < len(real(seen))),
         },
         on_query_change=partial(_set, "query"), on_head_change=partial(_set, "head"),
     )  # fmt: skip
 
 
-def _words() -> dict[str, str]:
-    return {
-        "all": _("all heads"), "heads": _("Heads whose lines are drawn"), "readers": _("Tokens that read"),
-        "padding": _("Padding is masked: no token reads it."), "masked": _("masked: may not be read"),
+def _words(paged: bool) -> dict[str, str]:
+    said = {
         "line": _("{reader} reads most of {read}: {weight}. Point at a token, or press it to keep it."),
         "mean": _("{reader} reads most of {read}: {weight} in the mean of the heads. Point at a token, or press it to "
                   "keep it."),
+    }  # fmt: skip
+    if paged:
+        said = {
+            "line": _("Of the tokens drawn here {reader} reads most of {read}: {weight}."),
+            "mean": _("Of the tokens drawn here {reader} reads most of {read}: {weight} in the mean of the heads."),
+        }
+    return said | {
+        "all": _("all heads"), "heads": _("Heads whose lines are drawn"), "readers": _("Tokens that read"),
+        "padding": _("Padding is masked: no token reads it."), "masked": _("masked: may not be read"),
     }  # fmt: skip
 
 
@@ -145,7 +153,10 @@ def picture(seen: Seen) -> None:
         patch=patch_name(seen),
     )  # fmt: skip
     who = reader(seen)
-    st.markdown(_("What **{who}** reads, head by head. Press a patch to see what it reads.").format(who=plain(who)))
+    said = _("What **{who}** reads, head by head. Press a patch to see what it reads.")
+    if columns == 1:
+        said = _("What **{who}** of the picture reads, head by head. Press a row to see what it reads.")
+    st.markdown(said.format(who=plain(who)))
     alt = _("The picture, once for each of {n} heads, with the weights of {who} laid over it.")
     figure.show(fig, key="attention.picture", alt=alt.format(n=len(own), who=who), on_click=_patch)
     if first and query >= first:
@@ -163,7 +174,7 @@ def spoken(seen: Seen, place: int) -> str:
     name = visible(str(seen.facts["tokens"][place]))
     if place < seen.facts["classes"]:
         return _("the class token")
-    return name if seen.facts["grid"][0] else f"“{name}”"
+    return name if seen.facts["grid"][0] or name.startswith("step ") else f"“{name}”"
 
 
 def patch_name(seen: Seen) -> str:
@@ -181,11 +192,13 @@ def maps(seen: Seen) -> None:
     places = real(seen)
     square = np.ix_(range(seen.facts["heads"]), places, places)
     shown = figures.masked_out(weights(seen)[square], seen.arrays["read"][np.ix_(places, places)])
-    _maps(seen, shown, places, titles(seen), "attention.maps",
-          _("For each head a map: rows are the tokens that read, columns those that are read."))  # fmt: skip
+    axes = _("key: is read"), _("query: reads"), _("weight")
+    size = _maps(seen, shown, places, titles(seen), "attention.maps", axes,
+                 _("For each head a map: rows are the tokens that read, columns those that are read."))  # fmt: skip
     if np.isnan(shown).any():
         st.caption(_("Empty: masked, may not be read. Tokens that may read fewer than {n} others have large weights "
-                     "whatever they do; the colours do not reach up to theirs.").format(n=figures.FEW))  # fmt: skip
+                     "whatever they do; the colours do not reach up to theirs.")
+                   .format(n=figures.FEW * size))  # fmt: skip
 
 
 def rollout(seen: Seen) -> None:
@@ -196,14 +209,15 @@ def rollout(seen: Seen) -> None:
         "whether it was used. What a token has kept of itself is left out "
         "of the colours; empty: nothing can have come from there."
     ))  # fmt: skip
-    layers = [name for name in seen.facts["layers"] if f"rollout/{name}" in seen.arrays][-MOST_LAYERS:]
-    own = np.stack([seen.arrays[f"rollout/{name}"] for name in layers])
+    found = {name: seen.arrays[f"rollout/{name}"] for name in seen.facts["layers"] if f"rollout/{name}" in seen.arrays}
+    layers = [name for name, one in found.items() if one.shape == found[seen.layer].shape][-MOST_LAYERS:]
+    own = np.stack([found[name] for name in layers])
     query, places = seen.facts["query"], real(seen)
     over = [_("after {layer} · itself {share:.2f}").format(layer=name, share=one[query, query])
             for name, one in zip(layers, own, strict=True)]  # fmt: skip
     itself = np.eye(own.shape[1], dtype=bool)  # it would outshine all others
     own = np.where(itself | (own == 0), np.nan, own)
-    if seen.facts["grid"][0] and len({layer.shape for layer in own}) == 1:
+    if seen.facts["grid"][0]:
         first, (rows, columns) = seen.facts["classes"], seen.facts["grid"]
         fig = figures.on_picture(
             seen.facts["shown"], own[:, query, first:].reshape(-1, rows, columns), titles=over,
@@ -212,15 +226,18 @@ def rollout(seen: Seen) -> None:
         alt = _("Attention rollout of {who}, laid over the picture, after each layer.").format(who=reader(seen))
         figure.show(fig, key="attention.rollout", on_click=_patch, alt=alt)
         return
-    _maps(seen, own[np.ix_(range(len(own)), places, places)], places, over, "attention.rollout",
+    axes = _("token at the beginning"), _("token after the layer"), _("share")
+    _maps(seen, own[np.ix_(range(len(own)), places, places)], places, over, "attention.rollout", axes,
           _("Attention rollout after each layer: rows are its tokens, columns those at the beginning."))  # fmt: skip
 
 
-def _maps(seen: Seen, shown: np.ndarray, places: np.ndarray, over: list[str], key: str, alt: str) -> None:
+def _maps(
+    seen: Seen, shown: np.ndarray, places: np.ndarray, over: list[str], key: str, axes: tuple[str, str, str], alt: str
+) -> int:  # fmt: skip
+    """Maps [map, query, key]; axes: the titles of key, query and value. Gives how many tokens one block holds."""
     blocks, labels, size = figures.in_blocks(shown, names(seen, places))
     at = int(np.searchsorted(places, seen.facts["query"])) // size
-    fig = figures.heads(blocks, labels, titles=over, x_title=_("key: is read"), y_title=_("query: reads"),
-                        bar_title=_("weight"), query=at)  # fmt: skip
+    fig = figures.heads(blocks, labels, titles=over, x_title=axes[0], y_title=axes[1], bar_title=axes[2], query=at)
     if size > 1:
         st.caption(_("{n} tokens are shown in blocks of {size}: a block's weight is the sum over its keys, the mean "
                      "over its queries. The arrays to download are whole.")
@@ -230,6 +247,7 @@ def _maps(seen: Seen, shown: np.ndarray, places: np.ndarray, over: list[str], ke
         look.choose(VIEW, query=int(places[min(len(places) - 1, int(str(point["y"]).split(" ")[0]) * size)]))
 
     figure.show(fig, key=key, alt=alt, on_click=clicked)
+    return size
 
 
 # ── arithmetic and worth ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -155,10 +155,10 @@ def _answer(seen: Seen) -> list[str]:
     name = _("your drawing") if here.drawing() else _("sample {n}").format(n=seen.sample)
     said = [f"**{plain(name)}**"]
     if facts["target"]:
-        said.append(_("is {target}").format(target=plain(str(facts["target"])[:40])))
+        said.append(_("target: {target}").format(target=plain(str(facts["target"])[:40])))
     sure = f" ({facts['confidence']:.0%})" if facts["confidence"] else ""
     right = facts["target"] in ("", facts["predicted"]) or not facts["confidence"]
-    answer = _("says {predicted}").format(predicted=plain(str(facts["predicted"])[:40]) + sure)
+    answer = _("predicted: {predicted}").format(predicted=plain(str(facts["predicted"])[:40]) + sure)
     return [*said, answer if right else f":red[{answer}]"]
 
 

@@ -46,6 +46,14 @@ def test_long_rows_come_in_blocks_whose_rows_sum_to_one(steps: int) -> None:
     assert blocks[1, 1, 0] == pytest.approx(expected)
 
 
+def test_blocks_that_are_masked_stay_empty() -> None:
+    read = np.tril(np.ones((300, 300)))
+    blocks, _names, _size = figures.in_blocks(figures.masked_out(some(1, 300), read), ["x"] * 300)
+    later = np.triu_indices(blocks.shape[1], 1)
+    assert np.isnan(blocks[0][later]).all()
+    assert np.isfinite(blocks[0][np.tril_indices(blocks.shape[1])]).all()
+
+
 def test_weights_lie_over_the_patches_they_belong_to() -> None:
     picture = np.zeros((28, 28), np.uint8)
     weights = np.arange(32.0).reshape(2, 4, 4)
@@ -74,7 +82,8 @@ def test_a_row_shows_scores_weights_and_what_they_add_up_to() -> None:
     assert list(bars.marker.color)[:3] == [figures.POSITIVE if s > 0 else figures.NEGATIVE for s in scores[:3]]
     assert (list(crosses.x), list(crosses.text)) == (["3 · d"], ["padding"])
     np.testing.assert_array_equal(shares.y, weights)
-    np.testing.assert_allclose(np.array(parts.z).sum(1), weights @ values)
+    np.testing.assert_allclose(np.nansum(np.array(parts.z), 1), weights @ values)
+    assert np.isnan(np.array(parts.z)[:, 3]).all()  # masked
     np.testing.assert_allclose(np.array(result.z)[:, 0], weights @ values)
     assert parts.zmin == -parts.zmax == result.zmin
 

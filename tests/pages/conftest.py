@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from core.store import Store
+from core import events, specs, worker
+from core.store import Run, Store
 from pages.kit import engine as doors
+from pages.kit import figure
 from tests.pages.fake_engine import FakeEngine
+from tests.views.conftest import train
 
+Visit = Callable[..., AppTest]
+Made = Callable[..., Run]
+Drawn = dict[str, dict[str, Any]]
 SHELL = Path(__file__).parents[2] / "pages" / "shell.py"
 PAGES = {
     "home": "home.py", "build": "1_build/1_model.py", "data": "1_build/2_data.py", "train": "2_train/1_live.py",
@@ -49,6 +56,27 @@ def visit(fake: FakeEngine) -> Callable[..., AppTest]:
         return at
 
     return visit
+
+
+@pytest.fixture
+def made(store: Store, fake: FakeEngine) -> Made:
+    """made(preset, data, **changes by address) → a run of twelve steps, and a real worker's answers to looks at it."""
+
+    def made(preset: str, data: str = "digits", **changes: Any) -> Run:
+        run = train(store, specs.assign(specs.preset(preset, data), {"train.steps": 12, **changes}))
+        fake.put(run, events.FINISHED, run.experiment().train.steps)
+        fake.look = lambda question: worker.look(question, lambda *_: None)
+        return run
+
+    return made
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> Drawn:
+    """Key → the figure ("fig") and what else was given of what the page has shown."""
+    found: Drawn = {}
+    monkeypatch.setattr(figure, "show", lambda fig, *, key, **more: found.update({key: {"fig": fig, **more}}))
+    return found
 
 
 def said(at: AppTest) -> str:

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import drawings, events, specs, worker
+from core import drawings, events, specs
 from core.events import Snapshot
 from core.questions import Look, Seen
 from core.store import Run, Store
 from pages.kit import look
-from tests.pages.conftest import said
+from tests.pages.conftest import Made, Visit, said
 from tests.pages.fake_engine import FakeEngine
-from tests.views.conftest import train
-
-Visit = Callable[..., AppTest]
 
 
 @pytest.fixture
-def run(store: Store, fake: FakeEngine) -> Run:
+def run(made: Made) -> Run:
     """A small trained run, with the real answers of a worker."""
-    made = train(store, specs.assign(specs.preset("mlp", "digits"), {"train.steps": 12}))
-    fake.put(made, events.FINISHED, 12)
-    fake.look = lambda question: worker.look(question, lambda *_: None)
-    return made
+    return made("mlp")
 
 
 def moment(at: AppTest) -> int:

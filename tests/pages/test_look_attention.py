@@ -12,35 +12,15 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from core import events, specs, worker
-from core.store import Run, Store
+from core.store import Run
 from pages.kit import figure
-from tests.pages.conftest import button, said
-from tests.pages.fake_engine import FakeEngine
-from tests.views.conftest import train
+from tests.pages.conftest import Drawn, Made, Visit, button, said
 
-Visit = Callable[..., AppTest]
-Drawn = dict[str, dict[str, Any]]
 SMALL = {"train.steps": 2, "model.width": 8, "model.heads": 2, "model.layers": 2}
 
 
-def trained(store: Store, fake: FakeEngine, preset: str, data: str, **changes: Any) -> Run:
-    made = train(store, specs.assign(specs.preset(preset, data), {**SMALL, **changes}))
-    fake.put(made, events.FINISHED, 2)
-    fake.look = lambda question: worker.look(question, lambda *_: None)
-    return made
-
-
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> Drawn:
-    """Key → the figure and what else was given of what the page has shown."""
-    found: Drawn = {}
-
-    def show(fig: go.Figure, *, key: str, **more: Any) -> None:
-        found[key] = {"fig": fig, **more}
-
-    monkeypatch.setattr(figure, "show", show)
-    return found
+def trained(made: Made, preset: str, data: str, **changes: Any) -> Run:
+    return made(preset, data, **{**SMALL, **changes})
 
 
 def lines(at: AppTest) -> dict[str, Any]:
@@ -55,8 +35,8 @@ def pick(at: AppTest, kind: str) -> AppTest:
     return at
 
 
-def test_words_stand_twice_with_the_weights_between_them(visit: Visit, store: Store, fake: FakeEngine) -> None:
-    run = trained(store, fake, "transformer", "reviews", **{"data.samples": 200})
+def test_words_stand_twice_with_the_weights_between_them(visit: Visit, made: Made) -> None:
+    run = trained(made, "transformer", "reviews", **{"data.samples": 200})
     data = lines(visit("look_attention", run=run.id, sample="3"))
     count = len(data["tokens"])
     assert "padding" not in data["tokens"]
@@ -68,15 +48,15 @@ def test_words_stand_twice_with_the_weights_between_them(visit: Visit, store: St
         np.testing.assert_allclose(weights.sum(1), 1000, atol=count)
 
 
-def test_a_causal_model_marks_later_tokens_as_masked(visit: Visit, store: Store, fake: FakeEngine) -> None:
-    run = trained(store, fake, "gpt", "copy")
+def test_a_causal_model_marks_later_tokens_as_masked(visit: Visit, made: Made) -> None:
+    run = trained(made, "gpt", "copy")
     weights = np.array(lines(visit("look_attention", run=run.id))["heads"][0]["weights"])
     assert (weights[np.triu_indices(len(weights), 1)] == -1).all()
     assert (weights[np.tril_indices(len(weights))] >= 0).all()
 
 
-def test_every_picture_of_words_is_drawn(visit: Visit, store: Store, fake: FakeEngine, drawn: Drawn) -> None:
-    run = trained(store, fake, "transformer", "reviews", **{"data.samples": 200})
+def test_every_picture_of_words_is_drawn(visit: Visit, made: Made, drawn: Drawn) -> None:
+    run = trained(made, "transformer", "reviews", **{"data.samples": 200})
     at = visit("look_attention", run=run.id, sample="3")
     for kind in ("maps", "row", "rollout", "worth"):
         pick(at, kind)
@@ -85,7 +65,7 @@ def test_every_picture_of_words_is_drawn(visit: Visit, store: Store, fake: FakeE
 
 
 def test_a_patch_that_is_pressed_becomes_the_query(
-    visit: Visit, store: Store, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+    visit: Visit, made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # a button stands for the component, which AppTest cannot reach
     def show(_fig: go.Figure, *, key: str, alt: str, on_click: Callable[[dict[str, Any]], None] | None = None) -> None:
@@ -94,7 +74,7 @@ def test_a_patch_that_is_pressed_becomes_the_query(
             st.button(alt, key=f"click {key}", on_click=on_click, args=(point,))
 
     monkeypatch.setattr(figure, "show", show)
-    run = trained(store, fake, "vit", "digits", **{"model.patch": 7})
+    run = trained(made, "vit", "digits", **{"model.patch": 7})
     at = visit("look_attention", run=run.id)
     assert "the class token" in said(at)
     at.button(key="click attention.picture").click().run()
@@ -111,8 +91,8 @@ def test_a_patch_that_is_pressed_becomes_the_query(
     assert at.query_params["layer"] in ("block2", ["block2"])
 
 
-def test_the_heads_are_measured_on_request(visit: Visit, store: Store, fake: FakeEngine, drawn: Drawn) -> None:
-    run = trained(store, fake, "vit", "digits", **{"model.patch": 7})
+def test_the_heads_are_measured_on_request(visit: Visit, made: Made, drawn: Drawn) -> None:
+    run = trained(made, "vit", "digits", **{"model.patch": 7})
     at = pick(visit("look_attention", run=run.id), "worth")
     assert len(drawn["attention.worth"]["fig"].data) == 1
     at.button(key="attention.measure").click().run()
@@ -122,8 +102,8 @@ def test_the_heads_are_measured_on_request(visit: Visit, store: Store, fake: Fak
     assert "Loss with all heads" in said(at)
 
 
-def test_what_changes_only_the_picture_says_so(visit: Visit, store: Store, fake: FakeEngine) -> None:
-    run = trained(store, fake, "transformer", "reviews", **{"data.samples": 200})
+def test_what_changes_only_the_picture_says_so(visit: Visit, made: Made) -> None:
+    run = trained(made, "transformer", "reviews", **{"data.samples": 200})
     at = visit("look_attention", run=run.id)
     at.number_input(key="look_attention.temperature").set_value(0.5)
     at.toggle(key="look_attention.causal").set_value(True).run()
@@ -131,8 +111,8 @@ def test_what_changes_only_the_picture_says_so(visit: Visit, store: Store, fake:
     assert "As if causal" in said(at)
 
 
-def test_long_rows_are_paged_and_drawn_in_blocks(visit: Visit, store: Store, fake: FakeEngine, drawn: Drawn) -> None:
-    run = trained(store, fake, "gpt", "characters", **{"data.length": 256, "train.batch_size": 4})
+def test_long_rows_are_paged_and_drawn_in_blocks(visit: Visit, made: Made, drawn: Drawn) -> None:
+    run = trained(made, "gpt", "characters", **{"data.length": 256, "train.batch_size": 4})
     at = visit("look_attention", run=run.id)
     data = lines(at)
     assert len(data["tokens"]) == 64
@@ -144,7 +124,5 @@ def test_long_rows_are_paged_and_drawn_in_blocks(visit: Visit, store: Store, fak
     assert len(drawn["attention.maps"]["fig"].data[0].z) == 86
 
 
-def test_a_model_without_attention_says_which_have_it(visit: Visit, store: Store, fake: FakeEngine) -> None:
-    made = train(store, specs.assign(specs.preset("cnn", "digits"), {"train.steps": 2}))
-    fake.put(made, events.FINISHED, 2)
-    assert "transformer, vit and gpt" in said(visit("look_attention", run=made.id)).replace("\\", "")
+def test_a_model_without_attention_says_which_have_it(visit: Visit, made: Made) -> None:
+    assert "transformer, vit and gpt" in said(visit("look_attention", run=made("cnn").id)).replace("\\", "")

@@ -10,34 +10,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from core import events, specs, worker
-from core.store import Run, Store
 from pages.kit import figure
-from tests.pages.conftest import said
-from tests.pages.fake_engine import FakeEngine
-from tests.views.conftest import train
-
-Visit = Callable[..., AppTest]
-Drawn = dict[str, dict[str, Any]]
-
-
-def trained(store: Store, fake: FakeEngine, preset: str) -> Run:
-    made = train(store, specs.assign(specs.preset(preset, "digits"), {"train.steps": 2}))
-    fake.put(made, events.FINISHED, 2)
-    fake.look = lambda question: worker.look(question, lambda *_: None)
-    return made
-
-
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> Drawn:
-    """Key → the figure and what else was given of what the page has shown."""
-    found: Drawn = {}
-
-    def show(fig: go.Figure, *, key: str, **more: Any) -> None:
-        found[key] = {"fig": fig, **more}
-
-    monkeypatch.setattr(figure, "show", show)
-    return found
+from tests.pages.conftest import Drawn, Made, Visit, said
 
 
 def html_of(at: AppTest) -> str:
@@ -45,9 +19,9 @@ def html_of(at: AppTest) -> str:
 
 
 def test_the_first_layer_shows_window_map_and_products(
-    visit: Visit, store: Store, fake: FakeEngine, drawn: Drawn
+    visit: Visit, made: Made, drawn: Drawn
 ) -> None:
-    at = visit("look_convolution", run=trained(store, fake, "cnn").id, layer="conv1")
+    at = visit("look_convolution", run=made("cnn").id, layer="conv1")
     assert list(drawn) == [f"convolution.{name}.conv1" for name in ("sample", "made", "products")]
     assert all(one["alt"] for one in drawn.values())
     assert "sum of all x · w" in html_of(at)
@@ -55,8 +29,8 @@ def test_the_first_layer_shows_window_map_and_products(
     assert "x_{c,\\;i+u-1,\\;j+v-1}" in said(at)
 
 
-def test_arrows_and_numbers_move_the_cell(visit: Visit, store: Store, fake: FakeEngine, drawn: Drawn) -> None:
-    at = visit("look_convolution", run=trained(store, fake, "cnn").id, layer="conv2")
+def test_arrows_and_numbers_move_the_cell(visit: Visit, made: Made, drawn: Drawn) -> None:
+    at = visit("look_convolution", run=made("cnn").id, layer="conv2")
     assert "convolution.given.conv2" in drawn
     at.number_input(key="look_convolution.row").set_value(0)
     at.number_input(key="look_convolution.column").set_value(5)
@@ -71,7 +45,7 @@ def test_arrows_and_numbers_move_the_cell(visit: Visit, store: Store, fake: Fake
 
 
 def test_a_click_on_the_map_chooses_the_cell(
-    visit: Visit, store: Store, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+    visit: Visit, made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # a button stands for the component, which AppTest cannot reach
     def show(_fig: go.Figure, *, key: str, alt: str, on_click: Callable[[dict[str, Any]], None] | None = None) -> None:
@@ -79,16 +53,16 @@ def test_a_click_on_the_map_chooses_the_cell(
             st.button(alt, key=f"click {key}", on_click=on_click, args=({"x": 3, "y": 4, "z": 0.5},))
 
     monkeypatch.setattr(figure, "show", show)
-    at = visit("look_convolution", run=trained(store, fake, "cnn").id, layer="conv2")
+    at = visit("look_convolution", run=made("cnn").id, layer="conv2")
     at.button(key="click convolution.made.conv2").click().run()
     assert not at.exception
     assert "y[0, 4, 3]" in html_of(at)
 
 
 def test_inside_a_block_each_convolution_can_be_chosen(
-    visit: Visit, store: Store, fake: FakeEngine, drawn: Drawn
+    visit: Visit, made: Made, drawn: Drawn
 ) -> None:
-    run = trained(store, fake, "resnet8")
+    run = made("resnet8")
     at = visit("look_convolution", run=run.id, layer="stage2_block1")
     assert "Map 0 of stage2\\_block1\\.conv1" in said(at)
     at.segmented_control(key="convolution.inner").set_value("conv2").run()
@@ -97,6 +71,6 @@ def test_inside_a_block_each_convolution_can_be_chosen(
     assert "goes on with this value" in said(at)
 
 
-def test_a_model_without_a_convolution_says_what_has_one(visit: Visit, store: Store, fake: FakeEngine) -> None:
-    at = visit("look_convolution", run=trained(store, fake, "mlp").id)
+def test_a_model_without_a_convolution_says_what_has_one(visit: Visit, made: Made) -> None:
+    at = visit("look_convolution", run=made("mlp").id)
     assert "no convolution" in said(at)

@@ -2,72 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from core import events, specs, worker
-from core.store import Run, Store
-from pages.kit import embeddings, figure
-from tests.pages.conftest import said
-from tests.pages.fake_engine import FakeEngine
-from tests.views.conftest import train
-
-Visit = Callable[..., AppTest]
-Shown = dict[str, dict[str, Any]]
+from pages.kit import embeddings
+from tests.pages.conftest import Drawn, Made, Visit, said
 
 
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
-    """Key → everything that figure.show was given."""
-    found: Shown = {}
-    monkeypatch.setattr(figure, "show", lambda fig, *, key, **more: found.update({key: {"fig": fig, **more}}))
-    return found
-
-
-@pytest.fixture
-def made(store: Store, fake: FakeEngine) -> Callable[..., Run]:
-    """made(preset, data, **changes) → a run of a few steps."""
-
-    def run(preset: str, data: str, **changes: Any) -> Run:
-        run = train(store, specs.assign(specs.preset(preset, data), {"train.steps": 6, **changes}))
-        fake.put(run, events.FINISHED, 6)
-        fake.look = lambda question: worker.look(question, lambda *_: None)
-        return run
-
-    return run
-
-
-def test_the_points_the_number_and_the_sentences(visit: Visit, made: Callable[..., Run], shown: Shown) -> None:
+def test_the_points_the_number_and_the_sentences(visit: Visit, made: Made, drawn: Drawn) -> None:
     at = visit("look_embeddings", run=made("mlp", "digits").id, sample="7")
-    assert list(shown) == ["embeddings.points2"]
-    points = shown["embeddings.points2"]["fig"].data
+    assert list(drawn) == ["embeddings.points2"]
+    points = drawn["embeddings.points2"]["fig"].data
     assert sum(len(trace.x) for trace in points[:-1]) == 360 and points[-1].name == "sample 7"
     assert "against the bare input" in at.metric[0].delta
     assert "The 5 nearest neighbours" in said(at) and "of the variance" in said(at)
-    assert shown["embeddings.points2"]["alt"].startswith("360 points at relu")
+    assert drawn["embeddings.points2"]["alt"].startswith("360 points at relu")
     at.segmented_control(key="embeddings.colour").set_value("answer").run()
-    assert [trace.name for trace in shown["embeddings.points2"]["fig"].data] == ["right", "wrong", "sample 7"]
+    assert [trace.name for trace in drawn["embeddings.points2"]["fig"].data] == ["right", "wrong", "sample 7"]
     at.segmented_control(key="look.beneath").set_value("table").run()
     assert not at.exception and len(at.dataframe[0].value) == 360
 
 
-def test_three_axes_and_all_layers(visit: Visit, made: Callable[..., Run], shown: Shown) -> None:
+def test_three_axes_and_all_layers(visit: Visit, made: Made, drawn: Drawn) -> None:
     at = visit("look_embeddings", run=made("mlp", "digits").id)
     at.number_input(key="look_embeddings.dimensions").set_value(3)
     at.toggle(key="look_embeddings.every_layer").set_value(True).run()
     assert not at.exception
-    assert {"embeddings.points3", "embeddings.layers"} <= set(shown)
+    assert {"embeddings.points3", "embeddings.layers"} <= set(drawn)
 
 
-def test_points_in_the_plane_have_their_boundary(visit: Visit, made: Callable[..., Run], shown: Shown) -> None:
+def test_points_in_the_plane_have_their_boundary(visit: Visit, made: Made, drawn: Drawn) -> None:
     visit("look_embeddings", run=made("mlp", "points", **{"data.samples": 200}).id)
-    assert {"embeddings.points2", "embeddings.boundary"} <= set(shown)
+    assert {"embeddings.points2", "embeddings.boundary"} <= set(drawn)
 
 
-def test_numbers_and_asked_steps(visit: Visit, made: Callable[..., Run], shown: Shown) -> None:
+def test_numbers_and_asked_steps(visit: Visit, made: Made, drawn: Drawn) -> None:
     small = {"data.samples": 100, "model.hidden": 8}
     at = visit("look_embeddings", run=made("gru", "adding", **small, **{"data.length": 8}).id)
     assert at.metric[0].label.startswith("variance explained")

@@ -4,37 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from core import events, specs, worker
+from core import specs, worker
 from core.catalog.views.feature_maps import FeatureMaps
 from core.catalog.views.maximise import Maximise
 from core.questions import Look, Seen
-from core.store import Run, Store
+from core.store import Run
 from pages.kit import maps, maximise
-from tests.pages.conftest import said
+from tests.pages.conftest import Made, Visit, said
 from tests.pages.fake_engine import FakeEngine
-from tests.views.conftest import train
-
-Visit = Callable[..., AppTest]
-Made = Callable[..., Run]
-
-
-@pytest.fixture
-def made(store: Store, fake: FakeEngine) -> Made:
-    """made(preset, data) → a run of a few steps, looked at by a real worker."""
-
-    def made(preset: str = "cnn", data: str = "digits", **changes: int) -> Run:
-        run = train(store, specs.assign(specs.preset(preset, data), {"train.steps": 3, **changes}))
-        fake.put(run, events.FINISHED, 3)
-        fake.look = lambda question: worker.look(question, lambda *_: None)
-        return run
-
-    return made
 
 
 def asked(fake: FakeEngine) -> Look:
@@ -57,7 +38,7 @@ def values(sent: dict[str, object]) -> np.ndarray:
 
 @pytest.mark.parametrize("layer", ["conv1", "relu2", "pool2", "flatten", "head"])
 def test_every_kind_of_layer_of_a_picture_is_shown(visit: Visit, made: Made, layer: str) -> None:
-    at = visit("look_feature_maps", run=made().id, sample="2", layer=layer)
+    at = visit("look_feature_maps", run=made("cnn").id, sample="2", layer=layer)
     assert f"{layer} makes" in said(at)
     assert not at.error
 
@@ -71,7 +52,7 @@ def test_a_sequence_and_its_vectors_are_shown(visit: Visit, made: Made) -> None:
 
 
 def test_a_sample_that_drives_a_map_becomes_the_current_one(visit: Visit, made: Made, fake: FakeEngine) -> None:
-    run = made()
+    run = made("cnn")
     options = {"map": 3, "measure": "mean"}
     best = seen(run, layer="relu1", **options).arrays["relu1/top"][3, 1]
     at = visit("look_feature_maps", run=run.id, sample="2", layer="relu1")
@@ -90,7 +71,7 @@ def test_samples_that_share_one_value_are_not_ranked(visit: Visit, made: Made) -
 
 
 def test_the_canvas_gets_the_maps_in_their_order(made: Made) -> None:
-    answer = seen(made(), layer="norm2", by_strength=True, map=7, overlay=True)
+    answer = seen(made("cnn"), layer="norm2", by_strength=True, map=7, overlay=True)
     array = answer.arrays["norm2"]
     told = maps.told(answer, array)
     json.dumps(told)  # plain values alone
@@ -105,7 +86,7 @@ def test_the_canvas_gets_the_maps_in_their_order(made: Made) -> None:
 
 
 def test_many_maps_come_in_pages_and_large_ones_made_smaller(made: Made) -> None:
-    run = made(**{"model.channels": (300, 2), "train.steps": 1, "train.batch_size": 4})
+    run = made("cnn", **{"model.channels": (300, 2), "train.steps": 1, "train.batch_size": 4})
     answer = seen(run, layer="relu1", page=2, searched=8)
     large = answer.arrays["relu1"].repeat(3, 1).repeat(3, 2)  # of 84×84
     told = maps.told(answer, large)
@@ -115,7 +96,7 @@ def test_many_maps_come_in_pages_and_large_ones_made_smaller(made: Made) -> None
 
 
 def test_a_picture_is_made_for_a_class(visit: Visit, made: Made, fake: FakeEngine) -> None:
-    at = visit("look_maximise", run=made().id)
+    at = visit("look_maximise", run=made("cnn").id)
     at.number_input(key="look_maximise.steps").set_value(4).run()
     assert asked(fake).options.steps == 4  # type: ignore[attr-defined]
     assert "A picture made for unit 0 of head, “0”" in said(at)
@@ -123,7 +104,7 @@ def test_a_picture_is_made_for_a_class(visit: Visit, made: Made, fake: FakeEngin
 
 
 def test_the_film_gets_every_frame(made: Made, fake: FakeEngine) -> None:
-    run = made()
+    run = made("cnn")
     question = Look(run.id, "maximise", options=Maximise(), runs=str(run.path.parent))
     answer = worker.look(question, lambda *_: None)
     told = maximise.told(answer)

@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import pytest
-from streamlit.testing.v1 import AppTest
-
-from core import diagnosis, events, specs, worker
+from core import diagnosis
 from core.questions import Look
-from core.store import Run, Store
 from pages.kit import gradients
-from tests.pages.conftest import said
+from tests.pages.conftest import Made, Visit, said
 from tests.pages.fake_engine import FakeEngine
-from tests.views.conftest import train
-
-Visit = Callable[..., AppTest]
 
 
-@pytest.fixture
-def run_of(store: Store, fake: FakeEngine) -> Callable[..., Run]:
-    """run_of(preset, **changes) → a small trained run, with the real answers of a worker."""
-
-    def run(preset: str, **changes: object) -> Run:
-        made = train(store, specs.assign(specs.preset(preset, "digits"), {"train.steps": 12, **changes}))
-        fake.put(made, events.FINISHED, 12)
-        fake.look = lambda question: worker.look(question, lambda *_: None)
-        return made
-
-    return run
-
-
-def test_a_healthy_run_is_called_so_with_its_numbers(visit: Visit, run_of: Callable[..., Run]) -> None:
-    at = visit("look_gradients", run=run_of("mlp").id)
+def test_a_healthy_run_is_called_so_with_its_numbers(visit: Visit, made: Made) -> None:
+    at = visit("look_gradients", run=made("mlp").id)
     (box,) = at.success
     assert "Healthy" in box.value and "times as large" in box.value
     assert box.icon == gradients.ICONS["healthy"]
@@ -40,22 +18,22 @@ def test_a_healthy_run_is_called_so_with_its_numbers(visit: Visit, run_of: Calla
     assert len(at.get("bidi_component")) >= 3  # the flow, the histograms, the dead units
 
 
-def test_an_ill_run_says_what_would_mend_it(visit: Visit, run_of: Callable[..., Run]) -> None:
-    run = run_of("mlp", **{"model.hidden": (16,) * 12, "model.activation": "sigmoid"})
+def test_an_ill_run_says_what_would_mend_it(visit: Visit, made: Made) -> None:
+    run = made("mlp", **{"model.hidden": (16,) * 12, "model.activation": "sigmoid"})
     at = visit("look_gradients", run=run.id)
     (box,) = at.warning
     assert "Vanishing gradient" in box.value and "To mend it" in box.value
     assert "vanishes" not in said(at).replace(box.value, "")  # said once
 
 
-def test_every_threshold_stands_on_the_page_with_its_source(visit: Visit, run_of: Callable[..., Run]) -> None:
-    at = visit("look_gradients", run=run_of("mlp").id)
+def test_every_threshold_stands_on_the_page_with_its_source(visit: Visit, made: Made) -> None:
+    at = visit("look_gradients", run=made("mlp").id)
     shown = at.table[0].value.to_string()
     assert all(threshold.limit in shown for threshold in diagnosis.THRESHOLDS)
 
 
-def test_the_moment_and_the_layer_are_asked_for(visit: Visit, fake: FakeEngine, run_of: Callable[..., Run]) -> None:
-    visit("look_gradients", run=run_of("cnn").id, step="2", layer="conv2")
+def test_the_moment_and_the_layer_are_asked_for(visit: Visit, fake: FakeEngine, made: Made) -> None:
+    visit("look_gradients", run=made("cnn").id, step="2", layer="conv2")
     asked = [question for question in fake.asked if isinstance(question, Look)][-1]
     assert (asked.view, asked.step, asked.layer) == ("gradients", 2, "conv2")
 

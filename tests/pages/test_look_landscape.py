@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import events, specs, worker
+from core import worker
 from core.questions import Look, Seen
-from core.store import Run, Store
-from pages.kit import figure
-from tests.pages.conftest import said
+from core.store import Run
+from tests.pages.conftest import Drawn, Made, Visit, said
 from tests.pages.fake_engine import FakeEngine
-from tests.views.conftest import train
-
-Visit = Callable[..., AppTest]
-Drawn = dict[str, tuple[go.Figure, str]]
 
 
 @pytest.fixture
-def run(store: Store, fake: FakeEngine) -> Run:
-    made = train(store, specs.assign(specs.preset("mlp", "digits"), {"train.steps": 12}))
-    fake.put(made, events.FINISHED, 12)
-    fake.look = lambda question: worker.look(question, lambda *_: None)
-    return made
-
-
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> Drawn:
-    """Key → (figure, alt) of what the page has shown."""
-    found: Drawn = {}
-    monkeypatch.setattr(figure, "show", lambda fig, *, key, alt, **_more: found.update({key: (fig, alt)}))
-    return found
+def run(made: Made) -> Run:
+    return made("mlp")
 
 
 def small(at: AppTest, kind: str) -> AppTest:
@@ -46,7 +27,7 @@ def small(at: AppTest, kind: str) -> AppTest:
 def test_the_page_opens_with_a_line(visit: Visit, run: Run, drawn: Drawn, fake: FakeEngine) -> None:
     at = visit("look_landscape", run=run.id)
     assert list(drawn) == ["landscape.lines"]
-    picture, alt = drawn["landscape.lines"]
+    picture, alt = drawn["landscape.lines"]["fig"], drawn["landscape.lines"]["alt"]
     assert len(picture.data) == 4 and len(picture.data[0].x) == 21
     assert alt.startswith("Loss along random directions from the model: ")
     assert "another seed gives others" in said(at)
@@ -58,7 +39,7 @@ def test_the_plane_has_its_points_beside_it(visit: Visit, run: Run, drawn: Drawn
     at = small(visit("look_landscape", run=run.id), "plane")
     assert not at.exception
     assert {"landscape.plane", "landscape.rings"} <= set(drawn)
-    assert np.array(drawn["landscape.plane"][0].data[0].z).shape == (5, 5)
+    assert np.array(drawn["landscape.plane"]["fig"].data[0].z).shape == (5, 5)
     at.segmented_control(key="look.beneath").set_value("table").run()
     assert len(at.dataframe[0].value) == 25
 
@@ -68,7 +49,7 @@ def test_the_path_has_the_moments_beside_it_and_a_logarithmic_scale(visit: Visit
     assert not at.exception
     assert at.toggle(key="landscape.log.path").value
     steps = [f"{step:,}" for step in run.moments()]
-    assert list(drawn["landscape.moments"][0].data[0].x) == steps
+    assert list(drawn["landscape.moments"]["fig"].data[0].x) == steps
     assert "% of the variance" in said(at)
     assert not any(box.key == "look_landscape.radius" for box in at.number_input)
     at.segmented_control(key="look.beneath").set_value("table").run()
@@ -90,7 +71,7 @@ def test_what_is_cut_off_is_said(visit: Visit, run: Run, drawn: Drawn, fake: Fak
     assert "At 1 points the loss is too large to be a number" in said(at)
     at.toggle(key="landscape.log.plane").set_value(True).run()
     assert "Losses above" not in said(at)
-    assert max(v for row in drawn["landscape.plane"][0].data[0].z for v in row if v is not None) > 1.8
+    assert max(v for row in drawn["landscape.plane"]["fig"].data[0].z for v in row if v is not None) > 1.8
 
 
 def test_too_few_moments_are_told_in_words(

@@ -2,62 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from core import events, specs, worker
-from core.store import Run, Store
-from pages.kit import figure, mistakes
-from tests.pages.conftest import said
+from pages.kit import mistakes
+from tests.pages.conftest import Drawn, Made, Visit, said
 from tests.pages.fake_engine import FakeEngine
-from tests.views.conftest import ask, train
-
-Visit = Callable[..., AppTest]
-Shown = dict[str, dict[str, Any]]
+from tests.views.conftest import ask
 
 
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
-    """Key → everything that figure.show was given."""
-    found: Shown = {}
-    monkeypatch.setattr(figure, "show", lambda fig, *, key, **more: found.update({key: {"fig": fig, **more}}))
-    return found
+def gallery(drawn: Drawn) -> Any:
+    return next(drawn[key]["fig"] for key in reversed(list(drawn)) if key.startswith("mistakes.gallery"))
 
 
-@pytest.fixture
-def made(store: Store, fake: FakeEngine) -> Callable[..., Run]:
-    """made(preset, data, **changes) → a run of a few steps."""
-
-    def run(preset: str, data: str, **changes: Any) -> Run:
-        run = train(store, specs.assign(specs.preset(preset, data), {"train.steps": 6, **changes}))
-        fake.put(run, events.FINISHED, 6)
-        fake.look = lambda question: worker.look(question, lambda *_: None)
-        return run
-
-    return run
-
-
-def gallery(shown: Shown) -> Any:
-    return next(shown[key]["fig"] for key in reversed(list(shown)) if key.startswith("mistakes.gallery"))
-
-
-def test_the_matrix_the_confidence_and_the_gallery(visit: Visit, made: Callable[..., Run], shown: Shown) -> None:
+def test_the_matrix_the_confidence_and_the_gallery(visit: Visit, made: Made, drawn: Drawn) -> None:
     at = visit("look_mistakes", run=made("mlp", "digits").id)
-    assert {"mistakes.confusion", "mistakes.calibration"} <= set(shown)
-    assert shown["mistakes.confusion"]["alt"].startswith("Confusion matrix of 360 answers")
-    assert len(gallery(shown).data[0].customdata) == 24
+    assert {"mistakes.confusion", "mistakes.calibration"} <= set(drawn)
+    assert drawn["mistakes.confusion"]["alt"].startswith("Confusion matrix of 360 answers")
+    assert len(gallery(drawn).data[0].customdata) == 24
     assert "All answers: 360, 24 shown" in said(at) and "calibration error" in said(at)
     at.segmented_control(key="mistakes.second").set_value("classes").run()
-    assert "mistakes.classes" in shown
+    assert "mistakes.classes" in drawn
     at.segmented_control(key="look.beneath").set_value("table").run()
     assert len(at.dataframe[0].value) == 10 and not at.exception
 
 
-def test_a_class_is_chosen_and_all_come_back(visit: Visit, made: Callable[..., Run], shown: Shown) -> None:
+def test_a_class_is_chosen_and_all_come_back(visit: Visit, made: Made, drawn: Drawn) -> None:
     at = visit("look_mistakes", run=made("mlp", "digits").id)
     at.text_input(key="look_mistakes.target").set_value("8").run()
     assert "All that are **8**: 35" in said(at)
@@ -66,7 +38,7 @@ def test_a_class_is_chosen_and_all_come_back(visit: Visit, made: Callable[..., R
 
 
 def test_a_clicked_cell_chooses_its_samples_and_clicked_again_all(
-    visit: Visit, made: Callable[..., Run], fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+    visit: Visit, made: Made, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = made("mlp", "digits")
     chosen: list[dict[str, str]] = []
@@ -79,16 +51,16 @@ def test_a_clicked_cell_chooses_its_samples_and_clicked_again_all(
     assert chosen == [{"target": "3", "predicted": "5"}, {"target": "", "predicted": ""}]
 
 
-def test_every_form_of_data_has_its_gallery(visit: Visit, made: Callable[..., Run], shown: Shown) -> None:
+def test_every_form_of_data_has_its_gallery(visit: Visit, made: Made, drawn: Drawn) -> None:
     at = visit("look_mistakes", run=made("mlp", "points", **{"data.samples": 200}).id)
     assert sum(str(one.key).startswith("mistakes.item.") for one in at.button) == 24
     at = visit("look_mistakes", run=made("gru", "adding", **{"data.samples": 100, "model.hidden": 8}).id)
-    assert "mistakes.numbers" in shown and "mean squared error" in said(at)
-    assert len(np.array(gallery(shown).data[0].customdata)) == 20
+    assert "mistakes.numbers" in drawn and "mean squared error" in said(at)
+    assert len(np.array(gallery(drawn).data[0].customdata)) == 20
     small = {"data.samples": 100, "model.hidden": 8, "data.items": 3, "data.gap": 4}
     at = visit("look_mistakes", run=made("gru", "copy", **small).id)
     at.segmented_control(key="mistakes.second").set_value("steps").run()
-    assert "mistakes.steps" in shown and not at.exception
+    assert "mistakes.steps" in drawn and not at.exception
     item = next(one for one in at.button if one.key == "mistakes.item.0")
     item.click().run()
     assert not at.exception and at.query_params["sample"]

@@ -2,50 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import plotly.graph_objects as go
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from core import events, specs, worker
 from core.questions import Look
-from core.store import Run, Store
-from pages.kit import figure
-from tests.pages.conftest import said
+from core.store import Run
+from tests.pages.conftest import Drawn, Made, Visit, said
 from tests.pages.fake_engine import FakeEngine
-from tests.views.conftest import train
-
-Visit = Callable[..., AppTest]
-Drawn = dict[str, dict[str, Any]]
-Made = Callable[..., Run]
 
 
-@pytest.fixture
-def made(store: Store, fake: FakeEngine) -> Made:
-    """A small trained run, with the real answers of a worker."""
-
-    def made(preset: str, data: str = "digits", **changes: Any) -> Run:
-        changes = {"train.steps": 2, "model.hidden": 8, **({"data.size": 8} if data == "digits" else {}), **changes}
-        run = train(store, specs.assign(specs.preset(preset, data), changes))
-        fake.put(run, events.FINISHED, 2)
-        fake.look = lambda question: worker.look(question, lambda *_: None)
-        return run
-
-    return made
-
-
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> Drawn:
-    """Key → the figure and what else was given of what the page has shown."""
-    found: Drawn = {}
-
-    def show(fig: go.Figure, *, key: str, **more: Any) -> None:
-        found[key] = {"fig": fig, **more}
-
-    monkeypatch.setattr(figure, "show", show)
-    return found
+def small(made: Made, preset: str, data: str = "digits", **changes: Any) -> Run:
+    return made(preset, data, **{"model.hidden": 8, **({"data.size": 8} if data == "digits" else {}), **changes})
 
 
 CASES = [
@@ -58,7 +26,7 @@ CASES = [
 def test_memory_shows_states_answers_path_and_units(
     visit: Visit, made: Made, drawn: Drawn, preset: str, data: str, changes: dict[str, Any]
 ) -> None:
-    at = visit("look_states", run=made(preset, data, **changes).id)
+    at = visit("look_states", run=small(made, preset, data, **changes).id)
     assert list(drawn) == ["states.panels", "states.answers", "states.path", "states.separation"]
     assert all(one["alt"] for one in drawn.values())
     assert len(drawn["states.panels"]["fig"].data) == {"rnn": 1, "lstm": 6, "gru": 4}[preset]
@@ -80,7 +48,7 @@ def test_a_click_on_an_end_state_follows_that_sample(visit: Visit, made: Made, d
 def test_through_time_shows_a_verdict_and_curves(
     visit: Visit, made: Made, drawn: Drawn, preset: str, data: str, changes: dict[str, Any]
 ) -> None:
-    at = visit("look_through_time", run=made(preset, data, **changes).id)
+    at = visit("look_through_time", run=small(made, preset, data, **changes).id)
     assert list(drawn) == ["through_time.curves"]
     names = [trace.name for trace in drawn["through_time.curves"]["fig"].data]
     assert ("bound" in " ".join(names)) == (preset == "rnn")
@@ -94,7 +62,7 @@ def test_through_time_shows_a_verdict_and_curves(
 def test_the_slider_asks_what_if(
     visit: Visit, made: Made, drawn: Drawn, fake: FakeEngine, preset: str, option: str, value: float
 ) -> None:
-    at = visit("look_through_time", run=made(preset).id)
+    at = visit("look_through_time", run=small(made, preset).id)
     assert "as learned" not in [trace.name for trace in drawn["through_time.curves"]["fig"].data]
     at.slider(key=f"look_through_time.{option}").set_value(value).run()
     asked = [question for question in fake.asked if isinstance(question, Look)][-1]

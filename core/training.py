@@ -48,6 +48,7 @@ VALIDATION_SAMPLES = 192  # of the validation set, for the curve while training;
 CURVE_POINTS, LOOKS = 12, 24  # validation points and readings of the gradients that every run has, however short
 FLUSH_SECONDS = 0.25  # how often losses are handed over, and …
 WATCHED_FLUSH_SECONDS = 0.05  # … while somebody watches
+GLANCE_SECONDS = 0.4  # what a watcher finds stands this long: of a new run, the answers of a network that knows nothing
 
 
 class Diverged(Exception):
@@ -234,9 +235,12 @@ class Training:
 
     def watch(self, sample: int, layer: str) -> None:
         """Frames are wanted, of this test sample at this layer."""
+        if self.watching is None:  # a glance, long enough for an eye, at the frame that was there before
+            self.frames.due_at = self.clock() + GLANCE_SECONDS
+        else:
+            self.frames.due_at = 0.0
         self.watching = (min(max(0, sample), len(self.splits.test[0]) - 1), layer)
         self.flush_seconds = WATCHED_FLUSH_SECONDS
-        self.frames.due_at = 0.0
 
     def flush(self) -> Happened:
         """What has happened and was not handed over yet: to be kept before a checkpoint, which lies after it."""

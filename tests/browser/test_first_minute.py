@@ -14,10 +14,10 @@ FIRST = "Train your first network"
 CLOCK = """
 addEventListener('click', () => { window.__pressed ??= performance.now(); }, true);
 window.__right = [];
-setInterval(() => {
-  const score = document.body?.innerText.match(/(\\d+) of 12 right/);
+new MutationObserver(() => {
+  const score = document.querySelector('.ll-live')?.textContent.match(/(\\d+) of 12 right/);
   if (score && window.__pressed) window.__right.push(+score[1]);
-}, 50);
+}).observe(document, { subtree: true, childList: true, characterData: true });
 """
 
 

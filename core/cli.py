@@ -21,9 +21,9 @@ from core.engine.client import connect
 from core.engine.protocol import Engine, EngineError
 from core.events import ENDED, FINISHED, PAUSED, SETTABLE, Command
 from core.options import SpecError
-from core.questions import NEWEST, Describe, Doctor, Look
+from core.questions import NEWEST, PREDICTED, Describe, Doctor, Explain, Explained, Fits, Look
 from core.registry import CatalogError
-from core.specs import Experiment, assign, experiment_from_json, model_from_json, preset
+from core.specs import Choice, Experiment, assign, experiment_from_json, model_from_json, preset
 from core.store import Run, Store, StoreError, data_home, layerlab_home, read_named_json, runs_home, write_npz
 
 VERBS = ("pause", "resume", "step", "stop", "set")
@@ -89,13 +89,14 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("values", nargs="*", metavar="NAME=VALUE")
     add("runs", do_runs, "every run")
     one = add("look", do_look, "look inside a run: one view of one sample, at any moment of its training")
-    one.add_argument("run")
     one.add_argument("--view", required=True, metavar="NAME", help=f"one of {', '.join(registry.VIEWS.names())}")
-    one.add_argument("--sample", type=int, default=0, metavar="I", help="of the test set")
-    one.add_argument("--layer", default="", metavar="NAME")
-    one.add_argument("--step", type=int, default=NEWEST, metavar="S", help="default: the newest whose weights are kept")
-    one.add_argument("--set", action="append", default=[], nargs="+", metavar="OPTION=VALUE", help="of the view")
-    one.add_argument("--out", metavar="FILE.npz", help="where to write the arrays")
+    _chooses_sample(one, "view")
+    one = add("explain", do_explain, "ask why a run's network answers as it does")
+    known = ", ".join(registry.METHODS.names())
+    one.add_argument("--method", required=True, metavar="NAME", help=f"list, or one of {known}")
+    one.add_argument("--target", default=PREDICTED, metavar="K", help="predicted, true, a class K, or a difference K-J")
+    one.add_argument("--seed", type=int, default=0)
+    _chooses_sample(one, "method")
     add("doctor", do_doctor, "what this machine offers")
     one = add("bench", do_bench, "our trainer beside a bare loop, and beside any installed peer")
     one.add_argument("--quick", action="store_true", help="fewer pairs: a look, not a claim")
@@ -103,6 +104,15 @@ def parser() -> argparse.ArgumentParser:
     one = add("engine", do_engine, "run the engine as a service: it outlives the web process")
     one.add_argument("--slots", type=int, default=0, help="runs at once (default: one per core)")
     return top
+
+
+def _chooses_sample(one: _Parser, what: str) -> None:
+    one.add_argument("run")
+    one.add_argument("--sample", type=int, default=0, metavar="I", help="of the test set")
+    one.add_argument("--layer", default="", metavar="NAME", help=f"for a {what} that has one to choose")
+    one.add_argument("--step", type=int, default=NEWEST, metavar="S", help="default: the newest whose weights are kept")
+    one.add_argument("--set", action="append", default=[], nargs="+", metavar="OPTION=VALUE", help=f"of the {what}")
+    one.add_argument("--out", metavar="FILE.npz", help="where to write the arrays")
 
 
 def _chooses_model(one: _Parser) -> None:
@@ -325,6 +335,72 @@ def do_look(asked: argparse.Namespace) -> int:
     for sentence in seen.words:
         print(sentence)
     return 0
+
+
+def do_explain(asked: argparse.Namespace) -> int:
+    from core.subject import CannotShow
+    from core.worker import why
+
+    if asked.out and not asked.out.endswith(".npz"):
+        raise Mistake(f"--out {asked.out} should end with .npz")
+    store = Store(_runs_folder(asked))
+    run, root = store.run(asked.run).id, str(store.root)
+    try:
+        if asked.method == "list":
+            return _list_methods(asked, why(Fits(run, asked.step, root), _aloud(asked)))
+        method = registry.METHODS.get(asked.method)
+        options = specs.options_of(method.options, dict(_pair(one) for group in asked.set for one in group))
+        question = Explain(
+            run, (Choice(method.name, options),), asked.sample, asked.target, asked.layer, asked.step, asked.seed,
+            runs=root,
+        )  # fmt: skip
+        (found,) = why(question, _aloud(asked))
+    except CannotShow as error:
+        raise Mistake(str(error)) from None
+    assert isinstance(found, Explained)
+    if found.withheld:
+        raise Mistake(found.withheld)
+    if asked.out:
+        write_npz(Path(asked.out), {"attribution": found.attribution, **found.arrays})
+    _show_explained(asked, found)
+    return 0
+
+
+def _aloud(asked: argparse.Namespace) -> Callable[..., None]:
+    """Progress on stderr, unless there is to be nothing but JSON."""
+    said: list[str] = []
+
+    def tell(_fraction: float, words: str, _part: Any = None) -> None:
+        if not asked.json and said[-1:] != [words]:
+            said.append(words)
+            print(words, file=sys.stderr)
+
+    return tell
+
+
+def _list_methods(asked: argparse.Namespace, fits: Any) -> int:
+    rows = [{"method": one.method, "status": one.status, "reason": one.reason} for one in fits]
+    if asked.json:
+        _print({"methods": rows})
+        return 0
+    for row in rows:
+        print(f"{row['method']:24}{row['status']:10}{row['reason']}")
+    return 0
+
+
+def _show_explained(asked: argparse.Namespace, found: Explained) -> None:
+    proof = {"delta": found.delta, "gap": found.gap, "cost": round(found.cost, 2), "seconds": round(found.seconds, 3)}
+    if asked.json:
+        about = {"method": found.method, "target": found.target, "step": found.step, "sample": found.sample}
+        shape = list(found.attribution.shape)
+        _print({**about, **proof, "seed": found.seed, "holds": found.holds, "shape": shape,
+                "words": " ".join(found.words)})  # fmt: skip
+        return
+    held = {True: "its own check holds", False: "its own check does not hold", None: "it has no check of its own"}
+    print(f"{registry.METHODS.get(found.method).title}, why {found.target}: {held[found.holds]}")
+    print("  ".join(f"{name} {value:.4g}" for name, value in proof.items() if value is not None))
+    for sentence in found.words:
+        print(sentence)
 
 
 def do_doctor(asked: argparse.Namespace) -> int:

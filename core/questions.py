@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from core.options import Options
-from core.specs import DataSpec, LayerSpec, ModelSpec
+from core.specs import Choice, DataSpec, LayerSpec, ModelSpec
 
 
 @dataclass(frozen=True)
@@ -152,5 +152,77 @@ class Seen:
     code: str
 
 
-Question = Describe | Preview | Refresh | Doctor | Look
-Answer = Description | DataPreview | Seen | dict[str, Any] | None
+PREDICTED, TRUE = "predicted", "true"
+
+
+@dataclass(frozen=True)
+class Explain:
+    """Why a run's network answers as it does. Answer: a tuple of Explained, each also sent as a part when it is ready.
+
+    target: "predicted", "true", a class's number "3", a difference "3-5"; with "@7" behind it: at step 7, for data
+    that asks at every step (else the last step that is asked). What cannot be had is an Explained with `withheld`.
+    """
+
+    run: str
+    methods: tuple[Choice, ...]  # name and options of each
+    sample: int = 0  # of the test set
+    target: str = PREDICTED
+    layer: str = ""  # for methods that explain by a layer; empty: the first that the method offers
+    step: int = NEWEST
+    seed: int = 0
+    drawing: str = ""  # a picture drawn by hand (core.drawings) in the place of the test sample
+    runs: str = ""  # the runs folder; the engine fills it in
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One method's answer with its own proof.
+
+    attribution: float32 in the input's shape, without the batch: pictures [channel, height, width], sequences
+    [step, feature], points [feature], tokens [step] (summed over the embedding). Positive speaks for the target.
+    delta: Σ attribution − (f(x) − f(baseline)); gap: |delta| / |f(x) − f(baseline)|; None where not defined, and then
+    `holds`, which says whether the method's own check holds, is None, too.
+    cost: in units of one forward and one backward pass of one sample (a backward pass counts as two forward passes).
+    """
+
+    method: str
+    step: int  # of the weights
+    sample: int
+    target: str  # in words
+    layer: str
+    attribution: np.ndarray
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)  # "layer" (values at the layer), "x", "baseline"
+    delta: float | None = None
+    gap: float | None = None
+    holds: bool | None = None
+    cost: float = 0.0
+    seconds: float = 0.0
+    seed: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)  # f_x, f_baseline, steps, …; those of Subject.answer besides
+    words: tuple[str, ...] = ()
+    code: str = ""  # lines of plain Captum that bind `attribution`, given model ([n, …] → [n]), x, baseline and seed
+    withheld: str = ""  # why there is no attribution; `attribution` is empty then
+
+
+@dataclass(frozen=True)
+class Fits:
+    """Which methods are right for a run's network. Answer: a tuple of MethodFit in the order of the catalog."""
+
+    run: str
+    step: int = NEWEST
+    runs: str = ""
+
+
+@dataclass(frozen=True)
+class MethodFit:
+    """Part of the answer to Fits. status: ready, other (ready by another way, named in the reason) or withheld."""
+
+    method: str
+    status: str
+    reason: str
+    layers: tuple[str, ...] = ()  # to choose among
+    cost: float = 0.0  # units that its default options are predicted to take
+
+
+Question = Describe | Preview | Refresh | Doctor | Look | Explain | Fits
+Answer = Description | DataPreview | Seen | tuple[Explained, ...] | tuple[MethodFit, ...] | dict[str, Any] | None

@@ -87,6 +87,7 @@ OPTIMIZERS = Registry("optimizer", "core.catalog.optimizers")
 SCHEDULES = Registry("schedule", "core.catalog.schedules")
 AUGMENTATIONS = Registry("augmentation", "core.catalog.augmentations")
 VIEWS = Registry("view", "core.catalog.views")
+METHODS = Registry("attribution method", "core.catalog.attribution")
 
 
 def load(address: str) -> Any:

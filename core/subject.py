@@ -19,7 +19,7 @@ from core.build import Network, build, data_form, layers_of, load_state
 from core.catalog.entries import EACH_STEP, NUMBER, PICTURE, DataForm, View
 from core.data.splits import NOT_ASKED, Splits
 from core.drawings import DrawingError, decode
-from core.questions import NEWEST, Look, Seen
+from core.questions import NEWEST, Explain, Look, Seen
 from core.specs import DataSpec, Experiment, LayerSpec
 from core.store import Run, Store, data_home
 
@@ -37,7 +37,7 @@ class Subject:
     `network` and `splits` are shared between questions: look, do not change (`copied()` is yours).
     """
 
-    asked: Look
+    asked: Look | Explain
     run: Run
     experiment: Experiment
     layers: tuple[LayerSpec, ...]
@@ -126,6 +126,7 @@ class Subject:
         """The answer: tensors become float32 arrays."""
         plain = {name: _array(value) for name, value in arrays.items()}
         said = (*self.words, *words)
+        assert isinstance(self.asked, Look)
         return Seen(self.asked.view, self.step, self.sample, self.layer, plain, facts or {}, said, code)
 
 
@@ -133,17 +134,22 @@ def _array(value: Any) -> np.ndarray:
     return np.asarray(value.detach().cpu().float() if isinstance(value, Tensor) else value)
 
 
-def subject_of(asked: Look) -> Subject:
-    """Everything a view needs. CannotShow and StoreError in words."""
+def subject_of(asked: Look | Explain) -> Subject:
+    """Everything a view or an attribution method needs. CannotShow and StoreError in words.
+
+    An attribution method has layers of its own to offer: `layer` of its subject is what was asked for.
+    """
     run = Store(asked.runs).run(asked.run)
     experiment = run.experiment()
     form = data_form(experiment.data)
     layers = layers_of(experiment.model, form)
-    view: View = registry.VIEWS.get(asked.view)
-    if not view.applies(layers, form):
-        raise CannotShow(view.needs)
     step, words = _moment(run, asked.step)
-    layer = _layer(view, layers, form, asked.layer, words)
+    layer = asked.layer
+    if isinstance(asked, Look):
+        view: View = registry.VIEWS.get(asked.view)
+        if not view.applies(layers, form):
+            raise CannotShow(view.needs)
+        layer = _layer(view, layers, form, asked.layer, words)
     network = _network(str(run.path.parent), run.id, step, run.weights_stamp(step))
     folder = run.about().get("data_dir") or str(data_home())
     splits = _splits(experiment.data, folder)

@@ -37,7 +37,20 @@ from core.generate import sample_text
 from core.instruments import Budget
 from core.live import encode_frame
 from core.options import SpecError
-from core.questions import Answer, Describe, Doctor, Look, Preview, Question, Refresh, Seen
+from core.questions import (
+    Answer,
+    Describe,
+    Doctor,
+    Explain,
+    Explained,
+    Fits,
+    Look,
+    MethodFit,
+    Preview,
+    Question,
+    Refresh,
+    Seen,
+)
 from core.specs import DataSpec
 from core.store import DiskFull, Run, Store, StoreError
 from core.subject import subject_of
@@ -360,6 +373,8 @@ def answer(question: Question, send: Send) -> Answer:
         return preview(question, send)
     if isinstance(question, Look):
         return look(question, send)
+    if isinstance(question, Explain | Fits):
+        return why(question, send)
     if isinstance(question, Doctor):
         return _doctor()
     raise SpecError("question", f"{type(question).__name__} is no question that a worker knows.")
@@ -373,6 +388,14 @@ def look(question: Look, send: Send) -> Seen:
     subject = subject_of(question)
     seen: Seen = registry.load(view.look)(subject, options, send)
     return replace(seen, facts={**subject.answer(), **seen.facts}) if view.of_sample else seen
+
+
+def why(question: Explain | Fits, send: Send) -> tuple[Explained, ...] | tuple[MethodFit, ...]:
+    """Why a run's network answers as it does, or which methods could say so."""
+    from core.explain import explain, fits  # Captum takes a second to import: only those who ask wait for it
+
+    torch.set_num_threads(1)
+    return explain(question, send) if isinstance(question, Explain) else fits(question)
 
 
 def _refresh(question: Refresh) -> None:

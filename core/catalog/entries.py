@@ -231,3 +231,86 @@ class View:
     marks_sample: bool = False  # shows the whole set, and where the sample lies in it
     examples: tuple[Options, ...] = ()
     order: int = 100
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What an attribution method must know of a network, found by running it once (core.explain.inspect).
+
+    Every field names the addresses of the modules where it is so; () = nowhere.
+    """
+
+    kinds: frozenset[str] = frozenset()  # class names of all modules that were called: "Conv2d", "LayerNorm", …
+    reused: tuple[str, ...] = ()  # modules called more than once in one pass
+    functional: tuple[str, ...] = ()  # "address: relu" where an activation is a function, not a module of its own
+    inplace: tuple[str, ...] = ()  # activations that overwrite what they get
+    relu_before_max_pool: tuple[str, ...] = ()  # the max-pools whose input is the very tensor a ReLU has given
+    activations: tuple[str, ...] = ()  # ReLU, GELU, tanh …: modules of their own
+    relus: tuple[str, ...] = ()  # those of them that are ReLUs
+    convolutions: tuple[str, ...] = ()  # those that give maps [channel, height, width]
+    normalisations: tuple[str, ...] = ()  # batch norms (they are affine in evaluation)
+    layer_norms: tuple[str, ...] = ()  # layer and group norms: they mix what they get
+    softmaxes: tuple[str, ...] = ()  # softmax and attention inside the network
+    recurrent: tuple[str, ...] = ()  # RNN, LSTM, GRU
+    embeddings: tuple[str, ...] = ()  # token ids become vectors here
+    products: tuple[str, ...] = ()  # where two signals that both depend on the input are multiplied (gates)
+    without_rule: tuple[str, ...] = ()  # "address (Kind)" of leaf modules for which Captum has no rule of LRP
+
+
+READY, OTHER, WITHHELD = "ready", "other", "withheld"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Is a method right for a network? ready · other: ready by another way, which `reason` names · withheld."""
+
+    status: str = READY
+    reason: str = ""  # a sentence; "" where it is ready
+
+
+@dataclass(frozen=True)
+class Size:
+    """What the price of a method depends on besides its options."""
+
+    form: DataForm
+    features: int  # pixels, steps × features or tokens of one sample
+    channels: int = 1
+
+
+def _ready(_findings: Findings) -> Fit:
+    return Fit()
+
+
+def _one_pass(_options: Any, _size: Size) -> float:
+    return 1.0
+
+
+GRADIENT, PATH, RULE, PERTURBATION, LAYER, NEURON, CONTROL = (
+    "gradient", "path", "rule", "perturbation", "layer", "neuron", "control",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Method:
+    """An attribution method: which parts of one input made the network answer as it did.
+
+    `attribute` is the address of a function (core.explain.case.Case, options) → core.explain.case.Result. `cost`
+    predicts, from options and Size, the price in units: one unit is a forward and a backward pass of one sample.
+    """
+
+    name: str
+    title: str
+    attribute: str
+    words: str  # a sentence: what the picture shows, for somebody who meets the method for the first time
+    family: str  # GRADIENT, PATH, RULE, PERTURBATION, LAYER, NEURON or CONTROL
+    options: type[Options] = Options
+    fit: Callable[[Findings], Fit] = _ready
+    cost: Callable[[Any, Size], float] = _one_pass
+    layers: Callable[[tuple[LayerSpec, ...], DataForm], tuple[str, ...]] = _no_layers  # to choose among; () = no choice
+    signed: bool = True  # values have a direction: for or against the answer
+    tolerance: float = 0.05  # of the completeness gap, where the method is complete
+    takes: tuple[str, ...] = (PICTURE, SEQUENCE, TOKENS, VECTOR)
+    panel: bool = False  # one of the eight that are shown first
+    source: str = ""  # paper, section
+    examples: tuple[Options, ...] = ()
+    order: int = 100

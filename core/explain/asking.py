@@ -1,0 +1,75 @@
+"""The questions about why: Explain and Fits. Answers are kept by weights, sample and options."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+
+from core import registry
+from core.catalog.entries import WITHHELD, Method
+from core.explain.attribute import attribute, fit_of, withheld
+from core.explain.case import Case, case_of
+from core.options import Options, SpecError
+from core.questions import Explain, Explained, Fits, MethodFit
+from core.specs import Choice
+from core.subject import Report, Subject, subject_of
+
+KEPT = 300
+
+_known: OrderedDict[tuple[object, ...], Explained] = OrderedDict()
+
+
+def explain(question: Explain, report: Report) -> tuple[Explained, ...]:
+    """Every method that is asked for, one after the other; each is also sent as a part when it is ready."""
+    subject = subject_of(question)
+    found = []
+    for i, choice in enumerate(question.methods):
+        method: Method = registry.METHODS.get(choice.name)
+        options = choice.options if isinstance(choice.options, method.options) else method.options()
+
+        def told(fraction: float, words: str, part: object = None, done: int = i) -> None:
+            report((done + fraction) / len(question.methods), words, part)
+
+        one = _explained(subject, question, Choice(method.name, options), told)
+        found.append(one)
+        report((i + 1) / len(question.methods), method.title, one)
+    return tuple(found)
+
+
+def _explained(subject: Subject, question: Explain, choice: Choice, report: Report) -> Explained:
+    """The answer that was given before to the same question about the same weights, or a new one."""
+    stamp = subject.run.weights_stamp(subject.step)
+    place = (subject.run.id, subject.step, stamp, subject.sample, question.drawing)
+    key = (*place, choice, question.target, question.layer, question.seed)
+    if key in _known:
+        _known.move_to_end(key)
+        return _known[key]
+    case = case_of(subject, target=question.target, layer=question.layer, seed=question.seed, report=report)
+    try:
+        made = attribute(case, choice, subject.step)
+    except SpecError as error:  # one method's mistake does not take the others down
+        made = withheld(case, registry.METHODS.get(choice.name), str(error), subject.step)
+    made = replace(made, facts={**subject.answer(), **made.facts}, words=(*subject.words, *made.words))
+    _known[key] = made
+    while len(_known) > KEPT:
+        _known.popitem(last=False)
+    return made
+
+
+def fits(question: Fits) -> tuple[MethodFit, ...]:
+    """Every method of the catalog, before anything is run."""
+    subject = subject_of(Explain(question.run, (), step=question.step, runs=question.runs))
+    case = case_of(subject)
+    return tuple(_fit(method, case) for method in registry.METHODS)
+
+
+def _fit(method: Method, case: Case) -> MethodFit:
+    fit = fit_of(method, case)
+    if fit.status == WITHHELD:
+        return MethodFit(method.name, fit.status, fit.reason)
+    layers = method.layers(case.specs, case.form)
+    return MethodFit(method.name, fit.status, fit.reason, layers, method.cost(_defaults(method), case.size))
+
+
+def _defaults(method: Method) -> Options:
+    return method.options()

@@ -1,0 +1,117 @@
+"""One method on one case: is it right for this network, what does it find, and does its own check hold?"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core import registry
+from core.catalog.entries import TOKENS, WITHHELD, WORDS, Fit, Method
+from core.explain.case import Case, Result, Withheld, seeded
+from core.options import SpecError
+from core.questions import Explained
+from core.specs import Choice
+
+MOST = 20_000  # units that one method may be predicted to take
+SMALL = 1e-6  # a difference of answers below this is none: a gap has no meaning
+
+
+def attribute(case: Case, choice: Choice, step: int = 0) -> Explained:
+    """The method's answer with its proof; Explained.withheld where it is not right here. SpecError in words.
+
+    The case is used up: a method may change its network.
+    """
+    method: Method = registry.METHODS.get(choice.name)
+    fit = fit_of(method, case)
+    if fit.status == WITHHELD:
+        return withheld(case, method, fit.reason, step)
+    case.layer = layer_of(method, case)
+    case.predicted, case.title = method.cost(choice.options, case.size), method.title
+    if case.predicted > MOST:
+        raise SpecError(
+            method.name, f"{method.title} would take about {case.predicted:,.0f} passes here; at most {MOST:,} are "
+            "allowed. Choose larger pieces, fewer samples or fewer points."
+        )  # fmt: skip
+    started, before = time.perf_counter(), (case.forward_rows, case.backward_rows)
+    try:
+        with seeded(case.seed), torch.backends.cudnn.flags(enabled=not case.findings.recurrent), torch.enable_grad():
+            result: Result = registry.load(method.attribute)(case, choice.options)
+        cost = (case.forward_rows - before[0] + 2 * (case.backward_rows - before[1])) / 3
+    except Withheld as error:
+        return withheld(case, method, str(error), step)
+    return _proved(case, method, fit, result, step, cost, time.perf_counter() - started)
+
+
+def fit_of(method: Method, case: Case) -> Fit:
+    """Ready, ready by another way, or withheld with the reason."""
+    if case.form.kind not in method.takes:
+        kinds = " and ".join(WORDS[kind] for kind in method.takes)
+        return Fit(WITHHELD, f"{method.title} is for {kinds}; this run reads {WORDS[case.form.kind]}.")
+    fit = method.fit(case.findings)
+    if fit.status != WITHHELD and method.family in ("layer", "neuron") and not method.layers(case.specs, case.form):
+        return Fit(WITHHELD, f"{method.title} explains by a layer that this network does not have.")
+    return fit
+
+
+def layer_of(method: Method, case: Case) -> str:
+    """The layer that was asked for if the method offers it, else its first."""
+    offered = method.layers(case.specs, case.form)
+    return case.layer if case.layer in offered else offered[0] if offered else ""
+
+
+def withheld(case: Case, method: Method, reason: str, step: int) -> Explained:
+    """No map, and why."""
+    nothing = np.zeros((0,), np.float32)
+    return Explained(method.name, step, case.sample, case.target.words, "", nothing, seed=case.seed, withheld=reason)
+
+
+def _proved(
+    case: Case, method: Method, fit: Fit, result: Result, step: int, cost: float, seconds: float
+) -> Explained:
+    found = result.attribution.detach().float()
+    words = [*case.words, *([fit.reason] if fit.reason else []), *result.words]
+    if not bool(torch.isfinite(found).all()):
+        return withheld(case, method, f"{method.title} gave values that are not finite here; no map is shown.", step)
+    baseline = result.baseline
+    f_x = float(case.target.of(case.answers))
+    facts: dict[str, Any] = {"f_x": f_x, **result.facts}
+    delta = gap = holds = None
+    if result.complete:
+        expected = result.expected
+        if expected is None:
+            with torch.no_grad():  # the check is not part of the price
+                assert baseline is not None
+                facts["f_baseline"] = float(case.target.of(case.logits(baseline)))
+            expected = f_x - facts["f_baseline"]
+        delta = float(found.double().sum()) - expected
+        facts["expected"] = expected
+        if abs(expected) > SMALL:
+            gap = abs(delta) / abs(expected)
+            holds = bool(gap <= method.tolerance)
+        else:
+            words.append("The answers to the input and to the baseline are the same: there is nothing to explain.")
+    if float(found.max() - found.min()) == 0.0:
+        words.append("The map is the same everywhere: the method finds no place that matters more than another.")
+    arrays = {name: _plain(value) for name, value in {"x": case.inputs, **result.arrays}.items()}
+    if baseline is not None:
+        arrays["baseline"] = _plain(baseline)
+    return Explained(
+        method.name, step, case.sample, case.target.words, case.layer, _plain(_per_token(case, found)), arrays,
+        None if delta is None or not math.isfinite(delta) else delta, gap, holds, cost, seconds, case.seed, facts,
+        tuple(words), result.code,
+    )  # fmt: skip
+
+
+def _per_token(case: Case, found: Tensor) -> Tensor:
+    return found.sum(-1) if case.form.kind == TOKENS and found.dim() == 3 else found
+
+
+def _plain(value: Tensor) -> np.ndarray:
+    """Without the batch of one."""
+    kept = value.detach().float()
+    return (kept[0] if kept.dim() > 1 and len(kept) == 1 else kept).numpy().copy()

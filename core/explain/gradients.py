@@ -1,0 +1,12 @@
+"""Methods that need the gradient at the input alone."""
+
+from __future__ import annotations
+
+from core.explain.case import Case, Result
+from core.options import Options
+
+
+def saliency(case: Case, _options: Options) -> Result:
+    """|∂f/∂x| (Simonyan 2014)."""
+    _value, gradient = case.gradients(case.inputs)
+    return Result(gradient.abs(), code="attribution = captum.attr.Saliency(model).attribute(x)")

@@ -370,8 +370,8 @@ def _aloud(asked: argparse.Namespace) -> Callable[..., None]:
     """Progress on stderr, unless there is to be nothing but JSON."""
     said: list[str] = []
 
-    def tell(_fraction: float, words: str, _part: Any = None) -> None:
-        if not asked.json and said[-1:] != [words]:
+    def tell(_fraction: float, words: str, part: Any = None) -> None:
+        if not asked.json and part is None and said[-1:] != [words]:
             said.append(words)
             print(words, file=sys.stderr)
 
@@ -389,7 +389,10 @@ def _list_methods(asked: argparse.Namespace, fits: Any) -> int:
 
 
 def _show_explained(asked: argparse.Namespace, found: Explained) -> None:
-    proof = {"delta": found.delta, "gap": found.gap, "cost": round(found.cost, 2), "seconds": round(found.seconds, 3)}
+    proof = {
+        "delta": found.delta, "gap": found.gap, "expected": found.facts.get("expected"),
+        "cost": round(found.cost, 2), "seconds": round(found.seconds, 3),
+    }  # fmt: skip
     if asked.json:
         about = {"method": found.method, "target": found.target, "step": found.step, "sample": found.sample}
         shape = list(found.attribution.shape)

@@ -96,7 +96,7 @@ class Case:
         self.words: list[str] = []
         self.forward_rows = self.backward_rows = 0
         self.predicted = 0.0  # units that are expected; 0: not known
-        self._told = 0.0
+        self._told = time.perf_counter()
         self.ids: Tensor | None = None
         self.real: Tensor | None = None
         self.inputs = x.detach().clone()

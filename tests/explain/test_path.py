@@ -1,23 +1,88 @@
-"""Integrated Gradients against a closed form."""
+"""Integrated Gradients: a closed form, Captum itself, and the promise that its sum is right or is said to be wrong."""
 
 from __future__ import annotations
 
+import captum.attr
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
-from tests.explain.conftest import Trained, case, linear, made, why
+from core.options import SpecError
+from tests.explain.conftest import Trained, case, choice, linear, made, of_run, why
 
 
-def test_on_a_linear_network_it_is_weight_times_input_minus_baseline() -> None:
+class Bend(nn.Module):
+    """f = σ(sharp · (Σx − 0.37)): flat but for one place on the way, which equal points miss."""
+
+    def __init__(self, sharp: float) -> None:
+        super().__init__()
+        self.sharp = sharp
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(self.sharp * (x.sum(1, keepdim=True) - 0.37)).expand(-1, 2)
+
+
+@pytest.mark.parametrize("baseline", ["zero", "noise"])
+def test_on_a_linear_network_it_is_weight_times_input_minus_baseline(baseline: str) -> None:
     network, x = linear(), torch.randn(1, 6)
-    found = made(case(network, x, target="1"), "integrated_gradients")
-    assert np.allclose(found.attribution, (network.weight[1] * x[0]).detach(), atol=6e-7)
+    found = made(case(network, x, target="1"), "integrated_gradients", baseline=baseline)
+    away = x[0] - torch.from_numpy(found.arrays["baseline"])
+    assert np.allclose(found.attribution, (network.weight[1] * away).detach(), atol=6e-7)
     assert found.holds and found.gap is not None and found.gap < 1e-5
 
 
-@pytest.mark.parametrize(("preset", "data"), [("cnn", "digits"), ("lstm", "digits"), ("transformer", "order")])
+@pytest.mark.parametrize(("preset", "data"), [
+    ("cnn", "digits"), ("lstm", "digits"), ("gru", "digits"), ("rnn", "digits"), ("transformer", "order"),
+    ("vit", "digits"), ("mlp", "points"),
+])  # fmt: skip
 def test_the_gap_is_below_one_percent(preset: str, data: str, trained: Trained) -> None:
-    for sample in range(4):
-        found = why(trained(preset, data, steps=40), "integrated_gradients", sample)
-        assert found.holds and found.gap is not None and found.gap <= 0.01
+    run = trained(preset, data, steps=40)
+    for sample in range(6):
+        found = why(run, "integrated_gradients", sample)
+        assert found.holds and found.gap is not None and found.gap <= 0.01, (sample, found.gap, found.cost)
+
+
+def test_points_go_where_the_network_bends_so_that_few_do_what_many_equal_ones_do_not() -> None:
+    x = torch.full((1, 4), 0.25)
+    found = made(case(Bend(4000.0), x, classes=2, target="0"), "integrated_gradients")
+    assert found.holds and found.cost < 300
+    plain = captum.attr.IntegratedGradients(lambda v: Bend(4000.0)(v)[:, 0])
+    _map, delta = plain.attribute(x, n_steps=300, return_convergence_delta=True)
+    assert abs(float(delta)) > 0.1
+
+
+def test_where_the_points_do_not_do_it_says_so() -> None:
+    found = made(case(Bend(1e7), torch.full((1, 4), 0.25), classes=2, target="0"), "integrated_gradients", most=64)
+    assert found.holds is False and found.gap is not None and found.gap > 0.01
+    assert any("does not converge" in sentence for sentence in found.words)
+
+
+def test_captum_with_many_points_gives_the_same(trained: Trained) -> None:
+    run = trained("lstm", "digits", steps=40)
+    ours = why(run, "integrated_gradients", 2, tolerance=1e-4)
+    asked = of_run(run, 2)
+    baseline = torch.from_numpy(ours.arrays["baseline"])[None]
+    plain = captum.attr.IntegratedGradients(asked.model)
+    theirs = plain.attribute(asked.inputs.requires_grad_(), baseline, n_steps=600)
+    assert np.abs(ours.attribution - theirs[0].detach().numpy()).max() <= 0.02 * np.abs(ours.attribution).max()
+
+
+def test_symmetry_and_dummy() -> None:
+    network = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
+    with torch.no_grad():
+        first = network[0].weight
+        first[:, 1], first[:, 3] = first[:, 0], 0.0
+    found = made(case(network, torch.tensor([[0.7, 0.7, -0.2, 0.9]]), target="2"), "integrated_gradients")
+    assert abs(found.attribution[0] - found.attribution[1]) < 1e-6 and found.attribution[3] == 0
+
+
+def test_an_input_that_is_its_own_baseline_has_nothing_to_explain() -> None:
+    found = made(case(linear(), torch.zeros(1, 6), target="0"), "integrated_gradients")
+    assert found.gap is None and found.holds is None and found.delta == pytest.approx(0, abs=1e-6)
+    assert any("nothing to explain" in sentence for sentence in found.words)
+
+
+def test_ten_thousand_points_are_refused_in_words() -> None:
+    with pytest.raises(SpecError, match="between 8 and 2,000"):
+        choice("integrated_gradients", steps=10_000)

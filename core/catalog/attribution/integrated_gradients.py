@@ -11,11 +11,11 @@ from core.options import _, option
 class IntegratedGradients(Baselined):
     """Options of Integrated Gradients."""
 
-    steps: int = option(16, _("Points on the way from the baseline to the input, to begin with."), low=2, high=2000,
+    steps: int = option(16, _("Points on the way from the baseline to the input, to begin with."), low=8, high=2000,
                         unit=_("points"))  # fmt: skip
     most: int = option(
-        1024, _("Points are doubled until the gap is below the tolerance, at most to so many."),
-        label=_("at most"), low=2, high=2000, unit=_("points"),
+        2000, _("Points are added where the network bends until the gap is below the tolerance, at most so many."),
+        label=_("at most"), low=8, high=4000, unit=_("points"),
     )  # fmt: skip
     tolerance: float = option(
         0.01, _("The largest gap between the sum of the map and the difference of the answers that is accepted."),
@@ -27,7 +27,7 @@ ENTRY = Method(
     "integrated_gradients", _("Integrated Gradients"), "core.explain.path:integrated_gradients",
     _("What each place adds to the answer on the straight way from the baseline to the input. The map sums to the "
       "difference of the two answers."),
-    PATH, IntegratedGradients, cost=lambda o, _size: float(2 * o.steps), tolerance=0.01, panel=True,
+    PATH, IntegratedGradients, cost=lambda o, _size: o.steps + 2.0, tolerance=0.01, panel=True,
     source="Sundararajan 2017", examples=(IntegratedGradients(), IntegratedGradients(baseline="mean", steps=8)),
     order=30,
 )  # fmt: skip

@@ -1,0 +1,102 @@
+"""`explain` on the command line: the map in a file, its proof in one JSON object, or one clear line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core import cli, registry
+from core.store import Run
+from tests.views.conftest import Trained, trained  # noqa: F401 (a fixture)
+
+
+@pytest.fixture
+def run(trained: Trained) -> Run:  # noqa: F811
+    return trained("cnn", "digits", steps=40)
+
+
+def called(capsys: pytest.CaptureFixture[str], run: Run, *words: str) -> tuple[int, str, str]:
+    code = cli.main(["explain", run.id, "--runs", str(run.path.parent), *words])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_the_map_is_written_in_the_inputs_shape_with_its_proof(
+    capsys: pytest.CaptureFixture[str], run: Run, tmp_path: Path
+) -> None:
+    out = tmp_path / "a.npz"
+    words = ["--method", "integrated_gradients", "--sample", "3", "--out", str(out), "--json"]
+    code, said, _err = called(capsys, run, *words)
+    told = json.loads(said)
+    assert code == 0 and told["holds"] is True and told["gap"] <= 0.01
+    assert {"method", "target", "delta", "gap", "cost", "seconds", "seed", "holds"} <= told.keys()
+    with np.load(out) as found:
+        assert found["attribution"].shape == found["x"].shape == found["baseline"].shape == (1, 28, 28)
+        assert found["attribution"].sum() == pytest.approx(told["delta"] + told["expected"], abs=1e-4)
+
+
+def test_of_tokens_there_is_one_value_each(
+    capsys: pytest.CaptureFixture[str], trained: Trained, tmp_path: Path  # noqa: F811
+) -> None:
+    out = tmp_path / "a.npz"
+    code, _said, _err = called(
+        capsys, trained("transformer", "order", steps=40), "--method", "saliency", "--out", str(out), "--json"
+    )
+    with np.load(out) as found:
+        assert code == 0 and found["attribution"].shape == (16,) and found["x"].ndim == 2
+
+
+def test_the_list_says_of_every_method_whether_it_is_right_here(capsys: pytest.CaptureFixture[str], run: Run) -> None:
+    code, said, _err = called(capsys, run, "--method", "list", "--json")
+    rows = json.loads(said)["methods"]
+    assert code == 0 and [row["method"] for row in rows] == registry.METHODS.names()
+    assert all(row["reason"] for row in rows if row["status"] != "ready")
+    code, said, _err = called(capsys, run, "--method", "list")
+    assert code == 0 and len(said.splitlines()) == len(rows)
+
+
+def test_for_people(capsys: pytest.CaptureFixture[str], run: Run) -> None:
+    code, said, _err = called(capsys, run, "--method", "integrated_gradients", "--target", "3-5")
+    assert code == 0 and "why “3” and not “5”: its own check holds" in said
+
+
+def test_seeds_and_options_are_taken(capsys: pytest.CaptureFixture[str], run: Run, tmp_path: Path) -> None:
+    maps = []
+    for seed in ("1", "1", "2"):
+        out = tmp_path / f"{len(maps)}.npz"
+        code, _said, _err = called(capsys, run, "--method", "random", "--seed", seed, "--out", str(out))
+        with np.load(out) as found:
+            maps.append(found["attribution"])
+        assert code == 0
+    assert np.array_equal(maps[0], maps[1]) and not np.array_equal(maps[0], maps[2])
+
+
+@pytest.mark.parametrize(("words", "told"), [
+    (["--method", "salience"], "Did you mean “saliency”?"),
+    (["--method", "integrated_gradients", "--set", "speed=1"], "There is no option"),
+    (["--method", "integrated_gradients", "--set", "steps=10000"], "between 8 and 2,000"),
+    (["--method", "integrated_gradients", "--set", "baseline=white"], "must be one of"),
+    (["--method", "integrated_gradients", "--set", "baseline=sample", "baseline_sample=99999"], "has 0 to"),
+    (["--method", "saliency", "--target", "10"], "there are 0 to 9"),
+    (["--method", "saliency", "--target", "the best"], "predicted or true"),
+    (["--method", "saliency", "--out", "a.png"], "should end with .npz"),
+])  # fmt: skip
+def test_a_mistake_is_one_line(
+    capsys: pytest.CaptureFixture[str], run: Run, words: list[str], told: str
+) -> None:
+    code, said, err = called(capsys, run, *words)
+    assert (code, said) == (2, "")
+    assert told in err and err.count("\n") == 1
+
+
+def test_a_run_without_kept_weights_is_one_line(
+    capsys: pytest.CaptureFixture[str], run: Run, tmp_path: Path
+) -> None:
+    from core.store import Store
+
+    empty = Store(tmp_path).create(run.experiment())
+    code, said, err = called(capsys, empty, "--method", "saliency")
+    assert (code, said) == (2, "") and "keeps no weights" in err and err.count("\n") == 1

@@ -21,10 +21,20 @@ from core.engine.client import connect
 from core.engine.protocol import Engine, EngineError
 from core.events import ENDED, FINISHED, PAUSED, SETTABLE, Command
 from core.options import SpecError
-from core.questions import NEWEST, PREDICTED, Describe, Doctor, Explain, Explained, Fits, Look
+from core.questions import NEWEST, PREDICTED, Describe, Doctor, Explain, Explained, Fits, Look, Reproduce, Reproduction
 from core.registry import CatalogError
 from core.specs import Choice, Experiment, assign, experiment_from_json, model_from_json, preset
-from core.store import Run, Store, StoreError, data_home, layerlab_home, read_named_json, runs_home, write_npz
+from core.store import (
+    Run,
+    Store,
+    StoreError,
+    data_home,
+    layerlab_home,
+    read_named_json,
+    runs_home,
+    write_npz,
+    write_text,
+)
 
 VERBS = ("pause", "resume", "step", "stop", "set")
 
@@ -96,6 +106,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--method", required=True, metavar="NAME", help=f"list, or one of {known}")
     one.add_argument("--target", default=PREDICTED, metavar="K", help="predicted, true, a class K, or a difference K-J")
     one.add_argument("--seed", type=int, default=0)
+    one.add_argument("--script", metavar="FILE.py",
+                     help="a program that makes the map again with plain Captum; attribution.npz is written beside it")
     _chooses_sample(one, "method")
     add("doctor", do_doctor, "what this machine offers")
     one = add("bench", do_bench, "our trainer beside a bare loop, and beside any installed peer")
@@ -343,6 +355,8 @@ def do_explain(asked: argparse.Namespace) -> int:
 
     if asked.out and not asked.out.endswith(".npz"):
         raise Mistake(f"--out {asked.out} should end with .npz")
+    if asked.script and not asked.script.endswith(".py"):
+        raise Mistake(f"--script {asked.script} should end with .py")
     store = Store(_runs_folder(asked))
     run, root = store.run(asked.run).id, str(store.root)
     try:
@@ -354,14 +368,21 @@ def do_explain(asked: argparse.Namespace) -> int:
             run, (Choice(method.name, options),), asked.sample, asked.target, asked.layer, asked.step, asked.seed,
             runs=root,
         )  # fmt: skip
-        (found,) = why(question, _aloud(asked))
+        answer = why(question, _aloud(asked))
+        assert isinstance(answer, tuple)
+        found = answer[0]
+        assert isinstance(found, Explained)
+        if found.withheld:
+            raise Mistake(found.withheld)
+        if asked.out:
+            write_npz(Path(asked.out), {"attribution": found.attribution, **found.arrays})
+        if asked.script:
+            again = why(Reproduce(question), _aloud(asked))
+            assert isinstance(again, Reproduction)
+            write_text(Path(asked.script), again.program)
+            write_npz(Path(asked.script).with_name("attribution.npz"), again.arrays)
     except CannotShow as error:
         raise Mistake(str(error)) from None
-    assert isinstance(found, Explained)
-    if found.withheld:
-        raise Mistake(found.withheld)
-    if asked.out:
-        write_npz(Path(asked.out), {"attribution": found.attribution, **found.arrays})
     _show_explained(asked, found)
     return 0
 

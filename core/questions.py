@@ -205,6 +205,21 @@ class Explained:
 
 
 @dataclass(frozen=True)
+class Reproduce:
+    """A program that makes an attribution again with plain Captum. `asked` names one method. Answer: Reproduction."""
+
+    asked: Explain
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """The answer to Reproduce: the program, and what it reads from attribution.npz beside it."""
+
+    program: str
+    arrays: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
 class Fits:
     """Which methods are right for a run's network. Answer: a tuple of MethodFit in the order of the catalog."""
 
@@ -224,5 +239,96 @@ class MethodFit:
     cost: float = 0.0  # units that its default options are predicted to take
 
 
-Question = Describe | Preview | Refresh | Doctor | Look | Explain | Fits
-Answer = Description | DataPreview | Seen | tuple[Explained, ...] | tuple[MethodFit, ...] | dict[str, Any] | None
+@dataclass(frozen=True)
+class Score:
+    """How well the methods find evidence that is known, on networks trained for it. Answer: Scored.
+
+    quick: fewer seeds, steps and samples; a look, not a claim. 0 and () leave the number or the list as it is there.
+    """
+
+    quick: bool = False
+    seeds: int = 0
+    data: tuple[str, ...] = ()  # names of core.catalog.trials
+    methods: tuple[str, ...] = ()
+    samples: int = 0  # a network, of those that it answers right
+    steps: int = 0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The mean over the seeds, and the standard deviation (n − 1) over the seeds' own means."""
+
+    mean: float
+    spread: float
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One method on one trial. cue_…: against the planted cue; None where there is none.
+
+    hit: how often the largest value lies in the evidence · mass: the share of the map in it · auroc: how often a place
+    of the evidence has more than another place (by chance: 0.5). All by size, whatever the sign.
+    """
+
+    data: str
+    method: str
+    control: bool  # it knows nothing of the network, or of what the network has learned
+    seeds: int
+    samples: int  # of all seeds together
+    hit: Measured
+    mass: Measured
+    auroc: Measured
+    cue_hit: Measured | None
+    cue_mass: Measured | None
+    cue_auroc: Measured | None
+    cost: Measured  # units
+    seconds: Measured
+    chance: float  # hit and mass of a map that knows nothing: the share of the sample that is evidence
+    cue_chance: float | None
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Does this network really use what a map is to find? One that does not is not scored.
+
+    The three are shares of the test samples that are answered right.
+    """
+
+    data: str
+    seed: int
+    accuracy: float
+    without: float  # when what it should use is exchanged, and the label stays
+    otherwise: float  # when the cue, or everything else, is exchanged
+    passed: bool
+    words: str
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The answer to Score.
+
+    table: CSV, one line for each trial, seed, method and sample; the rows are its means. arrays: one example sample a
+    trial, "NAME/shown", "NAME/evidence", "NAME/cue" and "NAME/method/METHOD" (its map, in the sample's shape).
+    """
+
+    quick: bool
+    seeds: int
+    seconds: float
+    when: float  # since the epoch
+    rows: tuple[ScoreRow, ...]
+    gates: tuple[Gate, ...]
+    left_out: tuple[tuple[str, str, str], ...]  # (trial, method, why)
+    reveal: tuple[str, ...]  # methods that show that the cheating network reads the patch
+    draw: tuple[str, ...]  # methods that draw the shape there all the same
+    words: tuple[str, ...]
+    table: str
+    arrays: dict[str, np.ndarray]
+    facts: dict[str, Any] = field(default_factory=dict)  # "NAME/vocabulary": the words of its tokens; "NAME/class"
+
+
+Question = Describe | Preview | Refresh | Doctor | Look | Explain | Reproduce | Fits | Score
+Answer = (
+    Description | DataPreview | Seen | tuple[Explained, ...] | Reproduction | tuple[MethodFit, ...] | Scored
+    | dict[str, Any]
+    | None
+)  # fmt: skip

@@ -42,13 +42,12 @@ from core.questions import (
     Describe,
     Doctor,
     Explain,
-    Explained,
     Fits,
     Look,
-    MethodFit,
     Preview,
     Question,
     Refresh,
+    Reproduce,
     Seen,
 )
 from core.specs import DataSpec
@@ -373,7 +372,7 @@ def answer(question: Question, send: Send) -> Answer:
         return preview(question, send)
     if isinstance(question, Look):
         return look(question, send)
-    if isinstance(question, Explain | Fits):
+    if isinstance(question, Explain | Reproduce | Fits):
         return why(question, send)
     if isinstance(question, Doctor):
         return _doctor()
@@ -390,12 +389,14 @@ def look(question: Look, send: Send) -> Seen:
     return replace(seen, facts={**subject.answer(), **seen.facts}) if view.of_sample else seen
 
 
-def why(question: Explain | Fits, send: Send) -> tuple[Explained, ...] | tuple[MethodFit, ...]:
-    """Why a run's network answers as it does, or which methods could say so."""
-    from core.explain import explain, fits  # Captum takes a second to import: only those who ask wait for it
+def why(question: Explain | Reproduce | Fits, send: Send) -> Answer:
+    """Why a run's network answers as it does, a program that says so again, or which methods could say so."""
+    from core import explain as room  # Captum takes a second to import: only those who ask wait for it
 
     torch.set_num_threads(1)
-    return explain(question, send) if isinstance(question, Explain) else fits(question)
+    if isinstance(question, Reproduce):
+        return room.reproduction(question.asked, send)
+    return room.explain(question, send) if isinstance(question, Explain) else room.fits(question)
 
 
 def _refresh(question: Refresh) -> None:

@@ -23,7 +23,7 @@ from core.engine.wire import VERSION, words
 from core.engine.workers import Nursery, Worker
 from core.events import ENDED, PAUSED, STOPPED, Command
 from core.options import SpecError
-from core.questions import Answer, Explain, Fits, Look, Question, Refresh
+from core.questions import Answer, Explain, Fits, Look, Question, Refresh, Reproduce
 from core.specs import Experiment, content_id
 from core.store import Run, Store, StoreError
 
@@ -289,6 +289,8 @@ class LocalEngine:
         """A worker is not told by itself which folder of runs is meant."""
         if isinstance(question, Look | Refresh | Explain | Fits):
             return replace(question, runs=str(self._store.root))
+        if isinstance(question, Reproduce):
+            return replace(question, asked=replace(question.asked, runs=str(self._store.root)))
         return question
 
     def _wake(self) -> None:

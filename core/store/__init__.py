@@ -10,11 +10,20 @@
 """
 
 from core.store.engine_files import runs_home
-from core.store.files import DiskFull, StoreError, data_home, free_space, layerlab_home, read_named_json, write_npz
+from core.store.files import (
+    DiskFull,
+    StoreError,
+    data_home,
+    free_space,
+    layerlab_home,
+    read_named_json,
+    write_npz,
+    write_text,
+)
 from core.store.log import EventLog, read_rows
 from core.store.runs import Checkpoint, Run, Store, scratch_store
 
 __all__ = [
     "Checkpoint", "DiskFull", "EventLog", "Run", "Store", "StoreError", "data_home", "free_space", "layerlab_home",
-    "read_named_json", "read_rows", "runs_home", "scratch_store", "write_npz",
+    "read_named_json", "read_rows", "runs_home", "scratch_store", "write_npz", "write_text",
 ]  # fmt: skip

@@ -51,6 +51,14 @@ def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
         raise explained(error, path) from error
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text where a person asked for it. StoreError in words."""
+    try:
+        write_atomic(path, text.encode())
+    except OSError as error:
+        raise explained(error, path) from error
+
+
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write arrays where a person asked for them (numpy.load reads them). StoreError in words."""
     held = io.BytesIO()

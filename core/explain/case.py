@@ -132,8 +132,11 @@ class Case:
 
     @contextmanager
     def _embedded(self, vectors: Tensor) -> Iterator[None]:
-        """Inside, the embedding gives these vectors, whatever ids it gets; the ids still say what is padding."""
-        handle = self.embedding.register_forward_hook(lambda _module, _inputs, _output: vectors)
+        """Inside, the embedding gives these vectors, whatever ids it gets; the ids still say what is padding.
+
+        Ahead of other hooks, so that one which looks at the embedding, or puts its own values there, is right, too.
+        """
+        handle = self.embedding.register_forward_hook(lambda _module, _inputs, _output: vectors, prepend=True)
         try:
             yield
         finally:
@@ -159,11 +162,11 @@ class Case:
     def values(self, inputs: Tensor) -> Tensor:
         """f of [n, …] inputs, without gradients: [n]."""
         with torch.no_grad():
-            return torch.cat(list(self._batched(self.f, inputs)))
+            return torch.cat(list(self.batched(self.f, inputs)))
 
     def gradients(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """f of [n, …] inputs and its gradient there: [n], [n, …]."""
-        both = list(self._batched(self._value_and_gradient, inputs))
+        both = list(self.batched(self._value_and_gradient, inputs))
         return torch.cat([value for value, _gradient in both]), torch.cat([gradient for _value, gradient in both])
 
     def _value_and_gradient(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
@@ -172,7 +175,7 @@ class Case:
         (gradient,) = torch.autograd.grad(values.sum(), inputs)
         return values.detach(), gradient
 
-    def _batched(self, call: Callable[[Tensor], Any], inputs: Tensor) -> Iterator[Any]:
+    def batched(self, call: Callable[[Tensor], Any], inputs: Tensor) -> Iterator[Any]:
         """`call` of all rows, as many at once as fit; where the memory does not do, half as many."""
         at = 0
         while at < len(inputs):
@@ -283,38 +286,41 @@ def target_of(text: str, answers: Tensor, y: Tensor | None, form: DataForm, spli
     row = answers[0] if step is None else answers[0, step]
     names = splits.classes if splits else ()
     truth = None if y is None else int(y.reshape(-1)[0 if step is None else step])
-    index, other = (_class(part, row, truth) for part in (*which.split("-", 1), "")[:2])
-    if index is None:
-        raise SpecError("target", f"target {shown(text)} should be predicted, true, a class such as 3, or 3-5.")
+    picked = [_class(part, row, truth) for part in which.split("-", 1)]
+    index, other = picked[0], picked[1] if len(picked) > 1 else None
     words = f"“{_name(names, index)}”" + (f" and not “{_name(names, other)}”" if other is not None else "")
     return Target(index, other, step, words + (f" at step {step}" if step is not None else ""))
 
 
-def _class(part: str, row: Tensor, truth: int | None) -> int | None:
+def _class(part: str, row: Tensor, truth: int | None) -> int:
     classes = len(row)
-    if part == "":
-        return None
     if part == PREDICTED:
         return int(row.argmax())
     if part == TRUE:
         if truth is None or truth == NOT_ASKED:
             raise SpecError("target", "Nobody knows the true class of this sample; choose predicted or a class.")
         return truth
-    if not part.isdigit() or int(part) >= classes:
+    if not _below(part, classes):
         raise SpecError(
-            "target", f"target {shown(part)} is no class: there are 0 to {classes - 1}, or say predicted or true."
-        )
+            "target", f"target {shown(part)} is no class: there are 0 to {classes - 1}, a difference such as 0-1, or "
+            "say predicted or true."
+        )  # fmt: skip
     return int(part)
 
 
 def _step(where: str, answers: Tensor, y: Tensor | None) -> int:
     steps = answers.shape[1]
     if where:
-        if not where.isdigit() or int(where) >= steps:
+        if not _below(where, steps):
             raise SpecError("target", f"@{where} is no step of the answer: there are 0 to {steps - 1}.")
         return int(where)
     asked = torch.nonzero(y.reshape(-1) != NOT_ASKED).flatten() if y is not None else None
     return int(asked[-1]) if asked is not None and len(asked) else steps - 1
+
+
+def _below(text: str, count: int) -> bool:
+    """Is it a whole number from 0 on, below count?"""
+    return text.isascii() and text.isdigit() and len(text) < 10 and int(text) < count
 
 
 def _name(names: Sequence[str], index: int) -> str:

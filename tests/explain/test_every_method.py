@@ -99,7 +99,7 @@ def test_the_predicted_price_is_about_what_it_costs(method: Method, trained: Tra
         found = attribute(case, Choice(method.name, options))
         predicted = method.cost(options, case.size)
         assert predicted > 0
-        if method.name != "integrated_gradients":  # it goes on until the gap is small
+        if not hasattr(options, "most"):  # those go on until the gap is small
             assert found.cost / 1.6 - 2 <= predicted <= 1.6 * found.cost + 2, (preset, found.cost, predicted)
 
 

@@ -1,0 +1,378 @@
+"""Methods that explain by the values of one layer, and how a layer's values are laid onto the input."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from core.catalog.attribution._layers import MAPS, PATCHES, ROWS, places
+from core.catalog.entries import PICTURE, TOKENS
+from core.explain.case import Case, Result
+from core.options import Options
+
+SMALL = 1e-6  # a difference of answers below this is none
+HELD = 512 << 20  # bytes that a layer's values and gradients on the way may take
+TINY = 1e-30
+EVEN = 0.25  # share of a gradient's squares that its mean must hold to stand for it
+MOSTLY = 0.75  # of a map: if a ReLU hides more than this, that is said
+
+SUM, VALUE, SMOOTH = "sum", "value", "smooth"  # what is kept when cells become pixels: see _onto
+
+LAYER = 'layer = model.network.get_submodule("{}")\n'
+
+
+class At:
+    """The layer of a case: what it gives for inputs, and the gradient of f there."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.module = case.network.get_submodule(case.layer)
+
+    def values(self, inputs: Tensor) -> Tensor:
+        """[n, …] what the layer gives for [n, …] inputs."""
+        held: list[Tensor] = []
+        handle = self.module.register_forward_hook(lambda _module, _inputs, output: held.append(output.clone()))
+        try:
+            self.case.values(inputs)
+        finally:
+            handle.remove()
+        return torch.cat(held)
+
+    def gradients(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """What the layer gives for [n, …] inputs, and f's gradient there: both [n, …]."""
+        both = list(self.case.batched(lambda some: self._back(some, None), inputs))
+        return torch.cat([y for y, _gradient in both]), torch.cat([gradient for _y, gradient in both])
+
+    def onward(self, values: Tensor) -> Tensor:
+        """[n, …] f's gradient at the layer where it gives these values [n, …]; what is before it does not matter."""
+        same = self.case.inputs
+        run = self.case.batched(lambda some: self._back(same.expand(len(some), *same.shape[1:]), some)[1], values)
+        return torch.cat(list(run))
+
+    def _back(self, inputs: Tensor, given: Tensor | None) -> tuple[Tensor, Tensor]:
+        held: list[Tensor] = []
+
+        def hook(_module: Any, _inputs: Any, output: Tensor) -> Tensor:
+            held[:] = [(output if given is None else given).detach().requires_grad_()]
+            return held[0].clone()  # what comes next may overwrite what it gets
+
+        handle = self.module.register_forward_hook(hook)
+        try:
+            values = self.case.f(inputs)
+        finally:
+            handle.remove()
+        (gradient,) = torch.autograd.grad(values.sum(), held[0])
+        return held[0].detach(), gradient
+
+
+# ── the methods ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def activation(case: Case, _options: Options) -> Result:
+    """What the layer gives."""
+    values = At(case).values(case.inputs)
+    return _drawn(case, values, VALUE, "values = captum.attr.LayerActivation(model, layer).attribute(x)")
+
+
+def gradient_x_activation(case: Case, _options: Options) -> Result:
+    """What the layer gives, times f's gradient there."""
+    values, gradient = At(case).gradients(case.inputs)
+    call = "values = captum.attr.LayerGradientXActivation(model, layer).attribute(x)"
+    return _drawn(case, values * gradient, SUM, call)
+
+
+def grad_cam(case: Case, options: Any) -> Result:
+    """Σ_c w_c A_c, w_c the mean of ∂f/∂A_c over its places (Selvaraju 2017, equations 1 and 2).
+
+    The mean stands for the gradient where it is the same at all places, as before a global pooling; a layer that reads
+    every place by weights of its own can make it wrong (Draelos & Carin 2020), which is said.
+    Captum's class takes axis 1 for the maps. Of steps [n, step, feature] the maps are on the last axis, so that it
+    would give one value a feature, not a step: there the lines do it by hand.
+    """
+    values, gradient = At(case).gradients(case.inputs)
+    over = (2, 3) if _how(case) == MAPS else (1,)
+    mean = gradient.mean(over, keepdim=True)
+    if _how(case) == MAPS:
+        call = "values = captum.attr.LayerGradCam(model, layer).attribute(x, attr_dim_summation=False)"
+    else:
+        call = (
+            "gradient = captum.attr.LayerGradientXActivation(model, layer, multiply_by_inputs=False).attribute(x)\n"
+            "values = gradient.mean(1, keepdim=True) * captum.attr.LayerActivation(model, layer).attribute(x)"
+        )
+    share = float(mean.expand_as(gradient).square().sum() / gradient.square().sum().clamp(min=TINY))
+    made = Result(mean * values, facts={"mean_share": share})
+    if bool(gradient.any()) and share < EVEN:
+        made.words = [
+            f"The gradient differs from place to place here: its mean, by which Grad-CAM weighs, holds {share:.0%} of "
+            "it, so this map can be wrong. Layer gradient × activation weighs every place by its own gradient."
+        ]
+    return _drawn(case, made.attribution, SMOOTH, call, relu=options.relu, result=made)
+
+
+def internal_influence(case: Case, options: Any) -> Result:
+    """∫ ∂f/∂y dα on the way from the baseline to the input, by Gauss-Legendre quadrature (Leino 2018)."""
+    baseline = case.baseline(options)
+    alphas, weights = quadrature(options.steps)
+    _values, gradient = At(case).gradients(way(case, baseline, alphas))
+    call = (
+        "values = captum.attr.InternalInfluence(model, layer).attribute("
+        f'x, baseline, n_steps={options.steps}, method="gausslegendre")'
+    )
+    mean = (gradient * broad(weights, gradient)).sum(0, keepdim=True)
+    return _drawn(case, mean, VALUE, call, result=Result(mean, baseline=baseline))
+
+
+def integrated_gradients(case: Case, options: Any) -> Result:
+    """(y(x) − y(b)) · ∫ ∂f/∂y dα, where the layer's values y go straight from y(b) to y(x)."""
+    at, baseline = At(case), case.baseline(options)
+    start, end = at.values(baseline), at.values(case.inputs)
+
+    expected = _difference(case, baseline)
+
+    def summed(points: int) -> tuple[Tensor, float]:
+        alphas, weights = quadrature(points)
+        gradient = at.onward(start + broad(alphas, start) * (end - start))
+        return (end - start) * (gradient * broad(weights, gradient)).sum(0, keepdim=True), expected
+
+    found = refined(options, summed)
+    call = (
+        "values = captum.attr.LayerIntegratedGradients(model, layer).attribute("
+        f'x, baseline, n_steps={found.steps}, method="gausslegendre")'
+    )
+    return _complete(case, found, baseline, call)
+
+
+def conductance(case: Case, options: Any) -> Result:
+    """∫ ∂f/∂y · dy, y the layer's values on the way from the baseline to the input (Dhamdhere 2018, equation 3).
+
+    By the trapezoid rule: each move of y counts with the mean of the gradients at its two ends. Captum's class takes
+    the gradient at the beginning alone, which needs many times the points; its means of there and back are the same.
+    """
+    at, baseline = At(case), case.baseline(options)
+    expected = _difference(case, baseline)
+    known: list[Tensor] = []  # y and its gradient at the points that are known
+
+    def summed(points: int) -> tuple[Tensor, float]:
+        if known and 2 * len(known[0]) - 1 == points + 1:  # the old points are every second one of the new
+            between = torch.linspace(0, 1, points + 1)[1::2]
+            known[:] = [_woven(*pair) for pair in zip(known, at.gradients(way(case, baseline, between)), strict=True)]
+        else:
+            known[:] = at.gradients(way(case, baseline, torch.linspace(0, 1, points + 1)))
+        y, gradient = known
+        return (y.diff(dim=0) * (gradient[1:] + gradient[:-1])).sum(0, keepdim=True) / 2, expected
+
+    found = refined(options, summed, most=HELD // (16 * at.values(case.inputs).numel()))
+    steps = f'n_steps={found.steps}, method="riemann_trapezoid")'
+    call = (
+        "conductance = captum.attr.LayerConductance(model, layer)\n"
+        f"there = conductance.attribute(x, baseline, {steps}\n"
+        f"back = conductance.attribute(baseline, x, {steps}\n"
+        "values = (there - back) / 2  # it takes the gradient at the start of each move: so at both ends"
+    )
+    return _complete(case, found, baseline, call)
+
+
+def _woven(old: Tensor, new: Tensor) -> Tensor:
+    """old[0], new[0], old[1], new[1], …, old[-1]."""
+    made = old.new_empty((len(old) + len(new), *old.shape[1:]))
+    made[::2], made[1::2] = old, new
+    return made
+
+
+def _difference(case: Case, baseline: Tensor) -> float:
+    at_x, at_baseline = case.values(torch.cat([case.inputs, baseline])).tolist()
+    return float(at_x - at_baseline)
+
+
+# ── ways, and when their sum is right ────────────────────────────────────────────────────────────────────────────────
+
+
+def quadrature(points: int) -> tuple[Tensor, Tensor]:
+    """Places in [0, 1] and weights of Gauss-Legendre quadrature: both [points]."""
+    nodes, weights = np.polynomial.legendre.leggauss(points)
+    return torch.from_numpy((nodes + 1) / 2).float(), torch.from_numpy(weights / 2).float()
+
+
+def way(case: Case, baseline: Tensor, alphas: Tensor) -> Tensor:
+    """[n, …] the points baseline + α (x − baseline)."""
+    return baseline + broad(alphas, case.inputs) * (case.inputs - baseline)
+
+
+def broad(values: Tensor, other: Tensor) -> Tensor:
+    """[n] → [n, 1, …], to be multiplied with `other`."""
+    return values.view(-1, *[1] * (other.dim() - 1))
+
+
+@dataclass
+class Refined:
+    """The values with which a sum became right, or with which it was given up."""
+
+    values: Tensor
+    steps: int
+    expected: float
+    gap: float
+    tried: list[tuple[int, float]] = field(default_factory=list)  # (points, gap)
+    words: list[str] = field(default_factory=list)
+
+
+def refined(options: Any, summed: Callable[[int], tuple[Tensor, float]], most: int = 2000) -> Refined:
+    """Double the points until the values sum to what they should, up to the tolerance.
+
+    summed(points) → (values, what they should sum to).
+    """
+    steps, tried = options.steps, []
+    while True:
+        values, expected = summed(steps)
+        gap = abs(float(values.double().sum()) - expected) / max(abs(expected), SMALL)
+        tried.append((steps, gap))
+        if gap <= options.tolerance or abs(expected) <= SMALL or 2 * steps > min(options.most, most):
+            break
+        steps *= 2
+    found = Refined(values, steps, expected, gap, tried)
+    if gap > options.tolerance and abs(expected) > SMALL:
+        found.words.append(
+            f"With {steps} points the sum still misses the difference that it should be by {gap:.1%}: it does not "
+            "converge here, so do not read sizes off this map. Recurrent networks often bend too sharply on the way."
+        )
+    return found
+
+
+def _complete(case: Case, found: Refined, baseline: Tensor, call: str) -> Result:
+    """All values of a layer together are the difference of the answers; so is the map, unless a part has no place."""
+    facts = {"steps": found.steps, "tried": found.tried, "layer_expected": found.expected, "layer_gap": found.gap}
+    made = Result(found.values, True, baseline, facts=facts, words=found.words)
+    return _drawn(case, found.values, SUM, call, result=made)
+
+
+# ── a layer's values, laid onto the input ────────────────────────────────────────────────────────────────────────────
+
+
+def _drawn(
+    case: Case, values: Tensor, kept: str, call: str, *, relu: bool = False, result: Result | None = None
+) -> Result:
+    """The result whose map is `values` [1, …] of the layer, summed over maps or features and laid onto the input.
+
+    `call`: lines of Captum that bind `values`, given `layer`. `result`: what else is known of it.
+    """
+    made = result or Result(values)
+    cells, lines = _cells(case, values, kept)
+    words = [*made.words, *_said(case, values, kept)]
+    if relu:
+        words += _cut(cells)
+        cells, lines = cells.relu(), [*lines, "cells = cells.relu()"]
+    made.attribution, last = _onto(case, cells, kept)
+    made.arrays = {"layer": values, **made.arrays}
+    made.words = words
+    made.facts = {**made.facts, "layer_sum": float(values.double().sum())}
+    made.complete = made.complete and not places(case.specs, case.form)[case.layer].before
+    made.code = LAYER.format(case.layer) + "\n".join([call, *lines, *last])
+    return made
+
+
+def _how(case: Case) -> str:
+    return places(case.specs, case.form)[case.layer].how
+
+
+def _cells(case: Case, values: Tensor, kept: str) -> tuple[Tensor, list[str]]:
+    """One value a place: maps [1, h, w] of a picture, [1, T] of a sequence; and the lines that do it."""
+    place = places(case.specs, case.form)[case.layer]
+    if place.how == MAPS:
+        return values.sum(1), ["cells = values.sum(1)"]
+    cut = f"[:, {place.before}:]" if place.before else ""
+    cells, lines = values[:, place.before :].sum(2), [f"cells = values{cut}.sum(2)"]
+    if place.how == ROWS:
+        return cells[:, :, None], [f"{lines[0]}[:, :, None]"]
+    if place.how == PATCHES:
+        height, width = _grid(cells.shape[1], *case.form.shape[1:])
+        return cells.view(1, height, width), [f"{lines[0]}.view(1, {height}, {width})"]
+    if kept != SUM and case.real is not None and bool(case.real.any()) and not bool(case.real.all()):
+        cells = cells * case.real  # nobody reads what the layer gives at padding
+        lines.append("cells = cells * (x != 0).any(2)  # not the padding")
+    return cells, lines
+
+
+def _grid(patches: int, height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of so many patches of a picture: those whose shape is nearest to the picture's."""
+    wanted = math.sqrt(patches * height / width)
+    rows = min((n for n in range(1, patches + 1) if patches % n == 0), key=lambda n: abs(n - wanted))
+    return rows, patches // rows
+
+
+def _onto(case: Case, cells: Tensor, kept: str) -> tuple[Tensor, list[str]]:
+    """[1, …] as Case.inputs (for tokens [1, T]), and the lines that do it.
+
+    kept: sum = a cell's value is shared by the pixels that it covers, so that the sum stays; value = a pixel has the
+    value of the cell that covers it; smooth = values between the cells' middles, bilinear. The channels of a pixel or
+    the features of a step share its value.
+    """
+    if case.form.kind == TOKENS:
+        return cells, ["attribution = cells"]
+    if case.form.kind != PICTURE:
+        shared = cells[..., None].expand_as(case.inputs) / case.inputs.shape[-1]
+        return shared, ["attribution = cells[..., None].expand_as(x) / x.shape[-1]"]
+    (channels, height, width), (h, w) = case.form.shape, cells.shape[1:]
+    if kept == SMOOTH:
+        pixels = F.interpolate(cells[:, None], (height, width), mode="bilinear", align_corners=False)
+        lines = [
+            f"pixels = torch.nn.functional.interpolate(cells[:, None], ({height}, {width}), "
+            'mode="bilinear", align_corners=False)'
+        ]
+    else:
+        over = (height, width) if kept == SUM else (h, w)
+        pixels = (covered(height, h) / over[0]) @ cells[:, None] @ (covered(width, w) / over[1]).T
+        lines = [
+            f"\n\n{inspect.getsource(covered)}\n",
+            f"pixels = (covered({height}, {h}) / {over[0]}) @ cells[:, None] @ (covered({width}, {w}) / {over[1]}).T",
+        ]
+    return pixels.expand_as(case.inputs) / channels, [*lines, f"attribution = pixels.expand_as(x) / {channels}"]
+
+
+def covered(pixels: int, cells: int) -> torch.Tensor:
+    """[pixels, cells] how much of each cell lies in each pixel, both of one length; a cell has `pixels` in all."""
+    pixel, cell = torch.arange(pixels)[:, None], torch.arange(cells)
+    overlap = torch.minimum((pixel + 1) * cells, (cell + 1) * pixels) - torch.maximum(pixel * cells, cell * pixels)
+    return overlap.clamp(min=0).float()
+
+
+def _said(case: Case, values: Tensor, kept: str) -> list[str]:
+    """What the map cannot show."""
+    place = places(case.specs, case.form)[case.layer]
+    if place.how == MAPS:
+        return []
+    said = []
+    if place.before and kept == SUM:
+        lost, whole = float(values[:, : place.before].sum()), float(values.sum())
+        said.append(
+            f"The class token has no place in the input: {lost:.3g} of the layer's sum of {whole:.3g} is there, and "
+            "the map shows the rest."
+        )
+    elif place.before:
+        said.append("The class token has no place in the input, so it is left out.")
+    used = torch.nonzero(values[0].abs().sum(-1)).flatten().tolist()
+    if kept == SUM and len(used) == 1 and values.shape[1] > 1:
+        said.append(
+            f"Everything lies at one step, number {used[0] - place.before}, because the answer reads no other step of "
+            "this layer. Choose a layer before it, or a method that explains by the input, to see where it comes from."
+            if used[0] >= place.before
+            else "Everything lies at the class token, because the answer reads nothing else of this layer. Choose a "
+            "layer before the last block."
+        )
+    return said
+
+
+def _cut(cells: Tensor) -> list[str]:
+    """What the ReLU takes away, where that is most of it."""
+    whole, against = float(cells.abs().sum()), float((-cells).relu().sum())
+    if against == 0 or against < MOSTLY * whole:
+        return []
+    if against == whole:
+        return ["Nothing here speaks for the answer: switch the ReLU off to see what speaks against it."]
+    return [f"The ReLU hides {against / whole:.0%} of this map, which speaks against the answer: switch it off to see."]

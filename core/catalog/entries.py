@@ -255,6 +255,15 @@ class Findings:
     embeddings: tuple[str, ...] = ()  # token ids become vectors here
     products: tuple[str, ...] = ()  # where two signals that both depend on the input are multiplied (gates)
     without_rule: tuple[str, ...] = ()  # "address (Kind)" of leaf modules for which Captum has no rule of LRP
+    bends: tuple[str, ...] = ()  # names of what bends the signal: functions of one value, and max-pools
+    chained: tuple[str, ...] = ()  # activations and max-pools that get the very tensor another one has given
+    max_pools: tuple[str, ...] = ()
+    overlapping: tuple[str, ...] = ()  # those of them whose windows overlap or have gaps
+    additions: tuple[str, ...] = ()  # where two signals that both depend on the input are added (shortcuts)
+    loose: tuple[str, ...] = ()  # "address: mean" where a sum or a factor is a function, not a module of its own
+    biased: tuple[str, ...] = ()  # where a constant is added: biases, norms, positions
+    foldable: tuple[tuple[str, str], ...] = ()  # (convolution or linear layer, the batch norm that alone reads it)
+    strange: tuple[str, ...] = ()  # "address: exp" where a function is called of which no rule is known
 
 
 READY, OTHER, WITHHELD = "ready", "other", "withheld"

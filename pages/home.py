@@ -13,6 +13,7 @@ from pages.kit import here, setup, stage, steer
 from pages.kit.words import _
 
 TRAIN, RUNS, LOOK = "2_train/1_live.py", "2_train/2_runs.py", "3_look_inside/1_feature_maps.py"
+WHY = "4_explain/1_side_by_side.py"
 STAGE = 520  # pixels: it stands under title and button at 1280×720
 
 
@@ -40,6 +41,9 @@ def links(run: Run) -> None:
         if st.button(_("Look inside"), icon=":material/visibility:", type="tertiary"):
             here.choose(run.id)
             st.switch_page(LOOK)
+        if st.button(_("Ask why"), icon=":material/psychology_alt:", type="tertiary"):
+            here.choose(run.id)
+            st.switch_page(WHY)
         if st.button(_("All runs"), icon=":material/list:", type="tertiary"):
             st.switch_page(RUNS)
 

@@ -49,7 +49,8 @@ def _explained(subject: Subject, question: Explain, choice: Choice, report: Repo
         made = attribute(case, choice, subject.step)
     except SpecError as error:  # one method's mistake does not take the others down
         made = withheld(case, registry.METHODS.get(choice.name), str(error), subject.step)
-    made = replace(made, facts={**subject.answer(), **made.facts}, words=(*subject.words, *made.words))
+    facts = {**subject.answer(), "classes": subject.splits.classes, **made.facts}
+    made = replace(made, facts=facts, words=(*subject.words, *made.words))
     _known[key] = made
     while len(_known) > KEPT:
         _known.popitem(last=False)

@@ -25,6 +25,7 @@ from pages.kit.samples import png, sparkline
 from pages.kit.words import _, plain
 
 TRAIN, RUNS = "2_train/1_live.py", "2_train/2_runs.py"
+COLUMNS = [0.23, 0.77]  # what is looked at, and the stage
 SIDE = 84  # pixels of the sample
 WORDS = 24  # tokens of the sample that are written out
 
@@ -35,11 +36,11 @@ def at(name: str) -> tuple[Seen | None, DeltaGenerator]:
     The answer is None where there is nothing to show: the stage then says why, how far it is, or what to do.
     """
     view: View = registry.VIEWS.get(name)
-    controls, stage = st.columns([0.23, 0.77], gap="medium")
+    controls, stage = st.columns(COLUMNS, gap="medium")
     run = here.current()
     if run is None:
         with stage:
-            _without_run()
+            without_run()
         return None, stage
     layers, form = made_of(run)
     if not view.applies(layers, form):
@@ -53,14 +54,14 @@ def at(name: str) -> tuple[Seen | None, DeltaGenerator]:
         options_form(view, faults, layers, form)
     if faults or step is None:
         if step is None:
-            early = _("This run keeps no weights yet; they come with its first step.")
-            stage.info(early, icon=":material/hourglass_empty:")
+            with stage:
+                without_weights()
         return None, stage
     with stage:
         seen = waiting.answer(asked(run, view, layers, form, step))
     if seen is not None and sample is not None:
         with sample:
-            _sample(seen)
+            sample_card(seen.facts, seen.sample)
     return seen, stage
 
 
@@ -117,10 +118,16 @@ def made_of(run: Run) -> tuple[tuple[LayerSpec, ...], DataForm]:
     return model.layers or registry.ARCHITECTURES.get(model.architecture).layers(model.options, form), form
 
 
-def _without_run() -> None:
+def without_run() -> None:
+    """What to do where no run is chosen."""
     st.info(_("Choose a run above, or train one: every view here looks into it."), icon=":material/show_chart:")
     if st.button(_("Train a network"), type="primary"):
         st.switch_page(TRAIN)
+
+
+def without_weights() -> None:
+    """Why there is nothing to see of a run that has just begun."""
+    st.info(_("This run keeps no weights yet; they come with its first step."), icon=":material/hourglass_empty:")
 
 
 def _layer(view: View, layers: tuple[LayerSpec, ...], form: DataForm) -> None:
@@ -138,21 +145,19 @@ def _layer(view: View, layers: tuple[LayerSpec, ...], form: DataForm) -> None:
 # ── the sample ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _sample(seen: Seen) -> None:
-    """The sample, what it is, and what the network says it is."""
-    facts = seen.facts
+def sample_card(facts: dict[str, Any], number: int) -> None:
+    """The sample, what it is, and what the network says it is; `facts` are those of core.subject.Subject.answer."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         picture = sample_html(facts["kind"], facts["shown"], facts.get("vocabulary", ()))
         st.html(picture, width="content" if facts["kind"] in (PICTURE, SEQUENCE) else "stretch")
-        st.markdown("  \n".join(_answer(seen)))
+        st.markdown("  \n".join(_answer(facts, number)))
     if here.drawing() and st.button(_("Back to the test samples"), icon=":material/undo:", type="tertiary"):
         here.look_at(drawing="")
         st.rerun()
 
 
-def _answer(seen: Seen) -> list[str]:
-    facts = seen.facts
-    name = _("your drawing") if here.drawing() else _("sample {n}").format(n=seen.sample)
+def _answer(facts: dict[str, Any], number: int) -> list[str]:
+    name = _("your drawing") if here.drawing() else _("sample {n}").format(n=number)
     said = [f"**{plain(name)}**"]
     if facts["target"]:
         said.append(_("target: {target}").format(target=plain(str(facts["target"])[:40])))
@@ -189,21 +194,31 @@ def below(seen: Seen, table: Sequence[dict[str, Any]] | None = None, words: bool
     """The view's sentences; then its table, its arrays to download, and the lines of PyTorch that compute them."""
     if words:
         say(seen)
-    titles = {"table": _("Table"), "arrays": _("Arrays"), "code": _("PyTorch")}
-    there = {"table": bool(table), "arrays": bool(seen.arrays), "code": bool(seen.code)}
-    shown = st.segmented_control(
-        _("beneath"), [name for name in titles if there[name]], format_func=lambda n: titles[n], key="look.beneath",
-        label_visibility="collapsed", persist_state="session",
-    )  # fmt: skip
+    shown = beneath(table=bool(table), arrays=bool(seen.arrays), code=bool(seen.code))
     if shown == "table":
-        st.dataframe(list(table or ()), hide_index=True, height="content" if len(table or ()) < 8 else 240)
+        rows(table or ())
     elif shown == "arrays":
-        _arrays(seen)
+        arrays(seen)
     elif shown == "code":
         st.code(seen.code, language="python")
 
 
-def _arrays(seen: Seen) -> None:
+def beneath(**there: bool) -> str | None:
+    """Which of table, arrays and code is to be seen; those that are `there` are offered."""
+    titles = {"table": _("Table"), "arrays": _("Arrays"), "code": _("PyTorch")}
+    return st.segmented_control(
+        _("beneath"), [name for name in titles if there[name]], format_func=lambda n: titles[n], key="look.beneath",
+        label_visibility="collapsed", persist_state="session",
+    )  # fmt: skip
+
+
+def rows(table: Sequence[dict[str, Any]]) -> None:
+    """A table; a long one scrolls."""
+    st.dataframe(list(table), hide_index=True, height="content" if len(table) < 8 else 240)
+
+
+def arrays(seen: Seen) -> None:
+    """Every array with its shape, to download together or one as lines."""
     st.dataframe([{_("array"): n, _("shape"): "×".join(map(str, a.shape)) or "1"} for n, a in seen.arrays.items()],
                  hide_index=True, height="content" if len(seen.arrays) < 8 else 240)  # fmt: skip
     stem = f"{seen.view}-step{seen.step}"

@@ -9,7 +9,18 @@ from typing import Any
 
 from core.engine.protocol import EngineError, EngineGone, Progress, RunState
 from core.events import ENDED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command, Event, Status
-from core.questions import Answer, DataPreview, Describe, Description, Look, Problem, Question, Seen
+from core.questions import (
+    Answer,
+    DataPreview,
+    Describe,
+    Description,
+    Explain,
+    Fits,
+    Look,
+    Problem,
+    Question,
+    Seen,
+)
 from core.specs import Experiment, content_id
 from core.store import Run, Store
 
@@ -27,6 +38,7 @@ class FakeEngine:
         self.describe: Callable[[Describe], Description] | None = None  # the real one, where a test wants it
         self.preview: DataPreview | None = None
         self.look: Callable[[Look], Seen] | None = None  # the real one, where a test wants it
+        self.why: Callable[[Explain | Fits], Progress] | None = None  # how far it is, where a test wants it
         self.progress = Progress(True, 1.0, "", ())  # how far every question is, without its answer
         self.asked: list[Question] = []
         self.cancelled: list[str] = []
@@ -76,8 +88,12 @@ class FakeEngine:
 
     def poll(self, ticket: str, since: int = 0) -> Progress:
         self._there()
-        if self.look and isinstance(question := self.asked[int(ticket.split()[1]) - 1], Look):
+        question = self.asked[int(ticket.split()[1]) - 1]
+        if self.look and isinstance(question, Look):
             return self._looked(question)
+        if self.why and isinstance(question, Explain | Fits):
+            told = self.why(question)
+            return replace(told, parts=told.parts[since:])
         answer = self.preview if self.progress.done and not self.progress.error else None
         return replace(self.progress, answer=answer)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from core.catalog.entries import TOKENS, Size
+from core.catalog.entries import PICTURE, TOKENS, VECTOR, Size
 from core.options import Options, _, option
 
 BASELINES = ("black", "zero", "mean", "blur", "noise", "sample", "pad")
@@ -24,14 +24,48 @@ class Baselined(Options):
                                   applies=lambda o: o.baseline == "sample")  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Cut(Options):
+    """What is switched on and off together."""
+
+    pieces: str = option(
+        "grid",
+        _("What is taken away together. grid: squares of a picture, steps of a sequence, single features of a vector; "
+          "slic: regions of like colour in a picture; values: every single number by itself. Tokens are always "
+          "whole."),
+        choices=("grid", "slic", "values"),
+    )  # fmt: skip
+    side: int = option(4, _("Side of a square of a picture."), low=1, high=64, unit=_("pixels"),
+                       applies=lambda o: o.pieces == "grid")  # fmt: skip
+    segments: int = option(49, _("About how many regions of like colour a picture is cut into."), low=2, high=1000,
+                           applies=lambda o: o.pieces == "slic")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Pieced(Cut, Baselined):
+    """What is switched on and off together, and what stands in the place of a piece that is off."""
+
+
 def forwards(count: float) -> float:
     """Units of `count` forward passes without a backward pass, which counts as two of them."""
     return count / 3
 
 
-def pieces(size: Size, side: int) -> int:
-    """How many pieces a sample has: squares of side × side pixels of a picture, else steps or features."""
-    if size.form.kind == "picture":
-        _channels, height, width = size.form.shape
-        return -(-height // side) * -(-width // side)
-    return size.form.shape[0] if size.form.kind in (TOKENS, "sequence") else size.features
+def pieces(options: Cut, size: Size) -> int:
+    """How many pieces a sample has; for regions of like colour about how many, for tokens at most."""
+    shape, kind = size.form.shape, size.form.kind
+    if kind == TOKENS:
+        return shape[0]
+    if options.pieces == "values" or kind == VECTOR:
+        return size.features
+    if kind != PICTURE:
+        return shape[0]
+    if options.pieces == "slic":
+        return min(options.segments, shape[1] * shape[2])
+    return -(-shape[1] // options.side) * -(-shape[2] // options.side)
+
+
+def squares_at_most(height: int, width: int, most: int) -> int:
+    """How many squares a picture has when they are as small as they can be with at most so many."""
+    counts = (-(-height // side) * -(-width // side) for side in range(1, max(height, width) + 1))
+    return next(n for n in counts if n <= most)

@@ -1,0 +1,40 @@
+"""A control: a method's map of the same network with weights that have learned nothing."""
+
+import pkgutil
+from dataclasses import dataclass
+
+from core import registry
+from core.catalog import attribution
+from core.catalog.entries import CONTROL, Method, Size
+from core.options import Options, _, option
+
+CONTROLS = ("random", "input_magnitude", "edge_filter", "untrained")  # they do not ask the trained network
+
+
+def methods() -> tuple[str, ...]:
+    """The names of all other methods; a file of the catalog is called like its method."""
+    names = (module.name for module in pkgutil.iter_modules(attribution.__path__))
+    return tuple(name for name in names if not name.startswith("_") and name not in CONTROLS)
+
+
+@dataclass(frozen=True)
+class Untrained(Options):
+    """Options of the untrained control."""
+
+    method: str = option("integrated_gradients", _("The method that explains the untrained network."),
+                         choices=methods())  # fmt: skip
+
+
+def cost(options: Untrained, size: Size) -> float:
+    """What the method itself takes."""
+    method: Method = registry.METHODS.get(options.method)
+    return method.cost(method.options(), size)
+
+
+ENTRY = Method(
+    "untrained", _("Untrained weights"), "core.explain.controls:untrained",
+    _("A control: the same method on the same layers with freshly drawn weights. What is in this map, too, was not "
+      "learned."),
+    CONTROL, Untrained, cost=cost, source="Adebayo 2018, section 3",
+    examples=(Untrained(), Untrained(method="saliency")), order=930,
+)  # fmt: skip

@@ -1,0 +1,66 @@
+"""What becomes of the answer while pieces of the input are deleted, or inserted, in the order of several maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from core.figures.curves import DASHES
+
+GREY, BAND = "#8a8f99", "rgba(128, 134, 143, 0.28)"
+
+
+@dataclass(frozen=True)
+class Lines:
+    """One panel: of each method the followed number [point]; of random orders [seed, point]."""
+
+    title: str
+    x_title: str
+    methods: Sequence[np.ndarray]
+    random: np.ndarray
+
+
+def panels(
+    share: np.ndarray, shown: Sequence[Lines], names: Sequence[str], *, y_title: str, random: str,
+    ends: tuple[float, float] | None = None, colors: Sequence[str] = (), height: int = 360,
+) -> go.Figure:  # fmt: skip
+    """Panels side by side over `share` [point] of the pieces, one colour and dash for a method in all of them.
+
+    The band goes from the lowest of the random orders to the highest, the dotted line is their mean.
+    """
+    figure = make_subplots(1, len(shown), subplot_titles=[one.title for one in shown], horizontal_spacing=0.07,
+                           shared_yaxes=True)  # fmt: skip
+    x = (100 * share).tolist()
+    for column, one in enumerate(shown, 1):
+        first = column == 1
+        for values, fill in ((one.random.min(0), None), (one.random.max(0), "tonexty")):
+            figure.add_scatter(
+                x=x, y=values, mode="lines", line={"width": 0}, fill=fill, fillcolor=BAND, showlegend=False,
+                hoverinfo="skip", legendgroup=random, row=1, col=column,
+            )  # fmt: skip
+        figure.add_scatter(
+            x=x, y=one.random.mean(0), mode="lines", name=random, legendgroup=random, showlegend=first,
+            line={"color": GREY, "width": 2, "dash": "dot"}, hovertemplate=f"{random}: %{{y:.3g}}<extra></extra>",
+            row=1, col=column,
+        )  # fmt: skip
+        for i, (name, values) in enumerate(zip(names, one.methods, strict=True)):
+            figure.add_scatter(
+                x=x, y=values, mode="lines", name=name, legendgroup=name, showlegend=first, row=1, col=column,
+                line={"color": colors[i % len(colors)] if colors else None, "width": 2,
+                      "dash": DASHES[i % len(DASHES)]},
+                hovertemplate=f"{name}: %{{y:.3g}}<extra></extra>",
+            )  # fmt: skip
+        figure.update_xaxes(title={"text": one.x_title, "standoff": 4}, range=[0, 100], zeroline=False, row=1,
+                            col=column)  # fmt: skip
+    figure.update_yaxes(title={"text": y_title, "standoff": 4}, row=1, col=1)
+    figure.update_yaxes(zeroline=True, range=list(ends) if ends else None)
+    figure.update_annotations(font_size=13)
+    figure.update_layout(
+        height=height, margin={"l": 56, "r": 8, "t": 24, "b": 40}, hovermode="x", showlegend=True,
+        legend={"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0, "font": {"size": 12}},
+    )  # fmt: skip
+    return figure

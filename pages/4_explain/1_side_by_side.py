@@ -1,0 +1,5 @@
+"""Ask why"""
+
+from pages.kit import why
+
+why.draw()

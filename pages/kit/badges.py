@@ -1,0 +1,124 @@
+"""One method's card: its name, its map or why there is none, whether its own check holds, and what it has cost."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from core.catalog.entries import OTHER, WITHHELD, Method
+from core.questions import Explain, Explained, MethodFit
+from pages.kit import why_maps
+from pages.kit.why_options import Price
+from pages.kit.words import _, plain
+
+WIDTH = 216  # pixels of a card: four stand beside each other on a projector
+
+
+@dataclass(frozen=True)
+class Place:
+    """One method's place in the comparison."""
+
+    method: Method
+    fit: MethodFit
+    price: Price
+    asked: Explain  # the question for this method alone
+    costly: bool = False  # it waits for a word: nobody has agreed to its price yet
+
+    @property
+    def runs(self) -> bool:
+        """Is it asked for?"""
+        return not self.unfit and not self.costly
+
+    @property
+    def unfit(self) -> str:
+        """Why it is not run; empty where it can be."""
+        return self.price.fault or (self.fit.reason if self.fit.status == WITHHELD else "")
+
+
+def draw(
+    place: Place, found: Explained | None, failed: str, *, kind: str, over: bool, agree: Callable[[], None]
+) -> None:
+    """The card of one method; `found` is None while its map is on its way. agree: what a word for its price does."""
+    title = _(place.method.title)
+    with st.container(border=True, width=width(kind), gap="xsmall"):
+        st.markdown(f"**{plain(title)}**", help=_(place.method.words))
+        if place.unfit or (found is not None and found.withheld):
+            _instead(place.unfit or (found.withheld if found else ""), kind, "block", _("not available"))
+        elif failed:
+            _instead(failed, kind, "error", _("failed"))
+        elif place.costly:
+            words = _("It would take about {passes} here. So many are not run unasked.")
+            _instead(words.format(passes=passes(place.price.units)), kind)
+            if st.button(_("Run it"), key=f"why.run.{place.method.name}", icon=":material/play_arrow:"):
+                agree()
+        elif found is None:
+            words = _("about {passes}").format(passes=passes(place.price.units))
+            _instead("", kind, "hourglass_empty", _("on its way"), words)
+        elif not np.isfinite(found.attribution).all():
+            words = _("The values are not finite here; no map is shown.")
+            _instead(words, kind, "block", _("not available"))
+        else:
+            why_maps.draw(found, title, signed=place.method.signed, over=over)
+            _proof(place, found)
+
+
+def width(kind: str) -> int:
+    """Pixels of a card."""
+    return WIDTH if kind != "tokens" else 2 * WIDTH + 16
+
+
+def _instead(words: str, kind: str, icon: str = "", label: str = "", price: str = "") -> None:
+    """What stands where the map would be, and beneath it a badge and a line as under every map."""
+    style = f"height:{why_maps.height(kind)}px"
+    st.html(f'<div class="{"ll-why-text" if words else "ll-why-waits"}" style="{style}">{html.escape(words)}</div>')
+    if label:
+        st.badge(label, icon=f":material/{icon}:", color="red" if icon == "error" else "gray")
+        st.caption(price or _("not run"))
+
+
+def _proof(place: Place, found: Explained) -> None:
+    icon, words, color = badge(found)
+    st.badge(words, icon=icon, color=color)  # type: ignore[arg-type]
+    if place.fit.status == OTHER:  # its own line has no room for the time, which the table has, too
+        words = f"{passes(found.cost)} · :material/alt_route: {_('another way')}"
+        st.caption(words, help=plain(place.fit.reason))
+    else:
+        st.caption(" · ".join(cost(found)))
+
+
+def badge(found: Explained) -> tuple[str, str, str]:
+    """(icon, words, colour) of a result's own check."""
+    gap = "" if found.gap is None or not np.isfinite(found.gap) else " · " + _("gap {gap}").format(gap=share(found.gap))
+    if found.holds is None:
+        return ":material/remove:", _("no check defined"), "gray"
+    if found.holds:
+        return ":material/check_circle:", _("holds") + gap, "green"
+    return ":material/cancel:", _("does not hold") + gap, "red"
+
+
+def share(gap: float) -> str:
+    """A gap in per cent, with two digits that say something."""
+    if gap >= 10:
+        return f"{gap:,.0%}".replace("%", " %")
+    return (f"{gap:.1%}" if gap >= 0.0005 else "< 0.1%").replace("%", " %")
+
+
+def passes(units: float) -> str:
+    """A price in words; one pass is a forward and a backward pass of one sample."""
+    number = f"{units:,.0f}" if units >= 100 or units == round(units) else f"{units:.1f}"
+    return _("1 pass") if number == "1" else _("{n} passes").format(n=number)
+
+
+def cost(found: Explained) -> list[str]:
+    """What it has cost, and what luck it depended on."""
+    said = [passes(found.cost), _("{n} ms").format(n=f"{1000 * found.seconds:.0f}") if found.seconds < 1
+            else _("{n} s").format(n=f"{found.seconds:.1f}")]  # fmt: skip
+    if found.layer:
+        said.append(plain(found.layer))
+    if "seed" in found.code or found.facts.get("seeded"):
+        said.append(_("seed {n}").format(n=found.seed))
+    return said

@@ -1,0 +1,70 @@
+"""Concepts: does the network use a stroke, a loop or a corner patch when it says a class?"""
+
+from dataclasses import dataclass
+
+from core.catalog.entries import CLASSES, PICTURE, DataForm, View
+from core.options import Options, _, option
+from core.specs import LayerSpec
+
+
+@dataclass(frozen=True)
+class Concepts(Options):
+    """Options of the concepts."""
+
+    concepts: str = option(
+        "strokes",
+        _("What is looked for. strokes: lines in four directions, a loop, a dot. shapes: circle, square, triangle, "
+          "cross, star, ring. corners: a bright patch in one corner. classes: training pictures of each class. If "
+          "you have drawn a picture, it is one more concept."),
+        choices=("strokes", "shapes", "corners", "classes"),
+    )  # fmt: skip
+    ground: str = option(
+        "training pictures",
+        _("What a concept is drawn on. On training pictures only the concept makes the difference; on nothing, it "
+          "also differs from training pictures by all that is missing there."),
+        label=_("drawn on"), choices=("training pictures", "nothing"), applies=lambda o: o.concepts != "classes",
+    )  # fmt: skip
+    against: str = option(
+        "the other concepts",
+        _("What a concept is told apart from: the other concepts of the set, so that what they have in "
+          "common does not count, or training pictures at random (as in the paper)."),
+        label=_("compared with"), choices=("the other concepts", "random pictures"),
+    )  # fmt: skip
+    target: str = option("", _("The class that it may matter for; empty: the one that the network says."),
+                         label=_("matters for (class)"))  # fmt: skip
+    examples: int = option(100, _("Pictures of a concept, and as many at random, in each repeat."), low=12, high=500,
+                           unit=_("pictures"))  # fmt: skip
+    repeats: int = option(12, _("How often everything is drawn anew; the spread shows what is luck."), low=3, high=50,
+                          unit=_("repeats"))  # fmt: skip
+    seed: int = option(0, _("Of all that is drawn."), low=0, high=1_000_000, unit=_("seed"))
+
+
+SAME = ("flatten", "dropout")  # give, in another form, what they get
+LINEAR = (*SAME, "linear", "global_pool", "avg_pool", "read_out", "batch_norm")  # slopes do not depend on the input
+
+
+def reads_pictures(layers: tuple[LayerSpec, ...], form: DataForm) -> bool:
+    """Concepts are drawn, and matter for a class."""
+    return form.kind == PICTURE and form.task == CLASSES and bool(between(layers, form))
+
+
+def between(layers: tuple[LayerSpec, ...], _form: DataForm) -> tuple[str, ...]:
+    """The hidden layers, the deepest first; those behind which the network is linear come last."""
+    kept = [(i, layer) for i, layer in enumerate(layers[:-1]) if layer.kind not in SAME]
+    plain = {layer.name for i, layer in kept if all(after.kind in LINEAR for after in layers[i + 1 :])}
+    names = [layer.name for _i, layer in reversed(kept)]
+    return tuple(sorted(names, key=lambda name: name in plain))
+
+
+ENTRY = View(
+    "concepts", _("Concepts"), "core.explain.concepts:look",
+    needs=_("A concept is a set of pictures that is looked for at a layer between the picture and the answer. This "
+            "run reads no pictures, answers no single class, or has no such layer. Choose a run on pictures, such "
+            "as cnn on digits."),
+    options=Concepts, applies=reads_pictures, layers=between,
+    examples=(
+        Concepts(examples=12, repeats=3), Concepts("corners", "nothing", "random pictures", "3", 12, 4),
+        Concepts("classes", examples=12, repeats=3),
+    ),
+    order=21,
+)  # fmt: skip

@@ -17,11 +17,24 @@ from typing import Any, NoReturn
 
 from core import registry, specs
 from core.applies import check_experiment
+from core.catalog.trials import TRIALS
 from core.engine.client import connect
 from core.engine.protocol import Engine, EngineError
 from core.events import ENDED, FINISHED, PAUSED, SETTABLE, Command
 from core.options import SpecError
-from core.questions import NEWEST, PREDICTED, Describe, Doctor, Explain, Explained, Fits, Look, Reproduce, Reproduction
+from core.questions import (
+    NEWEST,
+    PREDICTED,
+    Describe,
+    Doctor,
+    Explain,
+    Explained,
+    Fits,
+    Look,
+    Reproduce,
+    Reproduction,
+    Score,
+)
 from core.registry import CatalogError
 from core.specs import Choice, Experiment, assign, experiment_from_json, model_from_json, preset
 from core.store import (
@@ -33,7 +46,7 @@ from core.store import (
     read_named_json,
     runs_home,
     write_npz,
-    write_text,
+    write_source,
 )
 
 VERBS = ("pause", "resume", "step", "stop", "set")
@@ -109,6 +122,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--script", metavar="FILE.py",
                      help="a program that makes the map again with plain Captum; attribution.npz is written beside it")
     _chooses_sample(one, "method")
+    _scores(add("score", do_score, "how well the methods find evidence that is known"))
     add("doctor", do_doctor, "what this machine offers")
     one = add("bench", do_bench, "our trainer beside a bare loop, and beside any installed peer")
     one.add_argument("--quick", action="store_true", help="fewer pairs: a look, not a claim")
@@ -116,6 +130,15 @@ def parser() -> argparse.ArgumentParser:
     one = add("engine", do_engine, "run the engine as a service: it outlives the web process")
     one.add_argument("--slots", type=int, default=0, help="runs at once (default: one per core)")
     return top
+
+
+def _scores(one: _Parser) -> None:
+    trials = ", ".join(trial.name for trial in TRIALS)
+    one.add_argument("--quick", action="store_true", help="fewer seeds, steps and samples: a look, not a claim")
+    one.add_argument("--seeds", type=int, default=0, metavar="N", help="networks of each trial (default 5, quick 2)")
+    one.add_argument("--data", nargs="+", default=[], metavar="NAME", help=f"only these of {trials}")
+    one.add_argument("--run", default="", metavar="RUN", help="score this run's own network, on data of these kinds")
+    one.add_argument("--out", metavar="FILE.csv", help="where to write the table: one line a map")
 
 
 def _chooses_sample(one: _Parser, what: str) -> None:
@@ -379,7 +402,7 @@ def do_explain(asked: argparse.Namespace) -> int:
         if asked.script:
             again = why(Reproduce(question), _aloud(asked))
             assert isinstance(again, Reproduction)
-            write_text(Path(asked.script), again.program)
+            write_source(Path(asked.script), again.program)
             write_npz(Path(asked.script).with_name("attribution.npz"), again.arrays)
     except CannotShow as error:
         raise Mistake(str(error)) from None
@@ -425,6 +448,37 @@ def _show_explained(asked: argparse.Namespace, found: Explained) -> None:
     print("  ".join(f"{name} {value:.4g}" for name, value in proof.items() if value is not None))
     for sentence in found.words:
         print(sentence)
+
+
+def do_score(asked: argparse.Namespace) -> int:
+    from core.subject import CannotShow
+    from core.worker import score
+
+    if asked.out and not asked.out.endswith(".csv"):
+        raise Mistake(f"--out {asked.out} should end with .csv")
+    loud = _aloud(asked)
+    store = Store(_runs_folder(asked))
+    run = store.run(asked.run).id if asked.run else ""
+    question = Score(asked.quick, asked.seeds, tuple(asked.data), run=run, runs=str(store.root) if run else "")
+    try:
+        found = score(question, lambda fraction, words, _part=None: loud(fraction, words.partition(":")[0]))
+    except CannotShow as error:
+        raise Mistake(str(error)) from None
+    if asked.out:
+        write_source(Path(asked.out), found.table)
+    if asked.json:
+        told = asdict(replace(found, arrays={}))
+        left_out = [dict(zip(("data", "method", "reason"), one, strict=True)) for one in found.left_out]
+        kept = ("quick", "seeds", "seconds", "rows", "gates", "reveal", "draw")
+        _print({**{name: told[name] for name in kept}, "left_out": left_out, "words": " ".join(found.words)})
+        return 0
+    for row in found.rows:
+        measures = (("hit", row.hit), ("mass", row.mass), ("auroc", row.auroc), ("cue_mass", row.cue_mass))
+        said = "".join(f"  {name} {v.mean:.2f} ± {v.spread:.2f}" for name, v in measures if v is not None)
+        print(f"{row.data:13}{row.method:28}{said}  cost {row.cost.mean:,.1f}{'  control' * row.control}")
+    for sentence in (*(gate.words for gate in found.gates if gate.passed), *found.words):
+        print(sentence)
+    return 0
 
 
 def do_doctor(asked: argparse.Namespace) -> int:

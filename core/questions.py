@@ -244,6 +244,7 @@ class Score:
     """How well the methods find evidence that is known, on networks trained for it. Answer: Scored.
 
     quick: fewer seeds, steps and samples; a look, not a claim. 0 and () leave the number or the list as it is there.
+    run: this run's own network is scored instead, where the evidence of its data is known.
     """
 
     quick: bool = False
@@ -252,11 +253,17 @@ class Score:
     methods: tuple[str, ...] = ()
     samples: int = 0  # a network, of those that it answers right
     steps: int = 0
+    run: str = ""
+    step: int = NEWEST  # of the run's weights
+    runs: str = ""  # the runs folder; the engine fills it in
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The mean over the seeds, and the standard deviation (n − 1) over the seeds' own means."""
+    """The mean over the seeds, and the standard deviation (n − 1) over the seeds' own means.
+
+    Of a single seed: the mean over its samples, and its standard error.
+    """
 
     mean: float
     spread: float
@@ -267,7 +274,8 @@ class ScoreRow:
     """One method on one trial. cue_…: against the planted cue; None where there is none.
 
     hit: how often the largest value lies in the evidence · mass: the share of the map in it · auroc: how often a place
-    of the evidence has more than another place (by chance: 0.5). All by size, whatever the sign.
+    of the evidence has more than another place (by chance: 0.5). All by size, whatever the sign: a mask says where the
+    evidence is, not which way it speaks. For tokens the padding is left out.
     """
 
     data: str
@@ -296,6 +304,7 @@ class Gate:
 
     data: str
     seed: int
+    uses: str  # "evidence", or "cue": what it should use
     accuracy: float
     without: float  # when what it should use is exchanged, and the label stays
     otherwise: float  # when the cue, or everything else, is exchanged
@@ -323,7 +332,7 @@ class Scored:
     words: tuple[str, ...]
     table: str
     arrays: dict[str, np.ndarray]
-    facts: dict[str, Any] = field(default_factory=dict)  # "NAME/vocabulary": the words of its tokens; "NAME/class"
+    facts: dict[str, Any] = field(default_factory=dict)  # of the examples: "NAME/class", "NAME/seed", "NAME/words"
 
 
 Question = Describe | Preview | Refresh | Doctor | Look | Explain | Reproduce | Fits | Score

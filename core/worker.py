@@ -21,7 +21,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import sklearn.datasets  # noqa: F401 (this and the next are loaded here so that a forked run does not wait for them …)
+import captum.attr  # noqa: F401 (this and the next two are loaded here so that a forked process does not wait for them …)
+import sklearn.datasets  # noqa: F401
 import torch
 import torch._dynamo  # … nor has a copy of its own; this is what the first optimizer step pulls in
 import torchvision
@@ -48,10 +49,13 @@ from core.questions import (
     Question,
     Refresh,
     Reproduce,
+    Score,
+    Scored,
     Seen,
 )
 from core.specs import DataSpec
 from core.store import DiskFull, Run, Store, StoreError
+from core.store.scores import keep_scores, making_scores
 from core.subject import subject_of
 from core.training import Diverged, Happened, Training, load_data
 
@@ -372,7 +376,7 @@ def answer(question: Question, send: Send) -> Answer:
         return preview(question, send)
     if isinstance(question, Look):
         return look(question, send)
-    if isinstance(question, Explain | Reproduce | Fits):
+    if isinstance(question, Explain | Reproduce | Fits | Score):
         return why(question, send)
     if isinstance(question, Doctor):
         return _doctor()
@@ -389,14 +393,29 @@ def look(question: Look, send: Send) -> Seen:
     return replace(seen, facts={**subject.answer(), **seen.facts}) if view.of_sample else seen
 
 
-def why(question: Explain | Reproduce | Fits, send: Send) -> Answer:
-    """Why a run's network answers as it does, a program that says so again, or which methods could say so."""
+def why(question: Explain | Reproduce | Fits | Score, send: Send) -> Answer:
+    """Why a run's network answers as it does, a program that says so again, which methods could say so, how well."""
     from core import explain as room  # Captum takes a second to import: only those who ask wait for it
 
     torch.set_num_threads(1)
+    if isinstance(question, Score):
+        return score(question, send)
     if isinstance(question, Reproduce):
         return room.reproduction(question.asked, send)
     return room.explain(question, send) if isinstance(question, Explain) else room.fits(question)
+
+
+def score(question: Score, send: Send) -> Scored:
+    """The scoreboard; one of everything is kept for the page."""
+    from core.explain.score import score as scored
+
+    torch.set_num_threads(1)
+    if question.data or question.methods or question.run:
+        return scored(question, send)
+    with making_scores():
+        made = scored(question, send)
+        keep_scores(made)
+    return made
 
 
 def _refresh(question: Refresh) -> None:

@@ -21,7 +21,7 @@ HEAVY = (
     "__main__",
 )  # fmt: skip
 ROOMS = {room: rank for rank, room in enumerate(LIGHT + HEAVY)}
-BANNED_FOR_THE_WEB = ("torch", "torchvision", "captum", "sklearn")
+BANNED_FOR_THE_WEB = ("torch", "torchvision", "captum", "sklearn", "skimage")
 
 
 def imported(tree: ast.AST) -> Iterator[str]:

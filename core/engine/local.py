@@ -23,7 +23,7 @@ from core.engine.wire import VERSION, words
 from core.engine.workers import Nursery, Worker
 from core.events import ENDED, PAUSED, STOPPED, Command
 from core.options import SpecError
-from core.questions import Answer, Explain, Fits, Look, Question, Refresh, Reproduce
+from core.questions import Answer, Explain, Fits, Look, Question, Refresh, Reproduce, Score
 from core.specs import Experiment, content_id
 from core.store import Run, Store, StoreError
 
@@ -287,7 +287,7 @@ class LocalEngine:
 
     def _placed(self, question: Question) -> Question:
         """A worker is not told by itself which folder of runs is meant."""
-        if isinstance(question, Look | Refresh | Explain | Fits):
+        if isinstance(question, Look | Refresh | Explain | Fits | Score):
             return replace(question, runs=str(self._store.root))
         if isinstance(question, Reproduce):
             return replace(question, asked=replace(question.asked, runs=str(self._store.root)))

@@ -18,12 +18,12 @@ from core.store.files import (
     layerlab_home,
     read_named_json,
     write_npz,
-    write_text,
+    write_source,
 )
 from core.store.log import EventLog, read_rows
 from core.store.runs import Checkpoint, Run, Store, scratch_store
 
 __all__ = [
     "Checkpoint", "DiskFull", "EventLog", "Run", "Store", "StoreError", "data_home", "free_space", "layerlab_home",
-    "read_named_json", "read_rows", "runs_home", "scratch_store", "write_npz", "write_text",
+    "read_named_json", "read_rows", "runs_home", "scratch_store", "write_npz", "write_source",
 ]  # fmt: skip

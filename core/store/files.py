@@ -51,7 +51,7 @@ def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
         raise explained(error, path) from error
 
 
-def write_text(path: Path, text: str) -> None:
+def write_source(path: Path, text: str) -> None:
     """Write a text where a person asked for it. StoreError in words."""
     try:
         write_atomic(path, text.encode())

@@ -221,6 +221,7 @@ def test_black_is_what_an_empty_picture_is_to_the_network_and_mean_the_mean_of_t
     asked = of_run(trained("cnn", "digits", steps=8), 1)
     assert asked.splits is not None
     black = asked.baseline(Baselined())
+    assert torch.equal(black, asked.baseline(Baselined(baseline="black")))
     bytes_ = (black[0, 0] * asked.splits.std[0] + asked.splits.mean[0]) * 255
     assert torch.allclose(bytes_, torch.zeros(28, 28), atol=1e-4)
     mean = asked.baseline(Baselined(baseline="mean"))
@@ -236,4 +237,5 @@ def test_blur_keeps_the_mean_of_a_flat_picture_and_has_less_contrast() -> None:
 
 def test_for_tokens_black_is_the_paddings_vector(trained: Trained) -> None:
     asked: Case = of_run(trained("transformer", "order", steps=8), 1)
-    assert float(asked.baseline(Baselined()).abs().max()) == 0  # torch keeps the vector of padding_idx at zero
+    assert float(asked.baseline(Baselined(baseline="black")).abs().max()) == 0  # torch keeps padding_idx at zero
+    assert torch.equal(asked.baseline(Baselined()), asked.baseline(Baselined(baseline="mean")))

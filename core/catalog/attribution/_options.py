@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from core.catalog.entries import PICTURE, TOKENS, VECTOR, Size
 from core.options import Options, _, option
 
-BASELINES = ("black", "zero", "mean", "blur", "noise", "sample", "pad")
+BASELINES = ("usual", "black", "zero", "mean", "blur", "noise", "sample", "pad")
 
 
 @dataclass(frozen=True)
@@ -13,11 +13,12 @@ class Baselined(Options):
     """What the input is compared with."""
 
     baseline: str = option(
-        "black",
-        _("What the input is compared with. black: an empty picture, or nothing (zeros) where there is no picture; "
-          "zero: the value 0 after normalisation, which is the mean grey; mean: the mean training sample; blur: the "
-          "input, blurred; noise: random values; sample: another test sample. For tokens black, zero and pad are the "
-          "padding's vector, mean is the mean vector of the vocabulary, noise a random token."),
+        "usual",
+        _("What the input is compared with. usual: black for pictures, zeros for numbers, mean for tokens; black: an "
+          "empty picture, or zeros where there is no picture; zero: the value 0 after normalisation, which is the mean "
+          "grey; mean: the mean training sample; blur: the input, blurred; noise: random values; sample: another test "
+          "sample. For tokens black, zero and pad are the padding's vector, mean is the mean vector of the "
+          "vocabulary, noise a random token."),
         choices=BASELINES,
     )  # fmt: skip
     baseline_sample: int = option(0, _("The test sample to compare with."), label=_("sample"), low=0, high=1_000_000,

@@ -1,0 +1,31 @@
+"""KernelShap: Shapley values by weighted least squares over coalitions of pieces."""
+
+from dataclasses import dataclass
+
+from core.catalog.attribution._options import Pieced, forwards, pieces
+from core.catalog.entries import PERTURBATION, Method, Size
+from core.options import _, option
+
+
+@dataclass(frozen=True)
+class KernelShap(Pieced):
+    """Options of KernelShap."""
+
+    samples: int = option(
+        512, _("For how many coalitions of pieces the network is asked. If these are all there are, it is exact."),
+        low=16, high=5000, unit=_("coalitions"),
+    )  # fmt: skip
+
+
+def _cost(options: KernelShap, size: Size) -> float:
+    n = pieces(options, size)
+    return forwards(min(options.samples, 2**n - 2) + 2)
+
+
+ENTRY = Method(
+    "kernel_shap", _("KernelShap"), "core.explain.surrogate:kernel_shap",
+    _("This piece's fair share of the answer, by the linear model that best fits the answers for many coalitions of "
+      "pieces. The map sums to the difference of the two answers."),
+    PERTURBATION, KernelShap, cost=_cost, tolerance=1e-3, source="Lundberg and Lee 2017, section 4.1", order=70,
+    examples=(KernelShap(samples=256), KernelShap(samples=200, pieces="slic", segments=16, baseline="mean")),
+)  # fmt: skip

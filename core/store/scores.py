@@ -1,0 +1,103 @@
+"""The last scoreboards: $LAYERLAB_HOME/scores/full.npz and quick.npz, each replaced in one step.
+
+A file holds the arrays of a core.questions.Scored, and its other fields as JSON in the array "about".
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+
+from core.questions import Gate, Measured, Scored, ScoreRow
+from core.store.files import StoreError, explained, layerlab_home, write_npz
+
+FORMAT = 1
+ABOUT = "about"
+KINDS = ("full", "quick")
+
+
+def keep_scores(scored: Scored) -> None:
+    """Keep a scoreboard in the place of the one before. StoreError in words."""
+    about = {f.name: getattr(scored, f.name) for f in fields(Scored) if f.name != "arrays"}
+    about |= {name: [asdict(one) for one in about[name]] for name in ("rows", "gates")}
+    text = json.dumps({"format": FORMAT, **about}, allow_nan=False).encode()
+    path = _path(KINDS[scored.quick])
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explained(error, path) from error
+    write_npz(path, {ABOUT: np.frombuffer(text, np.uint8), **scored.arrays})
+
+
+@contextmanager
+def making_scores() -> Iterator[None]:
+    """Inside, nobody else makes a scoreboard to be kept; StoreError where somebody does.
+
+    It takes a worker's minutes: one after the other is enough for a whole class, who all see the one that is kept.
+    """
+    path = _path("full").with_name(".lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(path)
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise StoreError(
+            "Somebody else is having the methods scored just now. Look here again in a few minutes: everybody sees the "
+            "scoreboard that is made."
+        ) from None
+    except OSError as error:
+        raise explained(error, path) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def kept_scores() -> dict[str, Scored]:
+    """The kept scoreboards by kind, the full one first; a file that cannot be read is as if it were not there."""
+    found = {}
+    for kind in KINDS:
+        try:
+            found[kind] = _read(_path(kind))
+        except StoreError:
+            continue
+    return found
+
+
+def scores_stamp() -> tuple[float, ...]:
+    """For each of KINDS a number that changes with the kept scoreboard; 0 where there is none."""
+    return tuple(_path(kind).stat().st_mtime if _path(kind).exists() else 0.0 for kind in KINDS)
+
+
+def _path(kind: str) -> Path:
+    return layerlab_home() / "scores" / f"{kind}.npz"
+
+
+def _read(path: Path) -> Scored:
+    try:
+        with np.load(io.BytesIO(path.read_bytes())) as held:
+            arrays = {name: held[name] for name in held.files}
+        about: dict[str, Any] = json.loads(arrays.pop(ABOUT).tobytes())
+        if about.pop("format") != FORMAT:
+            raise StoreError(f"{path.name} has another format.")
+        about["rows"] = tuple(_row(row) for row in about["rows"])
+        about["gates"] = tuple(Gate(**gate) for gate in about["gates"])
+        for name in ("left_out", "reveal", "draw", "words"):
+            about[name] = tuple(tuple(one) if isinstance(one, list) else one for one in about[name])
+        return Scored(**about, arrays=arrays)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise StoreError(f"{path.name} cannot be read: {error}.") from None
+
+
+def _row(row: dict[str, Any]) -> ScoreRow:
+    read: dict[str, Any] = {k: Measured(**value) if isinstance(value, dict) else value for k, value in row.items()}
+    return ScoreRow(**read)

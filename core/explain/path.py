@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from core.catalog.attribution.integrated_gradients import IntegratedGradients
 
 SMALL = 1e-6  # a difference of answers below this is none
-POINTS = 8  # of one piece of the way
+POINTS = 4  # of one piece of the way
+STRAYS = 3.0  # misses of pieces that cancel may together be so many times what their sum may be
 
 
 @dataclass
@@ -25,7 +26,7 @@ class _Piece:
 
     start: float
     end: float
-    sum: Tensor  # [1, …]
+    sum: Tensor  # […] in the shape of one input
     miss: float  # Σ sum − (f(end) − f(start)): how well these points do here
 
 
@@ -37,11 +38,10 @@ def integrated_gradients(case: Case, options: IntegratedGradients) -> Result:
     tolerance. Nothing that was right is computed again.
     """
     baseline = case.baseline(options)
+    way = _Way(case, baseline)
     count = max(1, round(options.steps / POINTS))
-    cuts = np.linspace(0.0, 1.0, count + 1)
-    pieces = _pieces(case, baseline, list(pairwise(cuts.tolist())))
-    points = POINTS * count
-    difference = float(case.values(case.inputs) - case.values(baseline))
+    pieces = way.pieces(list(pairwise(np.linspace(0.0, 1.0, count + 1).tolist())))
+    points, difference = POINTS * count, way.at[1.0] - way.at[0.0]
     allowed = options.tolerance * max(abs(difference), SMALL)
     while not _done(pieces, allowed):
         worst = _worst(pieces, allowed, (options.most - points) // (2 * POINTS))
@@ -49,9 +49,9 @@ def integrated_gradients(case: Case, options: IntegratedGradients) -> Result:
             break
         points += 2 * POINTS * len(worst)
         halves = [half for piece in worst for half in _halved(piece)]
-        pieces = [piece for piece in pieces if piece not in worst] + _pieces(case, baseline, halves)
+        pieces = [piece for piece in pieces if piece not in worst] + way.pieces(halves)
     pieces.sort(key=lambda piece: piece.start)
-    attribution = torch.stack([piece.sum for piece in pieces]).double().sum(0).float()
+    attribution = torch.stack([piece.sum for piece in pieces]).double().sum(0, keepdim=True).float()
     gap = abs(float(attribution.double().sum()) - difference) / max(abs(difference), SMALL)
     words = []
     if gap > options.tolerance:
@@ -64,32 +64,49 @@ def integrated_gradients(case: Case, options: IntegratedGradients) -> Result:
     return Result(attribution, complete=True, baseline=baseline, facts=facts, words=words, code=_code(ends))
 
 
-def _pieces(case: Case, baseline: Tensor, spans: list[tuple[float, float]]) -> list[_Piece]:
-    """Each span of the way with POINTS points on it; all of them in the same batches."""
-    nodes, weights = (torch.from_numpy(v).float() for v in np.polynomial.legendre.leggauss(POINTS))
-    starts, ends = (torch.tensor([span[i] for span in spans], dtype=torch.float64).float() for i in (0, 1))
-    shares = starts[:, None] + (ends - starts)[:, None] * (nodes + 1) / 2  # [span, point]
-    change = case.inputs - baseline
-    shape = (-1, *[1] * (change.dim() - 1))
-    _values, gradients = case.gradients(baseline + shares.view(shape) * change)
-    gradients = gradients.view(len(spans), POINTS, *change.shape[1:])
-    sums = torch.einsum("p,sp...->s...", weights / 2, gradients) * (ends - starts).view(shape) * change
-    at = case.values(baseline + torch.cat([starts, ends]).view(shape) * change).double()
-    misses = sums.double().flatten(1).sum(1) - (at[len(spans) :] - at[: len(spans)])
-    return [
-        _Piece(start, end, total[None], float(miss))
-        for (start, end), total, miss in zip(spans, sums, misses, strict=True)
-    ]
+class _Way:
+    """The straight way from the baseline to the input; `at` keeps the answers at the ends of its pieces, by share."""
+
+    def __init__(self, case: Case, baseline: Tensor) -> None:
+        self.case, self.baseline, self.change = case, baseline, case.inputs - baseline
+        self.at: dict[float, float] = {}
+
+    def points(self, shares: Tensor) -> Tensor:
+        """[n, …] the inputs at these shares [n] of the way."""
+        return self.baseline + shares.view(-1, *[1] * (self.change.dim() - 1)) * self.change
+
+    def pieces(self, spans: list[tuple[float, float]]) -> list[_Piece]:
+        """Each span with POINTS points on it; all of them in the same batches."""
+        new = sorted({share for span in spans for share in span} - self.at.keys())
+        if new:
+            self.at.update(zip(new, self.case.values(self.points(torch.tensor(new))).tolist(), strict=True))
+        nodes, weights = (torch.from_numpy(v).float() for v in np.polynomial.legendre.leggauss(POINTS))
+        starts, ends = torch.tensor(spans).T
+        shares = starts[:, None] + (ends - starts)[:, None] * (nodes + 1) / 2  # [span, point]
+        _values, gradients = self.case.gradients(self.points(shares.flatten()))
+        gradients = gradients.view(len(spans), POINTS, *self.change.shape[1:])
+        sums = torch.einsum("sp,sp...->s...", (ends - starts)[:, None] * weights / 2, gradients) * self.change
+        totals = sums.double().flatten(1).sum(1).tolist()
+        return [
+            _Piece(start, end, each, total - (self.at[end] - self.at[start]))
+            for (start, end), each, total in zip(spans, sums, totals, strict=True)
+        ]
 
 
 def _done(pieces: list[_Piece], allowed: float) -> bool:
-    return sum(abs(piece.miss) for piece in pieces) <= allowed
+    misses = [piece.miss for piece in pieces]
+    return abs(sum(misses)) <= allowed and sum(map(abs, misses)) <= STRAYS * allowed
 
 
 def _worst(pieces: list[_Piece], allowed: float, most: int) -> list[_Piece]:
-    """The pieces to halve: those that miss more than their share, the worst first, at most so many."""
-    guilty = [piece for piece in pieces if abs(piece.miss) > allowed / (2 * len(pieces))]
-    return sorted(guilty, key=lambda piece: -abs(piece.miss))[: max(0, most)]
+    """The fewest pieces without which the others miss half of what is allowed; at most so many."""
+    rest, found = sum(abs(piece.miss) for piece in pieces), []
+    for piece in sorted(pieces, key=lambda piece: -abs(piece.miss)):
+        if rest <= allowed / 2:
+            break
+        found.append(piece)
+        rest -= abs(piece.miss)
+    return found[: max(0, most)]
 
 
 def _halved(piece: _Piece) -> list[tuple[float, float]]:

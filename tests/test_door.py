@@ -116,7 +116,7 @@ def hear(live: ClientConnection, want: str, seconds: float = 10.0) -> Any:
 
 
 def test_a_run_is_seen_live_from_any_byte_on(door: Door) -> None:
-    engine, run = begin(door)
+    engine, run = begin(door, 100_000)  # it must not end before it is stopped
     with ExitStack() as ends:
         one = ends.enter_context(door.live(run))
         rows = hear(one, "rows")

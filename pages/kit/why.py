@@ -21,7 +21,7 @@ from core.questions import Explain, Explained, Fits, MethodFit, Seen
 from core.registry import METHODS
 from core.specs import Choice
 from core.store.runs import Run
-from pages.kit import badges, forms, here, look, moments, waiting, why_maps
+from pages.kit import badges, forms, here, look, moments, waiting, why_maps, why_saved
 from pages.kit import why_options as options
 from pages.kit.badges import Place
 from pages.kit.waiting import Arriving
@@ -223,15 +223,26 @@ def below(plan: Plan, arrived: Arriving) -> None:
                 st.markdown(f":small[**{title}:** {plain(' '.join(found.words))}]")
     if not maps:
         return
+    first = next(iter(maps.values()))
     coded = [name for name, found in maps.items() if found.code]
     wanted = look.beneath(table=True, arrays=True, code=bool(coded))
     if wanted == "table":
         look.rows([row(place, maps[name]) for name, place in shown.items()])
     elif wanted == "arrays":
         look.arrays(gathered(plan, maps))
+        st.download_button(
+            _("All maps as a page (HTML)"),
+            lambda: why_saved.sheet(_("Why {target}?").format(target=first.target), list(maps.values()),
+                                    bool(st.session_state.get("why.over"))),
+            "why.html", "text/html", on_click="ignore", key="why.sheet", icon=":material/image:",
+        )  # fmt: skip
     elif wanted == "code":
         titles = {name: _(METHODS.get(name).title) for name in coded}
         name = st.selectbox(_("method"), coded, format_func=lambda n: titles[n], key="why.code", width=300)
+        st.download_button(
+            _("A program that makes this map again (zip)"), lambda: why_saved.program(shown[name].asked), "why.zip",
+            "application/zip", on_click="ignore", key="why.program", icon=":material/download:",
+        )  # fmt: skip
         st.code(maps[name].code, language="python")
         st.caption(_("Given: `model` (a batch of inputs → the number that is explained), `x` and `baseline` as in the "
                      "arrays, with a batch of one, and `seed`."))  # fmt: skip

@@ -40,12 +40,19 @@ def height(kind: str) -> int:
 
 def draw(found: Explained, title: str, *, signed: bool, over: bool) -> None:
     """The map of one method; `over`: drawn over the picture, where there is one."""
-    values, facts = found.attribution, found.facts
-    said = alt(found, title)
-    if facts["kind"] == TOKENS and values.ndim == 1:
-        st.html(_words(values, facts, scale(signed), said))
+    made = drawn(found, title, signed=signed, over=over)
+    if isinstance(made, str):
+        st.html(made)
     else:
-        figure.show(_figure(values, facts, scale(signed), over), key=f"why.map.{found.method}", alt=said)
+        figure.show(made, key=f"why.map.{found.method}", alt=alt(found, title))
+
+
+def drawn(found: Explained, title: str, *, signed: bool, over: bool) -> str | go.Figure:
+    """The map as a figure, or of tokens as HTML."""
+    values, facts = found.attribution, found.facts
+    if facts["kind"] == TOKENS and values.ndim == 1:
+        return _words(values, facts, scale(signed), alt(found, title))
+    return _figure(values, facts, scale(signed), over)
 
 
 def given(facts: dict[str, Any], name: str) -> None:

@@ -267,7 +267,11 @@ def test_a_number_and_an_answer_at_every_step_cannot_be_turned(trained: Trained)
 
 
 @pytest.mark.parametrize("view", ["attack", "counter_example"])
-def test_it_tells_how_far_it_is_and_can_be_given_up(view: str, trained: Trained) -> None:
+def test_it_tells_how_far_it_is_and_can_be_given_up(
+    view: str, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.explain.case.TELL", 0.0)
+
     class Enough(Exception):
         """Somebody does not want to wait."""
 

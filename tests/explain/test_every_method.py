@@ -28,14 +28,16 @@ CASES = [(method, i) for method in METHODS for i in range(len(method.examples))]
 PLACES = [(method, i, at) for method, i in CASES for at in range(len(NETWORKS))]
 
 
-def there(method: Method, at: int, trained: Trained) -> Case:
-    """The case of the network number `at`; skipped, by name, where the method is withheld there."""
+def there(method: Method, at: int, trained: Trained) -> Case | None:
+    """The case of the network number `at`; None where the method is withheld, in a sentence and whatever is asked."""
     preset, data = NETWORKS[at]
     case = of_run(trained(preset, data, steps=40), 1, seed=3)
     fit = fit_of(method, case)
     if fit.status == WITHHELD:
         assert re.search(r"[.!?)]$", fit.reason), fit.reason
-        pytest.skip(f"withheld: {fit.reason}")
+        told = attribute(case, Choice(method.name, method.examples[0]))
+        assert told.withheld == fit.reason and told.attribution.size == 0 and case.cost == 0
+        return None
     assert fit.status == READY or (fit.status == OTHER and fit.reason)
     return case
 
@@ -47,6 +49,8 @@ def test_an_example_gives_a_map_of_the_inputs_shape_twice_the_same_in_plain_valu
     found = []
     for _twice in range(2):
         case = there(method, at, trained)
+        if case is None:
+            return
         found.append(attribute(case, Choice(method.name, method.examples[example])))
     one, other = found
     assert not one.withheld, one.withheld
@@ -64,8 +68,10 @@ def test_an_example_gives_a_map_of_the_inputs_shape_twice_the_same_in_plain_valu
 def test_the_lines_of_plain_captum_that_a_result_shows_give_this_very_map(
     method: Method, example: int, at: int, trained: Trained
 ) -> None:
-    found = attribute(there(method, at, trained), Choice(method.name, method.examples[example]))
-    fresh = there(method, at, trained)
+    case, fresh = there(method, at, trained), there(method, at, trained)
+    if case is None or fresh is None:
+        return
+    found = attribute(case, Choice(method.name, method.examples[example]))
     assert found.code
     again = run_lines(found.code, fresh, found)
     scale = max(1e-6, float(np.abs(found.attribution).max()))

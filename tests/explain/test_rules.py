@@ -301,7 +301,8 @@ def test_the_lines_that_are_shown_give_the_map(method: str, what: str, make: Cal
 
     found = attribute(fresh(), choice(method))
     if found.withheld:
-        pytest.skip(found.withheld)
+        assert found.withheld.endswith(".") and not found.code
+        return
     assert "captum" in found.code or "Overruled" in found.code
     again = run_lines(found.code, fresh(), found)
     assert np.abs(again - found.attribution).max() <= 2e-4 * np.abs(found.attribution).max(), found.code

@@ -27,7 +27,7 @@ def test_the_removed_pieces_are_outlined(visit: Visit, made: Made, drawn: Drawn)
 
 
 def test_a_sentence_with_the_words_struck_through(visit: Visit, made: Made, drawn: Drawn) -> None:
-    at = visit("explain_counter_example", run=made("transformer", "order", **{"train.steps": 60}).id, sample="3")
+    at = visit("explain_counter_example", run=made("transformer", "order", **{"train.steps": 150}).id, sample="3")
     html = [str(block.body) for block in at.get("html") if 'class="ll-tokens"' in str(block.body)]
     assert len(html) == 3 and "<del>" not in html[0] and html[1].count("<del>") > 0
     keys = {str(widget.key) for kind in (at.number_input, at.selectbox) for widget in kind}

@@ -1,0 +1,65 @@
+"""What is taken home from the comparison: one page with all its maps, and a program that makes a map again."""
+
+from __future__ import annotations
+
+import html
+import io
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import plotly.graph_objects as go
+
+from core.questions import Explain, Explained, Reproduce, Reproduction
+from core.registry import METHODS
+from pages.kit import badges, why_maps
+from pages.kit import engine as doors
+from pages.kit.words import _
+
+STYLE = Path(__file__).resolve().parents[2] / "assets" / "page.css"
+_SHEET = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
+body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem; color: {ink}; background: {ground}; }}
+main {{ display: flex; flex-wrap: wrap; gap: 1.5rem; }}
+figure {{ margin: 0; max-width: 32rem; }}
+figcaption small {{ display: block; opacity: .8; }}
+{style}
+</style></head><body><h1>{title}</h1><p>{about}</p><main>{cards}</main></body></html>
+"""
+
+
+def sheet(title: str, maps: Sequence[Explained], over: bool) -> str:
+    """All maps with their proof as one page that needs nothing else; each map can be saved as a picture from there."""
+    cards, script = [], True
+    for found in maps:
+        method = METHODS.get(found.method)
+        drawn = why_maps.drawn(found, _(method.title), signed=method.signed, over=over)
+        if isinstance(drawn, go.Figure):
+            drawn = drawn.to_html(full_html=False, include_plotlyjs=script, config={"displaylogo": False})
+            script = False
+        told = " · ".join([badges.badge(found)[1], badges.passes(found.cost),
+                           _("seed {n}").format(n=found.seed), *found.words])  # fmt: skip
+        name = html.escape(_(method.title))
+        cards.append(f"<figure>{drawn}<figcaption><b>{name}</b><small>{html.escape(told)}</small></figcaption></figure>")
+    about = _("Each map is divided by its own largest value. Weights of step {step}, test sample {sample}.").format(
+        step=maps[0].step, sample=maps[0].sample
+    )
+    dark = why_maps.dark()
+    return _SHEET.format(
+        title=html.escape(title), about=html.escape(about), cards="".join(cards),
+        style=STYLE.read_text(encoding="utf-8"), ink="#e8e8e8" if dark else "#222",
+        ground="#14181f" if dark else "#fff",
+    )  # fmt: skip
+
+
+def program(asked: Explain) -> bytes:
+    """why.py and attribution.npz, zipped: the map again with plain Captum. EngineError in words."""
+    made = doors.engine().ask(Reproduce(asked))
+    assert isinstance(made, Reproduction)
+    held, arrays = io.BytesIO(), io.BytesIO()
+    np.savez(arrays, **made.arrays)  # type: ignore[arg-type]
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("why.py", made.program)
+        packed.writestr("attribution.npz", arrays.getvalue())
+    return held.getvalue()

@@ -407,7 +407,7 @@ def why(question: Explain | Reproduce | Fits | Score, send: Send) -> Answer:
 
 def score(question: Score, send: Send) -> Scored:
     """The scoreboard; one of everything is kept for the page."""
-    from core.explain.score import score as scored
+    from core.explain.scoreboard.score import score as scored
 
     torch.set_num_threads(1)
     if question.data or question.methods or question.run:

@@ -68,7 +68,7 @@ def test_a_mistake_is_one_line(capsys: pytest.CaptureFixture[str], home: Path, w
 
 def test_the_whole_scoreboard_is_kept(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from core.catalog import trials
-    from core.explain import score as room
+    from core.explain.scoreboard import score as room
 
     monkeypatch.setattr(room, "trials_of", lambda _names: trials.TRIALS[2:3])
     monkeypatch.setattr(room, "_methods", lambda _names: [room.registry.METHODS.get("random")])

@@ -6,7 +6,6 @@ import html
 import io
 import zipfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
@@ -17,14 +16,14 @@ from pages.kit import badges, why_maps
 from pages.kit import engine as doors
 from pages.kit.words import _
 
-STYLE = Path(__file__).resolve().parents[2] / "assets" / "page.css"
 _SHEET = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
 body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem; color: {ink}; background: {ground}; }}
 main {{ display: flex; flex-wrap: wrap; gap: 1.5rem; }}
 figure {{ margin: 0; max-width: 32rem; }}
 figcaption small {{ display: block; opacity: .8; }}
-{style}
+.ll-why-words, .ll-why-letters {{ display: flex; flex-wrap: wrap; gap: 4px; height: auto !important; }}
+.ll-why-words span {{ padding: 1px 6px; border-radius: 3px; }}
 </style></head><body><h1>{title}</h1><p>{about}</p><main>{cards}</main></body></html>
 """
 
@@ -48,8 +47,7 @@ def sheet(title: str, maps: Sequence[Explained], over: bool) -> str:
     dark = why_maps.dark()
     return _SHEET.format(
         title=html.escape(title), about=html.escape(about), cards="".join(cards),
-        style=STYLE.read_text(encoding="utf-8"), ink="#e8e8e8" if dark else "#222",
-        ground="#14181f" if dark else "#fff",
+        ink="#e8e8e8" if dark else "#222", ground="#14181f" if dark else "#fff",
     )  # fmt: skip
 
 

@@ -71,6 +71,7 @@ def test_another_target_asks_again(page: Any, runs: dict[str, Run]) -> None:
     page.get_by_role("option", name="1", exact=True).click()
     page.get_by_text(re.compile("^Why “\\d” and not “1”")).wait_for()
     page.wait_for_url(re.compile("target=predicted-1"))
+    page.locator(".lf-figure[aria-label^='Integrated Gradients'][aria-label*='and not “1”']").wait_for()
     assert alt(page, "Integrated Gradients") != before
     page.reload()
     page.get_by_text(re.compile("^Why “\\d” and not “1”")).wait_for()

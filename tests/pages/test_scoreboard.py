@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.catalog.trials import CHEAT, CLEAN
 from core.engine.protocol import Progress
-from core.explain.score import score
+from core.explain.scoreboard.score import score
 from core.questions import Score, Scored
 from core.store.scores import keep_scores
 from pages.kit import scoreboard

@@ -16,7 +16,7 @@ class DeepLiftShap(Options):
 
 
 ENTRY = Method(
-    "deep_lift_shap", _("DeepLiftShap"), "core.explain.rules:deep_lift_shap",
+    "deep_lift_shap", _("DeepLiftShap"), "core.explain.methods.rules:deep_lift_shap",
     _("DeepLift compared not with one baseline but with several training samples, averaged: what speaks for this "
       "answer rather than for the usual one. The map sums to the mean difference of the answers."),
     RULE, DeepLiftShap, fit=_fit.deep_lift, cost=lambda o, _size: 2.0 * o.samples, tolerance=1e-4,

@@ -16,7 +16,7 @@ class GradCam(Options):
 
 
 ENTRY = Method(
-    "grad_cam", _("Grad-CAM"), "core.explain.layers:grad_cam",
+    "grad_cam", _("Grad-CAM"), "core.explain.methods.layers:grad_cam",
     _("Where a layer sees what speaks for the answer: its maps, each weighted by the mean of its gradient. Coarse, as "
       "the layer's own maps are."),
     LAYER, GradCam, layers=with_places, takes=(PICTURE, SEQUENCE, TOKENS), panel=True,

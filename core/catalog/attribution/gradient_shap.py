@@ -19,7 +19,7 @@ class GradientShap(Options):
 
 
 ENTRY = Method(
-    "gradient_shap", _("GradientShap"), "core.explain.noise:gradient_shap",
+    "gradient_shap", _("GradientShap"), "core.explain.methods.noise:gradient_shap",
     _("What each place adds to the answer on the way from training samples to the input, estimated at random points: "
       "the more of them, the nearer its sum comes to the difference of the answers."),
     GRADIENT, GradientShap, cost=lambda o, _size: o.samples + forwards(o.baselines), source="Lundberg 2017; Erion 2021",

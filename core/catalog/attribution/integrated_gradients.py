@@ -24,7 +24,7 @@ class IntegratedGradients(Baselined):
 
 
 ENTRY = Method(
-    "integrated_gradients", _("Integrated Gradients"), "core.explain.path:integrated_gradients",
+    "integrated_gradients", _("Integrated Gradients"), "core.explain.methods.path:integrated_gradients",
     _("What each place adds to the answer on the straight way from the baseline to the input. The map sums to the "
       "difference of the two answers."),
     PATH, IntegratedGradients, cost=lambda o, _size: o.steps + 2.0, tolerance=0.01, panel=True,

@@ -17,7 +17,7 @@ class InternalInfluence(Baselined):
 
 
 ENTRY = Method(
-    "internal_influence", _("Internal influence"), "core.explain.layers:internal_influence",
+    "internal_influence", _("Internal influence"), "core.explain.methods.layers:internal_influence",
     _("How strongly the answer reacts to a layer's values at each place, averaged over the straight way from the "
       "baseline to the input."),
     LAYER, InternalInfluence, cost=lambda o, _size: float(o.steps), layers=with_places,

@@ -23,7 +23,7 @@ def _cost(options: KernelShap, size: Size) -> float:
 
 
 ENTRY = Method(
-    "kernel_shap", _("KernelShap"), "core.explain.surrogate:kernel_shap",
+    "kernel_shap", _("KernelShap"), "core.explain.methods.surrogate:kernel_shap",
     _("This piece's fair share of the answer, by the linear model that best fits the answers for many coalitions of "
       "pieces. The map sums to the difference of the two answers."),
     PERTURBATION, KernelShap, cost=_cost, tolerance=1e-3, source="Lundberg and Lee 2017, section 4.1", order=70,

@@ -5,7 +5,7 @@ from core.catalog.entries import LAYER, PICTURE, SEQUENCE, TOKENS, Method
 from core.options import _
 
 ENTRY = Method(
-    "layer_conductance", _("Layer conductance"), "core.explain.layers:conductance",
+    "layer_conductance", _("Layer conductance"), "core.explain.methods.layers:conductance",
     _("How much of the difference between the answers to the input and to the baseline flows through each place of a "
       "layer on the straight way between them. All of it flows through every layer: the map sums to the difference."),
     LAYER, Way, cost=lambda o, _size: float(2 * o.steps), layers=with_places, takes=(PICTURE, SEQUENCE, TOKENS),

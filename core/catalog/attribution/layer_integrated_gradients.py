@@ -5,7 +5,7 @@ from core.catalog.entries import LAYER, PICTURE, SEQUENCE, TOKENS, Method
 from core.options import _
 
 ENTRY = Method(
-    "layer_integrated_gradients", _("Layer Integrated Gradients"), "core.explain.layers:integrated_gradients",
+    "layer_integrated_gradients", _("Layer Integrated Gradients"), "core.explain.methods.layers:integrated_gradients",
     _("What each place of a layer adds to the answer when the layer's values go straight from those of the baseline to "
       "those of the input. The map sums to the difference of the two answers."),
     LAYER, Way, cost=lambda o, _size: float(2 * o.steps), layers=with_places, takes=(PICTURE, SEQUENCE, TOKENS),

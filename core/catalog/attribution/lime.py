@@ -25,7 +25,7 @@ class Lime(Pieced):
 
 
 ENTRY = Method(
-    "lime", _("Lime"), "core.explain.surrogate:lime",
+    "lime", _("Lime"), "core.explain.methods.surrogate:lime",
     _("The slope of this piece in a simple linear model of the answers near the input. Pieces of little weight are "
       "pressed to exactly zero."),
     PERTURBATION, Lime, cost=lambda o, _size: forwards(o.samples + 1), source="Ribeiro 2016, section 3.4", order=72,

@@ -18,7 +18,7 @@ class Lrp(Options):
 
 
 ENTRY = Method(
-    "lrp", _("LRP"), "core.explain.lrp:lrp",
+    "lrp", _("LRP"), "core.explain.methods.lrp:lrp",
     _("The answer is handed back layer by layer: each unit shares its relevance among those it has read, by how much "
       "each of them contributed (layer-wise relevance propagation, ε rule)."),
     RULE, Lrp, fit=_fit.lrp, source="Bach 2015, equation 58; Montavon 2019, section 10.2.1",

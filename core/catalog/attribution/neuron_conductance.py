@@ -5,7 +5,7 @@ from core.catalog.entries import NEURON, Method
 from core.options import _
 
 ENTRY = Method(
-    "neuron_conductance", _("Neuron conductance"), "core.explain.neurons:conductance",
+    "neuron_conductance", _("Neuron conductance"), "core.explain.methods.neurons:conductance",
     _("What each place of the input adds to the answer through one unit inside the network, on the straight way from "
       "the baseline. The map sums to all that flows through the unit."),
     NEURON, UnitOnWay, cost=lambda o, _size: float(4 * o.steps), layers=with_units, tolerance=0.05,

@@ -29,7 +29,7 @@ def _cost(options: Occlusion, size: Size) -> float:
 
 
 ENTRY = Method(
-    "occlusion", _("Occlusion"), "core.explain.perturbation:occlusion",
+    "occlusion", _("Occlusion"), "core.explain.methods.perturbation:occlusion",
     _("By how much the answer falls when a window hides this place. Where several windows cover it, their mean."),
     PERTURBATION, Occlusion, cost=_cost, panel=True, source="Zeiler and Fergus 2014, section 4.2",
     examples=(Occlusion(), Occlusion(baseline="mean", window=7, stride=4, steps=3)), order=60,

@@ -16,7 +16,7 @@ class ShapleySampling(Pieced):
 
 
 ENTRY = Method(
-    "shapley_sampling", _("Shapley sampling"), "core.explain.shapley:shapley_sampling",
+    "shapley_sampling", _("Shapley sampling"), "core.explain.methods.shapley:shapley_sampling",
     _("This piece's fair share of the answer: what it adds when the pieces join one by one, averaged over random "
       "orders. The map sums to the difference of the two answers."),
     PERTURBATION, ShapleySampling, cost=lambda o, size: forwards(o.samples * max(0, pieces(o, size) - 1) + 2),

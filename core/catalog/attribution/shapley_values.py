@@ -32,7 +32,7 @@ def _cost(options: ShapleyValues, size: Size) -> float:
 
 
 ENTRY = Method(
-    "shapley_values", _("Exact Shapley values"), "core.explain.shapley:shapley_values",
+    "shapley_values", _("Exact Shapley values"), "core.explain.methods.shapley:shapley_values",
     _("This piece's fair share of the answer, exactly: from all coalitions of a few large pieces. The map sums to the "
       "difference of the two answers."),
     PERTURBATION, ShapleyValues, cost=_cost, tolerance=1e-3, source="Shapley 1953", order=68,

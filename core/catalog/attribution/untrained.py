@@ -32,7 +32,7 @@ def cost(options: Untrained, size: Size) -> float:
 
 
 ENTRY = Method(
-    "untrained", _("Untrained weights"), "core.explain.controls:untrained",
+    "untrained", _("Untrained weights"), "core.explain.methods.controls:untrained",
     _("A control: the same method on the same layers with freshly drawn weights. What is in this map, too, was not "
       "learned."),
     CONTROL, Untrained, cost=cost, source="Adebayo 2018, section 3",

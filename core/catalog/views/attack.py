@@ -74,7 +74,7 @@ def offers(name: str, _layer: LayerSpec | None, _layers: tuple[LayerSpec, ...], 
 
 
 ENTRY = View(
-    "attack", _("Attack"), "core.explain.attack:look",
+    "attack", _("Attack"), "core.explain.views.attack:look",
     needs=_("An attack turns an answer that is one class. This run answers with a number, or at every step. Choose a "
             "run that says one class a sample, such as cnn on digits or transformer on order."),
     options=Attack, applies=one_class, offers=offers, order=22,

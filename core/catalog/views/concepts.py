@@ -57,7 +57,7 @@ def between(layers: tuple[LayerSpec, ...], _form: DataForm) -> tuple[str, ...]:
 
 
 ENTRY = View(
-    "concepts", _("Concepts"), "core.explain.concepts:look",
+    "concepts", _("Concepts"), "core.explain.views.concepts:look",
     needs=_("A concept is a set of pictures that is looked for at a layer between the picture and the answer. This "
             "run reads no pictures, answers no single class, or has no such layer. Choose a run on pictures, such "
             "as cnn on digits."),

@@ -29,7 +29,7 @@ def offers(name: str, _layer: LayerSpec | None, _layers: tuple[LayerSpec, ...], 
 
 
 ENTRY = View(
-    "counter_example", _("Counter-example"), "core.explain.counter_example:look",
+    "counter_example", _("Counter-example"), "core.explain.views.counter_example:look",
     needs=_("A counter-example turns an answer that is one class. This run answers with a number, or at every step. "
             "Choose a run that says one class a sample, such as cnn on digits or transformer on order."),
     options=CounterExample, applies=one_class, offers=offers, order=23,

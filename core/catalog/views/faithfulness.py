@@ -39,7 +39,8 @@ class Faithfulness(Pieced):
 
 
 ENTRY = View(
-    "faithfulness", _("Faithfulness"), "core.explain.faithfulness:look", needs="", options=Faithfulness, order=210,
+    "faithfulness", _("Faithfulness"), "core.explain.views.faithfulness:look", needs="", options=Faithfulness,
+    order=210,
     examples=(
         Faithfulness(methods=NONE, also="saliency, integrated_gradients", side=7, seeds=2),
         Faithfulness(methods=NONE, also="saliency", side=7, seeds=2, samples=3, baseline="mean", scale=LOGIT),

@@ -44,7 +44,7 @@ def hidden(layers: tuple[LayerSpec, ...], _form: DataForm) -> tuple[str, ...]:
 
 
 ENTRY = View(
-    "influence", _("Influence"), "core.explain.influence:look",
+    "influence", _("Influence"), "core.explain.views.influence:look",
     needs=_("Influence is read off the network's last layer, which must be linear with at least one layer before it; "
             "that of this run is not. Every preset ends so, for instance mlp, cnn or lstm."),
     options=Influence, applies=ends_linear, layers=hidden,

@@ -29,6 +29,6 @@ class Sanity(Options):
 
 
 ENTRY = View(
-    "sanity", _("Sanity check"), "core.explain.sanity:look", needs="", options=Sanity, order=200,
+    "sanity", _("Sanity check"), "core.explain.views.sanity:look", needs="", options=Sanity, order=200,
     examples=(Sanity(method="saliency"), Sanity(method="input_magnitude", values=ABSOLUTE, seeds=1)),
 )  # fmt: skip

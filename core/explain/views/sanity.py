@@ -31,7 +31,7 @@ from core.catalog.entries import PICTURE, TOKENS, Method
 from core.catalog.views.sanity import ABSOLUTE, BETWEEN, DEPENDS, FEW, GONE, INDEPENDENT, Sanity
 from core.explain.attribute import MOST, attribute
 from core.explain.case import Case, case_of
-from core.explain.controls import fresh
+from core.explain.methods.controls import fresh
 from core.options import Options, SpecError, declared
 from core.questions import Explained, Seen
 from core.specs import Choice

@@ -19,10 +19,10 @@ from core.catalog.entries import PICTURE, TOKENS
 from core.catalog.trials import CHEAT, CLEAN, OWN, TRIALS, trials_of
 from core.data.splits import Splits
 from core.engine.wire import dumps, loads
-from core.explain import gates, marks
-from core.explain import score as room
-from core.explain.revealed import drawing, judged, revealing
-from core.explain.score import score, sizes
+from core.explain.scoreboard import gates, marks
+from core.explain.scoreboard import score as room
+from core.explain.scoreboard.revealed import drawing, judged, revealing
+from core.explain.scoreboard.score import score, sizes
 from core.options import SpecError
 from core.questions import Gate, Measured, Score, Scored, ScoreRow
 from core.subject import CannotShow

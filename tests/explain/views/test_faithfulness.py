@@ -15,9 +15,10 @@ from captum.attr import Saliency
 from torch import Tensor, nn
 
 from core.catalog.views.faithfulness import LOGIT, Faithfulness
-from core.explain import faithfulness, features
+from core.explain import features
 from core.explain.case import Case
-from core.explain.faithfulness import RANDOM, Sample
+from core.explain.views import faithfulness
+from core.explain.views.faithfulness import RANDOM, Sample
 from core.options import SpecError
 from core.questions import Explain
 from core.subject import CannotShow, subject_of

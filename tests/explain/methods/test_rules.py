@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from core import registry
 from core.catalog.entries import PICTURE, SEQUENCE, VECTOR, Form
 from core.explain import Case, attribute
-from core.explain.rules import Overruled, lifted, rescaled, rescaled_max
+from core.explain.methods.rules import Overruled, lifted, rescaled, rescaled_max
 from core.modules.shapes import Flatten
 from tests.explain import networks
 from tests.explain.conftest import Trained, case, choice, linear, made, of_run, why

@@ -34,8 +34,8 @@ from core.catalog.entries import PICTURE, SEQUENCE, TOKENS
 from core.catalog.views.counter_example import CounterExample
 from core.explain import features
 from core.explain.case import Case, case_of
-from core.explain.small_change import space_of
-from core.explain.turning import Goal, logits
+from core.explain.views.small_change import space_of
+from core.explain.views.turning import Goal, logits
 from core.options import SpecError
 from core.questions import Seen
 from core.subject import Report, Subject

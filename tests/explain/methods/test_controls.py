@@ -12,7 +12,7 @@ from core.build import build
 from core.catalog.attribution.untrained import CONTROLS, Untrained, methods
 from core.catalog.entries import CONTROL, PICTURE, SEQUENCE, Form
 from core.explain import attribute
-from core.explain.controls import fresh
+from core.explain.methods.controls import fresh
 from core.questions import PREDICTED
 from core.specs import Choice
 from tests.explain.conftest import Trained, case, choice, linear, made, of_run, why

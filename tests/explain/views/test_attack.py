@@ -11,10 +11,10 @@ from captum.robust import FGSM as CaptumFGSM
 from torch import Tensor, nn
 
 from core.catalog.views.attack import CROSS_ENTROPY, FGSM, L2, LINF, PGD, Attack
-from core.explain import small_change, substitution
-from core.explain.attack import rank_correlation
 from core.explain.case import Case
-from core.explain.turning import Goal, logits
+from core.explain.views import small_change, substitution
+from core.explain.views.attack import rank_correlation
+from core.explain.views.turning import Goal, logits
 from core.options import SpecError
 from core.questions import Seen
 from core.store import Run

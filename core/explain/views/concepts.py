@@ -34,7 +34,7 @@ from torch import Tensor
 
 from core.build import Network
 from core.catalog.views.concepts import Concepts
-from core.explain.concept_pictures import Concept, Draw, at_random, concepts_of, mixed, seen
+from core.explain.views.concept_pictures import Concept, Draw, at_random, concepts_of, mixed, seen
 from core.questions import Seen
 from core.subject import CannotShow, Report, Subject
 from core.views.mistakes import class_of

@@ -18,7 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from core.catalog.attribution import _fit
 from core.explain.case import Case, Result
 from core.explain.inspect import CONVOLUTIONS, ELEMENTWISE, MEANS
-from core.explain.rules import Call, Overruled, lines
+from core.explain.methods.rules import Call, Overruled, lines
 
 
 def handed_on(call: Call, x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from core.explain import features
 from core.explain.case import Case, Result
-from core.explain.surrogate import kernel_lines
+from core.explain.methods.surrogate import kernel_lines
 
 MOST_ORDERED = 6  # pieces, for which Captum's n! orders can be gone through
 TABLE = 1 << 22  # truth values in one table of coalitions

@@ -13,8 +13,8 @@ from core.explain import attribute
 from core.options import SpecError
 from core.store import Run
 from tests.explain.conftest import Trained, choice, made, of_run, why
+from tests.explain.methods.test_layers import close, said, small, tanh_net
 from tests.explain.test_every_method import run_lines
-from tests.explain.test_layers import close, said, small, tanh_net
 
 METHODS = [method.name for method in registry.METHODS if method.family == NEURON]
 ON_WAY = ["neuron_conductance", "neuron_integrated_gradients"]

@@ -1,8 +1,8 @@
 """The scoreboard: methods on networks that are seen to use evidence that is known, over several seeds, with spread.
 
-A network of each trial (core.catalog.trials) is trained for each seed and put to the gate (core.explain.gates). Then
-every method that is right for it explains test samples that it answers right: why this class and not the second. Each
-has its default options and the first layer that it offers; its map is laid beside the masks (core.explain.marks).
+A network of each trial (core.catalog.trials) is trained for each seed and put to the gate (gates.py). Then every method
+that is right for it explains test samples that it answers right: why this class and not the second. Each has its
+default options and the first layer that it offers; its map is laid beside the masks (marks.py).
 Methods that explain one unit inside the network (family NEURON) are left out: what a unit reacts to is not why the
 network answers. For tokens the padding is left out. A costly method gets fewer samples.
 """
@@ -22,9 +22,9 @@ from core.catalog.trials import CUE, EVIDENCE, OWN, Trial, trials_of
 from core.data.splits import Splits
 from core.explain.attribute import attribute, fit_of
 from core.explain.case import Case
-from core.explain.gates import gate
-from core.explain.marks import Mark, against, rows_of, to_csv
-from core.explain.revealed import judged
+from core.explain.scoreboard.gates import gate
+from core.explain.scoreboard.marks import Mark, against, rows_of, to_csv
+from core.explain.scoreboard.revealed import judged
 from core.options import SpecError
 from core.questions import Explain, Explained, Gate, Score, Scored
 from core.specs import Choice, LayerSpec

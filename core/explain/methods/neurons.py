@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.explain import path
 from core.explain.case import Case, Result, Target
-from core.explain.layers import LAYER, SMALL, At, broad, quadrature, refined, way
+from core.explain.methods import path
+from core.explain.methods.layers import LAYER, SMALL, At, broad, quadrature, refined, way
 from core.options import SpecError
 
 ANYWHERE = (-1,)

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from core.explain import counter_example
-from core.explain.counter_example import EXACT, both, greedy, prune, random_orders
-from core.explain.turning import Goal
+from core.explain.views import counter_example
+from core.explain.views.counter_example import EXACT, both, greedy, prune, random_orders
+from core.explain.views.turning import Goal
 from core.options import SpecError
 from core.questions import Seen
 from core.store import Run

@@ -17,8 +17,8 @@ from core.build import Network
 from core.catalog.views.concepts import Concepts
 from core.data.splits import Splits, pictures
 from core.drawings import encode
-from core.explain import concepts
-from core.explain.concept_pictures import CORNERS, at_random, concepts_of, mixed, pixels, seen
+from core.explain.views import concepts
+from core.explain.views.concept_pictures import CORNERS, at_random, concepts_of, mixed, pixels, seen
 from core.subject import CannotShow
 from tests.explain.conftest import Trained, trained
 from tests.views.conftest import ask, subject

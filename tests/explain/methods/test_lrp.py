@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from core.explain import attribute
-from core.explain.lrp import fold
+from core.explain.methods.lrp import fold
 from core.modules.shapes import Flatten, GlobalPool
 from tests.explain import networks
 from tests.explain.conftest import Trained, case, choice, linear, made, of_run, why
+from tests.explain.methods.test_rules import of, off
 from tests.explain.networks import clean, picture, vector
-from tests.explain.test_rules import of, off
 
 
 @pytest.fixture(autouse=True)

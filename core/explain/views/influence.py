@@ -45,7 +45,7 @@ from core.build import Network
 from core.catalog.entries import CLASSES, EACH_STEP, NUMBER, PICTURE, TOKENS
 from core.catalog.views.influence import Influence, hidden
 from core.data.splits import NOT_ASKED
-from core.explain.concept_pictures import seen as pictures_seen
+from core.explain.views.concept_pictures import seen as pictures_seen
 from core.questions import Seen
 from core.store import Run
 from core.subject import CannotShow, Report, Subject

@@ -29,11 +29,11 @@ from torch import Tensor
 from core import registry
 from core.catalog.entries import PICTURE, TOKENS, Method
 from core.catalog.views.attack import FGSM, LINF, Attack
-from core.explain import small_change, substitution
 from core.explain.attribute import attribute
 from core.explain.case import Case, case_of
-from core.explain.small_change import Search, Space
-from core.explain.turning import Goal, logits
+from core.explain.views import small_change, substitution
+from core.explain.views.small_change import Search, Space
+from core.explain.views.turning import Goal, logits
 from core.options import SpecError, shown
 from core.questions import Explained, Seen
 from core.specs import Choice

@@ -17,7 +17,7 @@ from core.catalog.entries import PICTURE
 from core.catalog.views.attack import FGSM, L2, LINF, MARGIN, Attack
 from core.data.splits import Splits
 from core.explain.case import Case
-from core.explain.turning import Goal, logits
+from core.explain.views.turning import Goal, logits
 
 WHITE = 255
 TINY = 1e-12

@@ -16,7 +16,7 @@ from core.augment import replace_labels
 from core.build import Network
 from core.drawings import encode
 from core.events import Event
-from core.explain import influence
+from core.explain.views import influence
 from core.store import Store
 from core.subject import CannotShow, Subject
 from core.training import Training

@@ -11,11 +11,12 @@ import pytest
 import torch
 from torch import nn
 
-from core.explain import features, surrogate
+from core.explain import features
 from core.explain.case import seeded
+from core.explain.methods import surrogate
 from tests.explain.conftest import case, linear, made
-from tests.explain.test_perturbation import small
-from tests.explain.test_shapley import bent
+from tests.explain.methods.test_perturbation import small
+from tests.explain.methods.test_shapley import bent
 
 
 def kernel(n: int, size: int) -> float:

@@ -11,8 +11,8 @@ import torch
 from scipy.stats import spearmanr
 
 from core.catalog.views.sanity import BETWEEN, DEPENDS, FEW, GONE, INDEPENDENT
-from core.explain import sanity
-from core.explain.controls import fresh
+from core.explain.methods.controls import fresh
+from core.explain.views import sanity
 from core.options import SpecError
 from core.questions import Explain
 from core.subject import CannotShow, subject_of

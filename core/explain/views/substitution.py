@@ -9,7 +9,7 @@ from torch import Tensor
 
 from core.catalog.views.attack import Attack
 from core.explain.case import Case
-from core.explain.turning import Goal, logits
+from core.explain.views.turning import Goal, logits
 
 WIDTH = 32  # replacements that are tried in every round
 

@@ -39,7 +39,7 @@ from core.catalog.views.faithfulness import ALL, LOGIT, NONE, SHOWN_FIRST, Faith
 from core.explain import features
 from core.explain.attribute import attribute, fit_of
 from core.explain.case import Case, Target, case_of
-from core.explain.sanity import asked_again, quick
+from core.explain.views.sanity import asked_again, quick
 from core.options import Options, SpecError, declared
 from core.questions import Explained, Seen
 from core.specs import Choice

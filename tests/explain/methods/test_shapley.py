@@ -13,8 +13,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from core.explain import Case, shapley
+from core.explain import Case
 from core.explain.case import seeded
+from core.explain.methods import shapley
 from tests.explain.conftest import Trained, case, linear, made, why
 
 N = 8

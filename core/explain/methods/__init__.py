@@ -1,0 +1,1 @@
+"""The heavy halves of the attribution methods: from a case and options to a result."""

@@ -1,0 +1,1 @@
+"""The heavy halves of the views that ask why: checks of a method, concepts, influence, attacks, counter-examples."""

@@ -1,0 +1,129 @@
+"""The command line: the same requests as the pages', without a browser.
+
+With --json each command prints exactly one JSON object on stdout. A mistake is one line on stderr and exit code 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from core import registry
+from core.catalog.trials import TRIALS
+from core.cli.machine import do_bench, do_doctor, do_engine
+from core.cli.runs import do_control, do_describe, do_runs, do_train
+from core.cli.said import Mistake
+from core.cli.why import do_explain, do_look, do_score
+from core.engine.protocol import EngineError
+from core.options import SpecError
+from core.questions import NEWEST, PREDICTED
+from core.registry import CatalogError
+from core.store import StoreError
+
+VERBS = ("pause", "resume", "step", "stop", "set")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Mistake(f"{message} (see {self.prog} --help)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code: 0 done, 1 the run failed, 2 a mistake, 130 interrupted."""
+    try:
+        asked = parser().parse_args(argv)
+        if getattr(asked, "data_dir", None):
+            os.environ["LAYERLAB_DATA"] = str(Path(asked.data_dir).resolve())
+        code: int = asked.do(asked)
+        return code
+    except (Mistake, SpecError, StoreError, CatalogError, EngineError) as error:
+        print(f"layerlab: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command with its flags."""
+    shared = _Parser(add_help=False)
+    shared.add_argument("--json", action="store_true", help="print exactly one JSON object")
+    shared.add_argument("--runs", metavar="DIR", help="the runs folder (default: $LAYERLAB_RUNS, ~/.layerlab/runs)")
+    shared.add_argument("--data-dir", metavar="DIR", help="the data folder (default: $LAYERLAB_DATA, ~/.layerlab/data)")
+    top = _Parser(prog="layerlab", description="Build small networks, watch them learn, ask them why.")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, do: Callable[[argparse.Namespace], int], help: str) -> _Parser:
+        one = commands.add_parser(name, parents=[shared], help=help, description=help)
+        one.set_defaults(do=do)
+        return one
+
+    one = add("describe", do_describe, "a model's layers, parameters and problems")
+    _chooses_model(one)
+    one.add_argument("--classes", type=int, metavar="K")
+    one.add_argument("--input", metavar="C,H,W")
+    one = add("train", do_train, "train a model and wait for it")
+    _chooses_model(one)
+    one.add_argument("--experiment", metavar="FILE.json")
+    one.add_argument("--resume", metavar="RUN")
+    one.add_argument("--steps", type=int)
+    one.add_argument("--epochs", type=int)
+    one.add_argument("--seed", type=int)
+    one.add_argument("--threads", type=int, default=0, help="CPU threads (default: all for a lone run)")
+    one.add_argument("--name", default="")
+    one = add("control", do_control, "steer a run: pause, resume, step, stop, set lr=0.01")
+    one.add_argument("run")
+    one.add_argument("verb", choices=VERBS)
+    one.add_argument("values", nargs="*", metavar="NAME=VALUE")
+    add("runs", do_runs, "every run")
+    one = add("look", do_look, "look inside a run: one view of one sample, at any moment of its training")
+    one.add_argument("--view", required=True, metavar="NAME", help=f"one of {', '.join(registry.VIEWS.names())}")
+    _chooses_sample(one, "view")
+    one = add("explain", do_explain, "ask why a run's network answers as it does")
+    known = ", ".join(registry.METHODS.names())
+    one.add_argument("--method", required=True, metavar="NAME", help=f"list, or one of {known}")
+    one.add_argument("--target", default=PREDICTED, metavar="K", help="predicted, true, a class K, or a difference K-J")
+    one.add_argument("--seed", type=int, default=0)
+    one.add_argument("--script", metavar="FILE.py",
+                     help="a program that makes the map again with plain Captum; attribution.npz is written beside it")
+    _chooses_sample(one, "method")
+    _scores(add("score", do_score, "how well the methods find evidence that is known"))
+    add("doctor", do_doctor, "what this machine offers")
+    one = add("bench", do_bench, "our trainer beside a bare loop, and beside any installed peer")
+    one.add_argument("--quick", action="store_true", help="fewer pairs: a look, not a claim")
+    one.add_argument("--case", action="append", metavar="NAME", help="only this case (may be repeated)")
+    one = add("engine", do_engine, "run the engine as a service: it outlives the web process")
+    one.add_argument("--slots", type=int, default=0, help="runs at once (default: one per core)")
+    return top
+
+
+def _scores(one: _Parser) -> None:
+    trials = ", ".join(trial.name for trial in TRIALS)
+    one.add_argument("--quick", action="store_true", help="fewer seeds, steps and samples: a look, not a claim")
+    one.add_argument("--seeds", type=int, default=0, metavar="N", help="networks of each trial (default 5, quick 2)")
+    one.add_argument("--data", nargs="+", default=[], metavar="NAME", help=f"only these of {trials}")
+    one.add_argument("--run", default="", metavar="RUN", help="score this run's own network, on data of these kinds")
+    one.add_argument("--out", metavar="FILE.csv", help="where to write the table: one line a map")
+
+
+def _chooses_sample(one: _Parser, what: str) -> None:
+    one.add_argument("run")
+    one.add_argument("--sample", type=int, default=0, metavar="I", help="of the test set")
+    one.add_argument("--layer", default="", metavar="NAME", help=f"for a {what} that has one to choose")
+    one.add_argument("--step", type=int, default=NEWEST, metavar="S", help="default: the newest whose weights are kept")
+    one.add_argument("--set", action="append", default=[], nargs="+", metavar="OPTION=VALUE", help=f"of the {what}")
+    one.add_argument("--out", metavar="FILE.npz", help="where to write the arrays")
+
+
+def _chooses_model(one: _Parser) -> None:
+    one.add_argument("--preset", metavar="NAME", help=f"one of {', '.join(registry.ARCHITECTURES.names())}")
+    one.add_argument("--model", metavar="FILE.json")
+    one.add_argument("--data", metavar="NAME", help=f"one of {', '.join(registry.DATASETS.names())}")
+    one.add_argument("--set", action="append", default=[], nargs="+", metavar="PART.NAME=VALUE",
+                     help="data.size=8 model.positions=none train.lr=0.01 …")  # fmt: skip

@@ -1,0 +1,39 @@
+"""doctor, bench and engine."""
+
+from __future__ import annotations
+
+import argparse
+
+from core.cli.said import print_json, runs_folder
+from core.questions import Doctor
+from core.store import data_home, layerlab_home
+
+
+def do_doctor(asked: argparse.Namespace) -> int:
+    from core.doctor import report
+
+    found = report(runs_folder(asked), data_home(), layerlab_home(), Doctor())
+    if asked.json:
+        print_json(found)
+        return 0
+    for title, lines in found.items():
+        print(title)
+        for line in lines.items() if isinstance(lines, dict) else lines:
+            print("  " + ("  ".join(map(str, line)) if isinstance(line, tuple) else str(line)))
+    return 0
+
+
+def do_bench(asked: argparse.Namespace) -> int:
+    from core.bench import run
+
+    found = run(cases=asked.case, quick=asked.quick, say=None if asked.json else print)
+    if asked.json:
+        print_json(found)
+    return 0
+
+
+def do_engine(asked: argparse.Namespace) -> int:
+    from core.engine.__main__ import main as serve
+
+    flags = ["--runs", str(runs_folder(asked))]
+    return serve(flags + (["--slots", str(asked.slots)] if asked.slots else []))

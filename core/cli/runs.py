@@ -1,0 +1,188 @@
+"""describe, train, control and runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from core import registry
+from core.applies import check_experiment
+from core.cli.said import Mistake, pair, print_json, runs_folder, show
+from core.engine.client import connect
+from core.engine.protocol import Engine
+from core.events import ENDED, FINISHED, PAUSED, SETTABLE, Command
+from core.questions import Describe
+from core.specs import Experiment, assign, experiment_from_json, model_from_json, preset
+from core.store import Run, Store, StoreError, data_home, read_named_json
+
+
+def experiment_of(asked: argparse.Namespace) -> Experiment:
+    """The experiment that the flags describe."""
+    if getattr(asked, "experiment", None):
+        made = experiment_from_json(read_named_json(Path(asked.experiment)))
+        if asked.data:
+            dataset = registry.DATASETS.get(asked.data)
+            made = replace(made, data=replace(made.data, name=dataset.name, options=dataset.options()))
+    elif asked.model:
+        model = model_from_json(read_named_json(Path(asked.model)))
+        made = replace(preset(model.architecture, asked.data or "digits"), model=model)
+    elif asked.preset:
+        made = preset(asked.preset, asked.data or "digits")
+    else:
+        raise Mistake("say which model: --preset NAME or --model FILE.json")
+    changes: dict[str, Any] = dict(pair(one) for group in asked.set for one in group)
+    if getattr(asked, "steps", None) is not None:
+        changes |= {"train.steps": asked.steps, "train.epochs": 0}
+    for name in ("epochs", "seed"):
+        if getattr(asked, name, None) is not None:
+            changes[f"train.{name}"] = getattr(asked, name)
+    if getattr(asked, "seed", None) is not None:
+        changes.setdefault("data.seed", asked.seed)
+    return assign(made, changes)
+
+
+def do_describe(asked: argparse.Namespace) -> int:
+    from core.build import describe
+
+    made = experiment_of(asked)
+    shape = _shape(asked.input) if asked.input else ()
+    if not asked.data and not shape and not made.model.layers:  # a preset alone: what it was made for
+        shape = registry.ARCHITECTURES.get(made.model.architecture).example_data.shape
+    found = describe(Describe(made.model, made.data, made.train.batch_size, shape, asked.classes or 0))
+    if asked.json:
+        problems = [{"layer": p.layer, "message": p.message, "fix": p.fix} for p in found.problems]
+        print_json({**asdict(found), "problems": problems})
+        return 0
+    for row in found.layers:
+        sizes = f"{'×'.join(map(str, row.in_shape))} → {'×'.join(map(str, row.out_shape))}"
+        field = f"RF {row.receptive_field}" if row.receptive_field else ""
+        print(f"{row.name:16}{row.kind:18}{sizes:26}{row.params:>12,}{row.macs:>14,}  {field}")
+    print(f"{found.params:,} parameters, {found.macs:,} multiply-adds per sample")
+    for problem in found.problems:
+        print(f"{problem.layer}: {problem.message}. To mend it: {problem.fix}.")
+    return 0
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.replace("x", ",").split(","))
+    except ValueError:
+        raise Mistake(f"--input {text} should be whole numbers with commas between them, such as 3,32,32") from None
+
+
+def do_train(asked: argparse.Namespace) -> int:
+    store = Store(runs_folder(asked))
+    experiment = None if asked.resume else _checked(experiment_of(asked))
+    engine = connect(store.root)
+    try:
+        if experiment is None:
+            run = store.run(asked.resume)
+            engine.command(run.id, Command("resume"))
+        else:
+            folder = str(data_home().resolve()) if asked.data_dir else ""
+            run = store.run(engine.start(experiment, asked.name, threads=asked.threads, data_dir=folder))
+        return _follow(engine, run, asked.json)
+    finally:
+        engine.close()
+
+
+def _checked(experiment: Experiment) -> Experiment:
+    """The experiment, if its model can work and its settings apply; the same sentence as everywhere otherwise."""
+    from core.build import ModelError, check, data_form
+
+    check_experiment(experiment)
+    try:
+        check(experiment.model, data_form(experiment.data), experiment.train.batch_size)
+    except ModelError as error:
+        raise Mistake(str(error)) from None
+    return experiment
+
+
+def _follow(engine: Engine, run: Run, quiet: bool) -> int:
+    """Wait until the run ends; Ctrl-C stops it (it can be resumed)."""
+    said = ""
+    while True:
+        try:
+            status = engine.state(run.id).status
+            line = f"{status.state}  step {status.step} / {status.steps}  {status.words}"
+            if not quiet and line != said:
+                said = line
+                print(line, flush=True)
+            if status.state in ENDED or (status.state == PAUSED and status.words):
+                break
+            time.sleep(0.1)
+        except KeyboardInterrupt:
+            engine.command(run.id, Command("stop"))
+    if status.state != FINISHED:
+        print(f"layerlab: run {run.id[:8]} {status.state}: {status.words}", file=sys.stderr)
+        return 1
+    print_json(summary(run)) if quiet else print(f"run {run.id}")
+    return 0
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """What `train --json` prints of a finished run."""
+    first: dict[str, float] = {}
+    last: dict[str, float] = {}
+    for event in run.events():
+        first.setdefault(event.name, event.value)
+        last[event.name] = event.value
+    about, status = run.about(), run.status()
+    seconds = float(about.get("seconds", 0.0))
+    batch = run.experiment().train.batch_size
+    metrics = {k: v for k, v in last.items() if k.startswith(("train/", "val/", "test/", "best/", "suggested/"))}
+    return {
+        "run": run.id, "steps": status.step, "seconds": round(seconds, 3),
+        "samples_per_second": round(status.step * batch / seconds, 1) if seconds else None,
+        "device": about.get("device"), "threads": about.get("threads"),
+        "metrics": {"train/loss_first": first.get("train/loss"), **metrics},
+        **({"sample_text": about["sample_text"]} if "sample_text" in about else {}),
+    }  # fmt: skip
+
+
+def do_control(asked: argparse.Namespace) -> int:
+    store = Store(runs_folder(asked))
+    run = store.run(asked.run)
+    values: dict[str, Any] = dict(pair(one) for one in asked.values)
+    if asked.verb == "set" and not values:
+        raise Mistake(f"say what to set, such as lr=0.01; {', '.join(SETTABLE)} can be set")
+    if asked.verb != "set" and values:
+        raise Mistake(f"{asked.verb} takes no values")
+    engine = connect(store.root, start=asked.verb == "resume")
+    try:
+        state = engine.command(run.id, Command(asked.verb, values))
+        if asked.verb == "resume" and engine.owned:
+            return _follow(engine, run, asked.json)
+        show(asked, {"run": run.id, "status": state.status.state, "step": state.status.step})
+    finally:
+        engine.close()
+    return 0
+
+
+def do_runs(asked: argparse.Namespace) -> int:
+    rows = []
+    for run in Store(runs_folder(asked)).runs():
+        try:
+            status = run.status()
+            rows.append({
+                "run": run.id, "name": run.about()["name"], "status": status.state, "step": status.step,
+                "steps": status.steps, "bytes": run.bytes(),
+                "metrics": {k: v for k, v in run.latest().items() if k.startswith(("train/", "val/", "test/"))},
+            })  # fmt: skip
+        except StoreError as error:
+            rows.append({"run": run.id, "name": "", "status": "unreadable", "words": str(error), "bytes": run.bytes()})
+    if asked.json:
+        print_json({"runs": rows})
+        return 0
+    for row in rows:
+        metrics = row.get("metrics", {})
+        accuracy = metrics.get("test/accuracy", metrics.get("val/accuracy"))
+        squared = metrics.get("test/mse", metrics.get("val/mse"))
+        reached = f"{row['step']} / {row['steps']}" if "step" in row else ""
+        shown = f"{accuracy:.1%}" if accuracy is not None else "" if squared is None else f"{squared:.3g}"
+        print(f"{row['run'][:8]}  {row['status']:10}{reached:>16}{shown:>8}  {row['name']}")
+    return 0

@@ -1,0 +1,64 @@
+"""What every command shares: mistakes, pairs NAME=VALUE, and how an answer is printed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from core.store import runs_home
+
+
+class Mistake(Exception):
+    """Something the person who typed can mend; the text is one line."""
+
+
+def pair(text: str) -> tuple[str, str]:
+    """NAME=VALUE as its two halves."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise Mistake(f"“{text}” should be NAME=VALUE, such as train.lr=0.01")
+    return name, value
+
+
+def runs_folder(asked: argparse.Namespace) -> Path:
+    return Path(asked.runs) if asked.runs else runs_home()
+
+
+def aloud(asked: argparse.Namespace) -> Callable[..., None]:
+    """Progress on stderr, unless there is to be nothing but JSON."""
+    said: list[str] = []
+
+    def tell(_fraction: float, words: str, part: Any = None) -> None:
+        if not asked.json and part is None and said[-1:] != [words]:
+            said.append(words)
+            print(words, file=sys.stderr)
+
+    return tell
+
+
+def show(asked: argparse.Namespace, found: dict[str, Any]) -> None:
+    if asked.json:
+        print_json(found)
+    else:
+        print("  ".join(f"{k} {v}" for k, v in found.items()))
+
+
+def print_json(found: dict[str, Any]) -> None:
+    print(json.dumps(plain(found), allow_nan=False), flush=True)
+
+
+def plain(value: Any) -> Any:
+    """JSON has no nan or inf: they are written as words."""
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, float):
+        from core.events import json_number
+
+        return json_number(value)
+    return value

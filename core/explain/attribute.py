@@ -82,7 +82,7 @@ def _proved(
     facts: dict[str, Any] = {"f_x": f_x, **result.facts}
     delta = gap = holds = None
     if result.complete:
-        expected = result.expected
+        expected = result.expected() if callable(result.expected) else result.expected
         if expected is None:
             with torch.no_grad():  # the check is not part of the price
                 assert baseline is not None

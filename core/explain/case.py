@@ -61,13 +61,14 @@ class Result:
     """What a method found.
 
     attribution: [1, …] in the shape of Case.inputs. complete: it should sum to f(inputs) − f(baseline), or to
-    `expected` where that is another number (the mean over several baselines). `code`: see Explained.
+    `expected` where that is another number (the mean over several baselines), or to what `expected` finds when it is
+    called: a check is not part of the price. `code`: see Explained.
     """
 
     attribution: Tensor
     complete: bool = False
     baseline: Tensor | None = None
-    expected: float | None = None
+    expected: float | Callable[[], float] | None = None
     arrays: dict[str, Tensor] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     words: Sequence[str] = ()

@@ -68,8 +68,13 @@ def gradient_shap(case: Case, options: Any) -> Result:
     shares = torch.from_numpy(np.random.uniform(0.0, 1.0, options.samples)).float()  # noqa: NPY002 (so here)
     alpha, baselines = shares.view(-1, *[1] * (copies.dim() - 1)), known[torch.from_numpy(chosen)]
     _values, gradients = case.gradients(alpha * copies + (1 - alpha) * baselines)
-    answers = case.values(known)[torch.from_numpy(chosen)]
-    expected = float(case.target.of(case.answers)) - float(answers.mean())
+
+    def expected() -> float:
+        """f(x) − mean f(b) over the drawn baselines."""
+        with torch.no_grad():
+            answers = case.target.of(case.logits(known))[torch.from_numpy(chosen)]
+        return float(case.target.of(case.answers)) - float(answers.mean())
+
     words.append(
         f"This is an estimate from {options.samples} random points: its sum misses the difference of the answers by "
         "chance, and by less the more points there are."
@@ -78,7 +83,7 @@ def gradient_shap(case: Case, options: Any) -> Result:
         "attribution = captum.attr.GradientShap(model).attribute("
         f"x, baseline[0], n_samples={options.samples}, stdevs={deviation!r})"
     )
-    facts = {"samples": options.samples, "baselines": len(known), "f_baseline": float(answers.mean())}
+    facts = {"samples": options.samples, "baselines": len(known)}
     attribution = ((copies - baselines) * gradients).mean(0, keepdim=True)
     return Result(attribution, True, known, expected, facts=facts, words=words, code=code)
 

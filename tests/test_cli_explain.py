@@ -54,6 +54,7 @@ def test_the_list_says_of_every_method_whether_it_is_right_here(capsys: pytest.C
     rows = json.loads(said)["methods"]
     assert code == 0 and [row["method"] for row in rows] == registry.METHODS.names()
     assert all(row["reason"] for row in rows if row["status"] != "ready")
+    assert {row["method"]: row["cost"] for row in rows}["saliency"] == 1  # the price, before anything is run
     code, said, _err = called(capsys, run, "--method", "list")
     assert code == 0 and len(said.splitlines()) == len(rows)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core import registry, specs
+from core.catalog.entries import WITHHELD
 from core.cli.said import Mistake, aloud, pair, print_json, runs_folder
 from core.questions import Explain, Explained, Fits, Look, Reproduce, Reproduction, Score
 from core.specs import Choice
@@ -83,12 +84,15 @@ def do_explain(asked: argparse.Namespace) -> int:
 
 
 def _list_methods(asked: argparse.Namespace, fits: Any) -> int:
-    rows = [{"method": one.method, "status": one.status, "reason": one.reason} for one in fits]
+    rows = [
+        {"method": one.method, "status": one.status, "reason": one.reason, "cost": round(one.cost, 2)} for one in fits
+    ]
     if asked.json:
         print_json({"methods": rows})
         return 0
     for row in rows:
-        print(f"{row['method']:24}{row['status']:10}{row['reason']}")
+        price = "" if row["status"] == WITHHELD else f"{row['cost']:.3g} {'pass' if row['cost'] == 1 else 'passes'}"
+        print(f"{row['method']:30}{row['status']:10}{price:14}{row['reason']}")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from dataclasses import replace
 
@@ -14,7 +15,9 @@ from core.questions import Explain, Explained, Fits, MethodFit
 from core.specs import Choice
 from core.subject import Report, Subject, subject_of
 
-KEPT = 300
+log = logging.getLogger(__name__)
+KEPT = 300  # answers, and …
+HEAVIEST = 96 << 20  # … bytes of their arrays
 
 _known: OrderedDict[tuple[object, ...], Explained] = OrderedDict()
 
@@ -39,22 +42,43 @@ def explain(question: Explain, report: Report) -> tuple[Explained, ...]:
 def _explained(subject: Subject, question: Explain, choice: Choice, report: Report) -> Explained:
     """The answer that was given before to the same question about the same weights, or a new one."""
     stamp = subject.run.weights_stamp(subject.step)
-    place = (subject.run.id, subject.step, stamp, subject.sample, question.drawing)
+    place = (str(subject.run.path), subject.step, stamp, subject.sample, question.drawing)
     key = (*place, choice, question.target, question.layer, question.seed)
     if key in _known:
         _known.move_to_end(key)
-        return _known[key]
+    else:
+        made = _asked(subject, question, choice, report)
+        if made.facts.get("failed"):
+            return made
+        _keep(key, made)
+    known = _known[key]
+    return replace(known, words=(*subject.words, *known.words))  # those of the subject are about how it was asked
+
+
+def _asked(subject: Subject, question: Explain, choice: Choice, report: Report) -> Explained:
+    """A new answer. One method's mistake or failure does not take the others down."""
+    method: Method = registry.METHODS.get(choice.name)
     case = case_of(subject, target=question.target, layer=question.layer, seed=question.seed, report=report)
     try:
         made = attribute(case, choice, subject.step)
-    except SpecError as error:  # one method's mistake does not take the others down
-        made = withheld(case, registry.METHODS.get(choice.name), str(error), subject.step)
-    facts = {**subject.answer(), "classes": subject.splits.classes, **made.facts}
-    made = replace(made, facts=facts, words=(*subject.words, *made.words))
+    except SpecError as error:
+        made = withheld(case, method, str(error), subject.step)
+    except Exception as error:
+        log.exception("%s failed", method.name)
+        first = (str(error).splitlines() or ["no message"])[0]
+        reason = f"{method.title} failed here ({type(error).__name__}: {first}). Please report it."
+        made = replace(withheld(case, method, reason, subject.step), facts={"failed": True})
+    return replace(made, facts={**subject.answer(), "classes": subject.splits.classes, **made.facts})
+
+
+def _keep(key: tuple[object, ...], made: Explained) -> None:
     _known[key] = made
-    while len(_known) > KEPT:
+    while len(_known) > KEPT or (len(_known) > 1 and sum(map(_bytes, _known.values())) > HEAVIEST):
         _known.popitem(last=False)
-    return made
+
+
+def _bytes(made: Explained) -> int:
+    return made.attribution.nbytes + sum(array.nbytes for array in made.arrays.values())
 
 
 def fits(question: Fits) -> tuple[MethodFit, ...]:

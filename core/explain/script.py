@@ -38,9 +38,10 @@ def _program(subject: Subject, case: Case, found: Explained) -> str:
     imports, _gap, classes = network.partition("\n\n\n")
     own = [line for line in imports.splitlines() if line and line not in _IMPORTS]
     title = registry.METHODS.get(found.method).title
+    sample = "a drawing" if subject.asked.drawing else f"test sample {found.sample}"
     about = (
         f"Why {found.target}? {title} of a network on {subject.experiment.data.name}, weights of step {found.step}, "
-        f"test sample {found.sample}. Needs torch, numpy, captum, and {ARRAYS} beside it."
+        f"{sample}. Needs torch, numpy, captum, and {ARRAYS} beside it."
     )
     tried = f"Made with torch {version('torch')} and captum {version('captum')}."
     head = "\n".join(['"""' + textwrap.fill(about, 110), "", tried, '"""', "", *sorted({*_IMPORTS, *own}, key=_order)])
@@ -67,7 +68,8 @@ def _model(case: Case) -> str:
     if case.form.kind == TOKENS:
         at = next(name for name, module in case.network.named_modules() if module is case.embedding)
         lines = [
-            f"handle = self.network.{at}.register_forward_hook(lambda *_: inputs)  # these vectors, whatever the ids",
+            f"handle = self.network.{at}.register_forward_hook(lambda *_: inputs, prepend=True)",
+            "# these vectors, whatever the ids",
             "answers = self.network(ids.expand(len(inputs), -1))  # the ids still say what is padding",
             "handle.remove()",
         ]
@@ -107,7 +109,8 @@ def _body(case: Case, found: Explained) -> str:
         "",
         found.code.strip(),
         "",
-        f"attribution = torch.as_tensor(attribution).detach()[0]{'.sum(-1)  # of each token' if tokens else ''}",
+        "attribution = torch.as_tensor(attribution).detach()[0]",
+        *(["attribution = attribution.sum(-1) if attribution.dim() == 2 else attribution  # of each token"] * tokens),
         'known = stored["attribution"]',
         "difference, largest = float((attribution - known).abs().max()), float(known.abs().max())",
         'print(f"largest difference from the stored map: {difference:.2g} (its largest value: {largest:.2g})")',

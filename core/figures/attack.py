@@ -68,7 +68,8 @@ def rows(
         colorbar={"title": {"text": scale_title, "side": "right"}, "thickness": 12},
     ))  # fmt: skip
     every = max(1, -(-len(names) // NAMES))
-    figure.update_xaxes(tickvals=at[::every], ticktext=list(names)[::every], showgrid=False, zeroline=False)
+    figure.update_xaxes(tickvals=at[::every], ticktext=list(names)[::every], showgrid=False, zeroline=False,
+                        automargin=True)  # fmt: skip
     figure.update_yaxes(tickvals=list(range(len(titles))), ticktext=list(titles), autorange="reversed", showgrid=False,
                         zeroline=False, automargin=True)  # fmt: skip
     figure.update_layout(height=90 + 34 * len(titles), margin={"l": 10, "r": 8, "t": 6, "b": 44})

@@ -107,7 +107,7 @@ def _tile(seen: Seen, group: str, k: int, place: int) -> str:
         said = _("{label}, truly {truth}").format(label=label[:24], truth=truth[:24])
         hover += f"; {said}"
         named = f'<span style="color:{RED};background:none;padding:0">{html.escape(said)}</span>'
-    signed = f"{score:.2f}" if seen.facts["measure"] == "similarity" else f"{score:+.2g}"
+    signed = f"{score:.2f}" if seen.facts["measure"] == "similarity" else f"{score:+.2g}".replace("-", "−")
     if seen.facts["kind"] in (PICTURE, SEQUENCE):
         size = f'width="{SIDE}" height="{SIDE}"' if seen.facts["kind"] == PICTURE else 'width="180" height="54"'
         source = png(shown) if seen.facts["kind"] == PICTURE else sparkline(shown, colors())

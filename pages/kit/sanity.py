@@ -11,7 +11,7 @@ from core.catalog.entries import PICTURE, SEQUENCE, TOKENS
 from core.catalog.views.sanity import ABSOLUTE, BETWEEN, DEPENDS, FEW, GONE, INDEPENDENT
 from core.figures import attribution, sanity
 from core.questions import Seen
-from pages.kit import figure
+from pages.kit import figure, why_maps
 from pages.kit.words import _, plain
 
 VIEW = "sanity"
@@ -90,7 +90,7 @@ def _map(seen: Seen, at: int, name: str, title: str) -> None:
 def _drawn(seen: Seen, values: np.ndarray) -> Any:
     """The map as its kind of data is drawn."""
     kind = seen.facts["kind"]
-    scale = attribution.Scale(seen.facts["signed"] and seen.facts["ranked"] != ABSOLUTE)
+    scale = why_maps.scale(bool(seen.facts["signed"]) and seen.facts["ranked"] != ABSOLUTE)
     values = np.abs(values) if seen.facts["ranked"] == ABSOLUTE else values
     if kind == PICTURE:
         hover = _("row %{y}, column %{x}: %{z:.3g}")

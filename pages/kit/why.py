@@ -160,7 +160,8 @@ def _comparison(plan: Plan, drawn: list[Arriving], pending: bool, sample_seen: b
         with st.container(border=True, width=badges.width(plan.form.kind), gap="xsmall"):
             st.markdown(f"**{plain(_('Input'))}**")
             if facts:
-                name = _("your drawing") if here.drawing() else _("test sample {n}").format(n=here.sample())
+                number = next(iter(arrived.found.values())).sample
+                name = _("your drawing") if here.drawing() else _("test sample {n}").format(n=number)
                 why_maps.given(facts, name)
                 said = _("predicted: {predicted}").format(predicted=str(facts["predicted"])[:40])
                 st.badge(plain(said), icon=":material/psychology:", color="gray")
@@ -223,7 +224,6 @@ def below(plan: Plan, arrived: Arriving) -> None:
                 st.markdown(f":small[**{title}:** {plain(' '.join(found.words))}]")
     if not maps:
         return
-    first = next(iter(maps.values()))
     coded = [name for name, found in maps.items() if found.code]
     wanted = look.beneath(table=True, arrays=True, code=bool(coded))
     if wanted == "table":
@@ -232,8 +232,9 @@ def below(plan: Plan, arrived: Arriving) -> None:
         look.arrays(gathered(plan, maps))
         st.download_button(
             _("All maps as a page (HTML)"),
-            lambda: why_saved.sheet(_("Why {target}?").format(target=first.target), list(maps.values()),
-                                    bool(st.session_state.get("why.over"))),
+            lambda: why_saved.sheet(_asked(plan, arrived), list(arrived.found.values()),
+                                    over=bool(st.session_state.get("why.over")), drawing=bool(here.drawing()),
+                                    number=plan.form.task == NUMBER),
             "why.html", "text/html", on_click="ignore", key="why.sheet", icon=":material/image:",
         )  # fmt: skip
     elif wanted == "code":

@@ -55,7 +55,7 @@ def follow(form: DataForm, run: str) -> list[str]:
         if unknown := [name for name in wanted if name not in METHODS]:
             notices.append(_("The link names methods that are not known here: {names}.").format(
                 names=", ".join(name[:40] for name in unknown[:5])))  # fmt: skip
-        st.session_state[_METHODS] = [name for name in METHODS.names() if name in wanted]
+        st.session_state[_METHODS] = [name for name in METHODS.names() if name in wanted] or default(form)
     if "target" in given:
         st.session_state[_TARGET] = given["target"]
     wanted_target = st.session_state.get(_TARGET, PREDICTED)

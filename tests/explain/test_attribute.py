@@ -130,6 +130,35 @@ def test_one_methods_mistake_leaves_the_others_alone(trained: Trained) -> None:
     assert "the test set has 0 to" in one.withheld and not other.withheld
 
 
+def test_one_methods_failure_is_said_on_its_card_and_is_tried_again(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = trained("cnn", "digits", steps=40)
+
+    def broken(case: object, which: Choice, step: int) -> Explained:
+        if which.name == "saliency":
+            raise RuntimeError("boom\nmore")
+        return attribute(case, which, step)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(asking, "attribute", broken)
+    question = asked(run, "saliency", "input_x_gradient", seed=77)
+    one, other = explain(question, lambda _fraction, _words, _part=None: None)
+    assert one.withheld == "Saliency failed here (RuntimeError: boom). Please report it." and not other.withheld
+    monkeypatch.undo()
+    one, _other = explain(question, lambda _fraction, _words, _part=None: None)
+    assert not one.withheld
+
+
+def test_words_about_how_it_was_asked_are_not_kept_for_the_next_who_asks(trained: Trained) -> None:
+    run = trained("cnn", "digits", steps=40)
+    far, last = (
+        explain(asked(run, "saliency", sample=sample), lambda _fraction, _words, _part=None: None)[0]
+        for sample in (99_999, 359)
+    )
+    assert "There is no sample 99999" in " ".join(far.words) and far.sample == last.sample == 359
+    assert "99999" not in " ".join(last.words)
+
+
 def test_a_run_without_kept_weights_says_so(trained: Trained, tmp_path) -> None:  # type: ignore[no-untyped-def]
     from core.store import Store
 

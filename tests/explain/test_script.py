@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core import cli
-from core.explain import reproduction
-from core.questions import Explain
+from core import cli, registry
+from core.explain import explain, reproduction
+from core.questions import Explain, Reproduction
+from core.specs import Choice
 from core.store import write_npz
 from core.subject import CannotShow
 from tests.explain.conftest import Trained, choice
@@ -34,6 +35,20 @@ def difference(said: str) -> float:
     return float(found[1])
 
 
+def ran(made: Reproduction, folder: Path) -> float:
+    """Run the program in this process; how far its map is from the stored one."""
+    write_npz(folder / "attribution.npz", made.arrays)
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exec(compile(made.program, "program", "exec"), {"__file__": str(folder / "program.py"), "__name__": "other"})
+    return difference(said.getvalue())
+
+
+def quiet(_fraction: float, _words: str, _part: object = None) -> None:
+    """Nobody waits."""
+
+
 @pytest.mark.parametrize("method", ["integrated_gradients", "saliency"])
 @pytest.mark.parametrize(("preset", "data", "target"), RUNS, ids=[f"{p}-{d}" for p, d, _t in RUNS])
 def test_it_gives_the_very_map(
@@ -42,13 +57,25 @@ def test_it_gives_the_very_map(
     changes = {} if data == "digits" else QUIET
     run = trained(preset, data, steps=8, **changes)
     asked = Explain(run.id, (choice(method),), 1, target, seed=5, runs=str(run.path.parent))
-    made = reproduction(asked, lambda _fraction, _words, _part=None: None)
-    write_npz(tmp_path / "attribution.npz", made.arrays)
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        exec(compile(made.program, "program", "exec"), {"__file__": str(tmp_path / "program.py"), "__name__": "other"})
-    assert difference(said.getvalue()) <= 2e-4 * float(np.abs(made.arrays["attribution"]).max())
+    made = reproduction(asked, quiet)
+    assert ran(made, tmp_path) <= 2e-4 * float(np.abs(made.arrays["attribution"]).max())
+
+
+@pytest.mark.parametrize(("preset", "data"), [("transformer", "order"), ("cnn", "digits")])
+@pytest.mark.parametrize("method", registry.METHODS.names())
+def test_so_it_does_for_every_method_of_tokens_and_of_a_picture(
+    preset: str, data: str, method: str, trained: Trained, tmp_path: Path
+) -> None:
+    run = trained(preset, data, steps=40)
+    entry = registry.METHODS.get(method)
+    for layer in ("", "embedding") if entry.family in ("layer", "neuron") and data == "order" else ("",):
+        chosen = Choice(method, entry.examples[0])
+        asked = Explain(run.id, (chosen,), 1, layer=layer, seed=5, runs=str(run.path.parent))
+        if explain(asked, quiet)[0].withheld:
+            continue
+        made = reproduction(asked, quiet)
+        largest = float(np.abs(made.arrays["attribution"]).max())
+        assert ran(made, tmp_path) <= max(2e-4 * largest, 1e-7), (method, layer)
 
 
 def test_the_command_line_writes_one_that_runs_by_itself(trained: Trained, tmp_path: Path) -> None:
@@ -66,4 +93,4 @@ def test_what_cannot_be_had_has_no_program(trained: Trained) -> None:
     baseline = choice("integrated_gradients", baseline="sample", baseline_sample=999_999)
     asked = Explain(run.id, (baseline,), 1, runs=str(run.path.parent))
     with pytest.raises(CannotShow, match="the test set has 0 to"):
-        reproduction(asked, lambda _fraction, _words, _part=None: None)
+        reproduction(asked, quiet)

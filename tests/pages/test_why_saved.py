@@ -30,8 +30,8 @@ def two(kind: str) -> list[Explained]:
 
 @pytest.mark.parametrize("kind", ["picture", "tokens", "sequence", "vector"])
 def test_the_page_has_every_map_with_its_proof_and_asks_for_nothing_from_elsewhere(kind: str) -> None:
-    page = why_saved.sheet("Why <7>?", two(kind), over=False)
-    assert page.count("<figure>") == 2 and "Why &lt;7&gt;?" in page and "<b>film</b>" not in page
+    page = why_saved.sheet("Why <7>?", two(kind), over=False, drawing=False, number=False)
+    assert page.count("<figure>") == 2 + (kind == "picture") and "Why &lt;7&gt;?" in page and "<b>film</b>" not in page
     assert "holds · gap 0.4 %" in page.replace("\u202f", " ").replace("\xa0", " ") and "no check defined" in page
     assert not re.search(r"""<(?:script|link|img)\s[^>]*=["']https?:""", page)
     assert page.count("Plotly.newPlot(") >= (0 if kind == "tokens" else 2)
@@ -39,7 +39,16 @@ def test_the_page_has_every_map_with_its_proof_and_asks_for_nothing_from_elsewhe
 
 def test_a_constant_map_is_no_obstacle() -> None:
     flat = Why(changes={"saliency": {"attribution": np.zeros((1, 4, 4), np.float32)}}).explained("saliency", ASKED)
-    assert why_saved.sheet("Why?", [flat], over=True).count("<figure>") == 1
+    page = why_saved.sheet("Why?", [flat], over=True, drawing=True, number=False)
+    assert page.count("<figure>") == 2 and "your drawing" in page
+
+
+def test_what_was_withheld_stands_there_with_its_reason() -> None:
+    gone = {"withheld": "No rule for <attention>.", "attribution": np.zeros(0, np.float32)}
+    answers = Why(changes={"saliency": gone})
+    maps = [answers.explained(name, ASKED) for name in ("random", "saliency")]
+    page = why_saved.sheet("Why?", maps, over=False, drawing=False, number=True)
+    assert "No rule for &lt;attention&gt;." in page and "lowers it" in page
 
 
 class Door:

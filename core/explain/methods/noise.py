@@ -72,7 +72,8 @@ def gradient_shap(case: Case, options: Any) -> Result:
     def expected() -> float:
         """f(x) − mean f(b) over the drawn baselines."""
         with torch.no_grad():
-            answers = case.target.of(case.logits(known))[torch.from_numpy(chosen)]
+            each = list(case.batched(lambda rows: case.target.of(case.logits(rows)), known))
+            answers = torch.cat(each)[torch.from_numpy(chosen)]
         return float(case.target.of(case.answers)) - float(answers.mean())
 
     words.append(

@@ -298,7 +298,8 @@ def _below(options: Attack, found: Found, facts: dict[str, Any]) -> str:
         )  # fmt: skip
     if found.below == 0:
         return " There is no smaller size of whole grey levels." if facts["unit"] == GREY else ""
-    fails = f" The same attack at {_number(found.below, options, facts)} fails; another attack may do with less."
+    least = f"{_number(found.below, options, facts)} {facts['unit']}"
+    fails = f" The same attack with at most {least} fails; another attack may do with less."
     again = [size for size in facts["fails_above"] if size > found.size]
     if again:
         fails += f" It fails again at {_number(again[0], options, facts)}: larger is not always stronger."

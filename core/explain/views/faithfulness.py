@@ -87,19 +87,24 @@ def look(subject: Subject, options: Faithfulness, report: Report) -> Seen:
     numbers = [subject.sample] if options.samples == 1 else range(min(options.samples, len(subject.splits.test[0])))
     _affordable(first, chosen, options, len(numbers))
     found: list[dict[str, Any]] = []
+    alike: list[int] = []
     sample, shown = None, None
     for at, number in enumerate(numbers):
         told = _between(report, at, len(numbers), f"sample {number}: " if len(numbers) > 1 else "")
         sample = cut(_of_number(subject, number) if len(numbers) > 1 else subject, options, told)
-        shown = measured(sample, chosen, told) or shown
+        if not bool(features.matters(sample.case, sample.baseline, sample.pieces).any()):
+            alike.append(number)  # nothing can be deleted
+            continue
+        shown = measured(sample, chosen, left_out, told) or shown
         found.append(sample.found)
-    assert sample is not None
+    if sample is None or not found:
+        raise CannotShow("The sample and the baseline are alike: nothing can be deleted. Choose another baseline.")
     arrays = _joined(found)
     facts = {
         **subject.answer(), "methods": {c.name: registry.METHODS.get(c.name).title for c in chosen},
         "left_out": left_out, "explained": first.target.words if len(numbers) == 1 else "", "samples": len(numbers),
         "followed": NUMBER if subject.form.task == NUMBER else options.scale, "seeds": options.seeds,
-        "pieces": [one["pieces"] for one in found],
+        "pieces": [one["pieces"] for one in found], "alike": len(alike), "kept": _kept_by_baseline(sample),
     }  # fmt: skip
     return subject.seen(arrays, facts, said(facts, arrays), _code(sample, shown))
 
@@ -150,8 +155,23 @@ def cut(subject: Subject, options: Faithfulness, report: Report) -> Sample:
     return Sample(subject, case, pieces, baseline, options, asked_again(case))
 
 
-def measured(sample: Sample, chosen: Sequence[Choice], report: Report) -> Explained | None:
-    """Fill `sample.found` with the four numbers of every method and of chance; one of the maps."""
+def _kept_by_baseline(sample: Sample) -> bool:
+    """Does the network answer the same class to the baseline alone? Then nothing that is deleted changes the answer."""
+    if sample.subject.form.task == NUMBER:
+        return False
+    with torch.no_grad():
+        alone = sample.case.logits(sample.baseline)
+    step = sample.case.target.step
+    return int((alone if step is None else alone[:, step]).argmax()) == sample.case.target.index
+
+
+def measured(
+    sample: Sample, chosen: Sequence[Choice], left_out: dict[str, str], report: Report
+) -> Explained | None:
+    """Fill `sample.found` with the four numbers of every method and of chance; one of the maps.
+
+    A method that cannot be had here goes into `left_out`, title → reason.
+    """
     found, seeds, n = sample.found, range(sample.options.seeds), sample.count
     orders = [np.random.default_rng(seed).permutation(n) for seed in seeds]
     _keep_curves(found, RANDOM, [curves(sample, order) for order in orders])
@@ -162,8 +182,13 @@ def measured(sample: Sample, chosen: Sequence[Choice], report: Report) -> Explai
     found["pieces"], last = n, None
     for at, choice in enumerate(chosen):
         told = _between(report, at, len(chosen), f"{registry.METHODS.get(choice.name).title}: ")
-        explained = _explained(sample, choice, _between(told, 0, _maps(sample.options), ""))
-        if explained.withheld:
+        try:
+            explained = _explained(sample, choice, _between(told, 0, _maps(sample.options), ""))
+            reason = explained.withheld
+        except SpecError as error:
+            reason = str(error)
+        if reason:
+            left_out[registry.METHODS.get(choice.name).title] = reason
             continue
         last = explained
         values = values_of(sample.pieces, _like_inputs(sample.case, explained))
@@ -351,6 +376,13 @@ def said(facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> list[str]:
     """The sentences: what falls fastest, what is no better than chance, and why no number is a judge by itself."""
     titles = {name: title for name, title in facts["methods"].items() if f"deletion/{name}" in arrays}
     words = []
+    if facts["kept"]:
+        words.append(
+            "The baseline alone has this answer, too: deleting hardly changes it, and the areas tell the methods apart "
+            "only a little. Choose another baseline, or follow the logit."
+        )
+    if facts["alike"]:
+        words.append(f"{facts['alike']} of the samples are their own baseline and are left out.")
     if titles:
         areas = {name: over_seeds(arrays[f"deletion_area/{name}"][:, None])[0] for name in titles}
         least = min(areas.values())

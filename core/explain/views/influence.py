@@ -53,6 +53,7 @@ from core.tasks import squared_error
 
 BATCH = 64
 KEPT_BYTES = 96 << 20  # of what the last layer reads and its errors, so that the next test sample comes at once
+MOST_BYTES = 1 << 30  # of them at all
 HELPFUL, HARMFUL, ALIKE, OTHERS, SUSPECTS = "helpful", "harmful", "alike", "others", "suspects"
 
 Pieces = tuple[Tensor, Tensor]  # inputs [n, step, d], errors [n, step, k] of the last layer
@@ -208,11 +209,23 @@ def _pieces_of(subject: Subject, asked: Asked, moments: Sequence[Moment], report
             report(share, f"Asking the training samples, moment {i + 1} of {len(moments)}")
             part = slice(start, start + BATCH)
             found.append(last_layer(network, asked.x[part], asked.y[part], asked.task, asked.smoothing))
+            _affordable(found[0], len(asked), len(moments))
         made.append((torch.cat([a for a, _e in found]), torch.cat([e for _a, e in found])))
     if sum(t.numel() * t.element_size() for both in made for t in both) <= KEPT_BYTES:
         _known.clear()
         _known[key] = made
     return made
+
+
+def _affordable(batch: Pieces, samples: int, moments: int) -> None:
+    """CannotShow where all of it would not fit: `batch` is what the first samples take."""
+    each = sum(t.numel() * t.element_size() for t in batch) / len(batch[0])
+    if each * samples * moments > MOST_BYTES:
+        raise CannotShow(
+            f"What the last layer reads of {samples:,} training samples at {moments} moments would take "
+            f"{each * samples * moments / 2**30:.1f} GB; at most 1 GB is held. Ask fewer training samples, or choose "
+            "fewer moments."
+        )
 
 
 def last_layer(network: Network, x: Tensor, y: Tensor, task: str, smoothing: float = 0.0) -> Pieces:

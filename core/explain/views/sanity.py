@@ -190,7 +190,8 @@ def judged(correlation: np.ndarray, count: int) -> str:
     if np.isfinite(correlation).all() and correlation.min() >= SAME:
         return INDEPENDENT
     by_chance = 2 / np.sqrt(count - 1)  # two standard deviations of ranks that have nothing to do with each other
-    return DEPENDS if abs(last.mean()) <= max(CHANGED, by_chance) else BETWEEN
+    typical = np.sqrt((last**2).mean())  # not the mean: maps that are turned round have not changed their order
+    return DEPENDS if typical <= max(CHANGED, by_chance) else BETWEEN
 
 
 def _said(facts: dict[str, Any], arrays: dict[str, Any]) -> list[str]:

@@ -256,3 +256,27 @@ def test_the_probability_is_that_of_the_target_at_its_step() -> None:
     target = faithfulness.Probability(2, step=4)
     torch.testing.assert_close(target.of(answers), answers.softmax(-1)[:, 4, 2])
     assert replace(target, step=None).of(answers[:, 0]).shape == (4,)
+
+
+# ── where there is little to compare ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_sample_that_is_its_own_baseline_has_nothing_to_delete(cnn: Any) -> None:
+    with pytest.raises(CannotShow, match="nothing can be deleted"):
+        ask(cnn, "faithfulness", sample=4, baseline="sample", baseline_sample=4, seeds=2)
+    seen = ask(cnn, "faithfulness", samples=2, baseline="sample", baseline_sample=1, seeds=2)
+    assert any("1 of the samples are their own baseline" in sentence for sentence in seen.words)
+
+
+def test_where_the_baseline_alone_has_the_answer_it_says_so(cnn: Any) -> None:
+    truths = subject_of(Explain(cnn.id, (), runs=str(cnn.path.parent))).splits.test[1]
+    same = next(i for i in range(1, 60) if truths[i] == truths[0])
+    for baseline, told in ((same, True), (next(i for i in range(1, 60) if truths[i] != truths[0]), False)):
+        seen = ask(cnn, "faithfulness", sample=0, baseline="sample", baseline_sample=baseline, seeds=2)
+        assert any("The baseline alone has this answer" in sentence for sentence in seen.words) == told
+
+
+def test_a_method_that_cannot_cut_so_finely_is_left_out_and_the_others_are_there(cnn: Any) -> None:
+    seen = ask(cnn, "faithfulness", methods="none", also="saliency, kernel_shap", side=1, seeds=2)
+    assert "deletion/saliency" in seen.arrays and "deletion/kernel_shap" not in seen.arrays
+    assert any("KernelShap is left out" in sentence for sentence in seen.words)

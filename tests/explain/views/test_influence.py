@@ -289,3 +289,9 @@ def test_the_lines_of_pytorch_give_the_products(
     else:
         expected, found = seen.arrays["by_moment"][0] / seen.arrays["weights"][0], names["products"]
     np.testing.assert_allclose(found.detach(), expected, rtol=2e-3, atol=1e-4 * np.abs(expected).max())  # type: ignore[attr-defined]
+
+
+def test_more_than_the_memory_holds_is_refused_in_words(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(influence, "MOST_BYTES", 1 << 16)
+    with pytest.raises(CannotShow, match="Ask fewer training samples"):
+        ask(trained("mlp", "digits", steps=20), "influence", sample=2)

@@ -140,6 +140,7 @@ def test_a_few_values_and_equal_values_have_no_verdict(trained: Trained) -> None
     assert sanity.judged(np.array([[1.0, 1], [0.90, 0.99], [0.97, 0.99]]), 100) == BETWEEN, "it has changed on the way"
     assert sanity.judged(np.array([[1.0, 1], [0.2, -0.1]]), 100) == DEPENDS
     assert sanity.judged(np.array([[1.0], [0.4]]), 100) == BETWEEN
+    assert sanity.judged(np.array([[1.0, 1, 1, 1], [0.95, -0.95, 0.95, -0.95]]), 100) == BETWEEN, "only turned round"
     assert sanity.judged(np.array([[1.0], [0.4]]), 17) == DEPENDS, "among 17 values 0.4 is chance"
 
 

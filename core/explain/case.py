@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from core.build import Network
-from core.catalog.entries import EACH_STEP, NUMBER, TOKENS, DataForm, Findings, Size
+from core.catalog.entries import EACH_STEP, NUMBER, PICTURE, TOKENS, DataForm, Findings, Size
 from core.data.splits import NOT_ASKED, Splits
 from core.explain import baselines
 from core.explain.inspect import inspect
@@ -92,6 +93,8 @@ class Case:
         report: Report = _quiet,
     ) -> None:  # fmt: skip
         self.network: Network = copy.deepcopy(network).float().eval().requires_grad_(False)
+        if form.kind == PICTURE:  # convolutions of many rows are faster so (a third, small CNN on one thread)
+            self.network.to(memory_format=torch.channels_last)
         self.x, self.y, self.form, self.splits, self.specs = x, y, form, splits, specs
         self.sample, self.layer, self.seed = sample, layer, seed
         self.report, self.title = report, ""
@@ -208,6 +211,17 @@ class Case:
             for handle in handles:
                 handle.remove()
         return answers, 2 * held
+
+    def fold(self) -> None:
+        """Make each batch norm a part of the layer before it: the same answers, one sum less (as in zennit).
+
+        Not for who looks at a layer: what those two layers give is another thing afterwards.
+        """
+        for name, norm in self.findings.foldable:
+            layer, batch_norm = self.network.get_submodule(name), self.network.get_submodule(norm)
+            fuse: Any = fuse_linear_bn_eval if isinstance(layer, nn.Linear) else fuse_conv_bn_eval
+            self.network.set_submodule(name, fuse(layer, batch_norm))
+            self.network.set_submodule(norm, nn.Identity())
 
     # ── what it is compared with, and what it has cost ──────────────────────────────────────────────────────────
 

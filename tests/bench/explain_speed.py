@@ -32,7 +32,7 @@ from core import registry, specs
 from core.bench.turns import Plan, compared, take_turns
 from core.catalog.entries import CONTROL, TOKENS, WITHHELD, Method
 from core.explain import Case, attribute, features
-from core.explain.attribute import fit_of, layer_of
+from core.explain.attribute import apply, fit_of, layer_of
 from core.options import Options
 from core.specs import Choice
 from core.store import Run, Store
@@ -124,11 +124,11 @@ def measured(method: Method, run: Run, plan: Plan) -> list[dict[str, Any]]:
 
 def beside(method: Method, run: Run, plan: Plan, found: list[Any], plain: list[Call]) -> dict[str, Any]:
     """One row: the method beside `plain`, which says of each sample what Captum does."""
-    choice, function = Choice(method.name, method.options()), registry.load(method.attribute)
+    choice = Choice(method.name, method.options())
     baselines = [torch.from_numpy(one.arrays["baseline"])[None] if "baseline" in one.arrays else None for one in found]
 
     def ours(case: Case) -> None:
-        function(case, choice.options)
+        apply(method, case, choice.options)
 
     def theirs(case: Case) -> None:
         model = case.model if case.form.kind == TOKENS else Plain(case)

@@ -1,6 +1,7 @@
 """What the methods that explain by a layer, or by one unit of it, share: which layers they offer, and options."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from core import registry
 from core.catalog.attribution._options import Baselined
@@ -21,7 +22,8 @@ class Place:
     before: int = 0  # class tokens that stand before the first step: they have no place in the input
 
 
-def places(specs: tuple[LayerSpec, ...], form: DataForm) -> dict[str, Place]:
+@lru_cache(maxsize=64)
+def places(specs: tuple[LayerSpec, ...], form: DataForm) -> dict[str, Place]:  # shared: not to be changed
     """The layers whose values have a place in the input, in their order; the answer itself is none of them."""
     how, before = {PICTURE: MAPS, SEQUENCE: STEPS, TOKENS: STEPS}.get(form.kind, ""), 0
     found: dict[str, Place] = {}

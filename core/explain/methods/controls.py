@@ -69,7 +69,7 @@ def fresh(layers: tuple[LayerSpec, ...], form: DataForm, seed: int) -> Network:
 
 def untrained(case: Case, options: Untrained) -> Result:
     """The method on the same network with fresh weights; the number to explain stays the same (Adebayo 2018, 3)."""
-    from core.explain.attribute import fit_of, layer_of  # which ends here itself
+    from core.explain.attribute import apply, fit_of, layer_of  # which ends here itself
 
     method: Method = registry.METHODS.get(options.method)
     fit = fit_of(method, case)
@@ -79,7 +79,7 @@ def untrained(case: Case, options: Untrained) -> Result:
         raise Withheld("The layers of this network are not known, so it cannot be made anew.")
     lines = _drawn_anew(case)
     case.layer = layer_of(method, case)
-    result: Result = registry.load(method.attribute)(case, method.options())
+    result = apply(method, case, method.options())
     words = f"The map is {method.title} of the same layers with freshly drawn weights (seed {case.seed})."
     return replace(result, words=(words, *result.words), code=f"{lines}\n{result.code}")
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from functools import cache
+from inspect import getsource
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.catalog.attribution._layers import MAPS, PATCHES, ROWS, places
+from core.catalog.attribution._layers import MAPS, PATCHES, ROWS, Place, places
 from core.catalog.entries import PICTURE, TOKENS
 from core.explain.case import Case, Result
+from core.explain.methods.ways import Refined, broad, quadrature, refined, way
 from core.options import Options
 
-SMALL = 1e-6  # a difference of answers below this is none
 HELD = 512 << 20  # bytes that a layer's values and gradients on the way may take
 TINY = 1e-30
 EVEN = 0.25  # share of a gradient's squares that its mean must hold to stand for it
@@ -38,13 +36,17 @@ class At:
 
     def values(self, inputs: Tensor) -> Tensor:
         """[n, …] what the layer gives for [n, …] inputs."""
+        return self.answered(inputs)[0]
+
+    def answered(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """What the layer gives for [n, …] inputs, and f there: [n, …], [n]."""
         held: list[Tensor] = []
         handle = self.module.register_forward_hook(lambda _module, _inputs, output: held.append(output.clone()))
         try:
-            self.case.values(inputs)
+            values = self.case.values(inputs)
         finally:
             handle.remove()
-        return torch.cat(held)
+        return torch.cat(held), values
 
     def gradients(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """What the layer gives for [n, …] inputs, and f's gradient there: both [n, …]."""
@@ -98,9 +100,9 @@ def grad_cam(case: Case, options: Any) -> Result:
     would give one value a feature, not a step: there the lines do it by hand.
     """
     values, gradient = At(case).gradients(case.inputs)
-    over = (2, 3) if _how(case) == MAPS else (1,)
+    over = (2, 3) if _place(case).how == MAPS else (1,)
     mean = gradient.mean(over, keepdim=True)
-    if _how(case) == MAPS:
+    if _place(case).how == MAPS:
         call = "values = captum.attr.LayerGradCam(model, layer).attribute(x, attr_dim_summation=False)"
     else:
         call = (
@@ -133,16 +135,14 @@ def internal_influence(case: Case, options: Any) -> Result:
 def integrated_gradients(case: Case, options: Any) -> Result:
     """(y(x) − y(b)) · ∫ ∂f/∂y dα, where the layer's values y go straight from y(b) to y(x)."""
     at, baseline = At(case), case.baseline(options)
-    start, end = at.values(baseline), at.values(case.inputs)
+    (start, end), expected = _ends(at, baseline)
 
-    expected = _difference(case, baseline)
-
-    def summed(points: int) -> tuple[Tensor, float]:
+    def summed(points: int) -> Tensor:
         alphas, weights = quadrature(points)
         gradient = at.onward(start + broad(alphas, start) * (end - start))
-        return (end - start) * (gradient * broad(weights, gradient)).sum(0, keepdim=True), expected
+        return (end - start) * (gradient * broad(weights, gradient)).sum(0, keepdim=True)
 
-    found = refined(options, summed)
+    found = refined(options, summed, expected)
     call = (
         "values = captum.attr.LayerIntegratedGradients(model, layer).attribute("
         f'x, baseline, n_steps={found.steps}, method="gausslegendre")'
@@ -157,19 +157,19 @@ def conductance(case: Case, options: Any) -> Result:
     the gradient at the beginning alone, which needs many times the points; its means of there and back are the same.
     """
     at, baseline = At(case), case.baseline(options)
-    expected = _difference(case, baseline)
+    (_start, end), expected = _ends(at, baseline)
     known: list[Tensor] = []  # y and its gradient at the points that are known
 
-    def summed(points: int) -> tuple[Tensor, float]:
+    def summed(points: int) -> Tensor:
         if known and 2 * len(known[0]) - 1 == points + 1:  # the old points are every second one of the new
             between = torch.linspace(0, 1, points + 1)[1::2]
             known[:] = [_woven(*pair) for pair in zip(known, at.gradients(way(case, baseline, between)), strict=True)]
         else:
             known[:] = at.gradients(way(case, baseline, torch.linspace(0, 1, points + 1)))
         y, gradient = known
-        return (y.diff(dim=0) * (gradient[1:] + gradient[:-1])).sum(0, keepdim=True) / 2, expected
+        return (y.diff(dim=0) * (gradient[1:] + gradient[:-1])).sum(0, keepdim=True) / 2
 
-    found = refined(options, summed, most=HELD // (16 * at.values(case.inputs).numel()))
+    found = refined(options, summed, expected, most=HELD // (16 * end.numel()))
     steps = f'n_steps={found.steps}, method="riemann_trapezoid")'
     call = (
         "conductance = captum.attr.LayerConductance(model, layer)\n"
@@ -187,62 +187,10 @@ def _woven(old: Tensor, new: Tensor) -> Tensor:
     return made
 
 
-def _difference(case: Case, baseline: Tensor) -> float:
-    at_x, at_baseline = case.values(torch.cat([case.inputs, baseline])).tolist()
-    return float(at_x - at_baseline)
-
-
-# ── ways, and when their sum is right ────────────────────────────────────────────────────────────────────────────────
-
-
-def quadrature(points: int) -> tuple[Tensor, Tensor]:
-    """Places in [0, 1] and weights of Gauss-Legendre quadrature: both [points]."""
-    nodes, weights = np.polynomial.legendre.leggauss(points)
-    return torch.from_numpy((nodes + 1) / 2).float(), torch.from_numpy(weights / 2).float()
-
-
-def way(case: Case, baseline: Tensor, alphas: Tensor) -> Tensor:
-    """[n, …] the points baseline + α (x − baseline)."""
-    return baseline + broad(alphas, case.inputs) * (case.inputs - baseline)
-
-
-def broad(values: Tensor, other: Tensor) -> Tensor:
-    """[n] → [n, 1, …], to be multiplied with `other`."""
-    return values.view(-1, *[1] * (other.dim() - 1))
-
-
-@dataclass
-class Refined:
-    """The values with which a sum became right, or with which it was given up."""
-
-    values: Tensor
-    steps: int
-    expected: float
-    gap: float
-    tried: list[tuple[int, float]] = field(default_factory=list)  # (points, gap)
-    words: list[str] = field(default_factory=list)
-
-
-def refined(options: Any, summed: Callable[[int], tuple[Tensor, float]], most: int = 2000) -> Refined:
-    """Double the points until the values sum to what they should, up to the tolerance.
-
-    summed(points) → (values, what they should sum to).
-    """
-    steps, tried = options.steps, []
-    while True:
-        values, expected = summed(steps)
-        gap = abs(float(values.double().sum()) - expected) / max(abs(expected), SMALL)
-        tried.append((steps, gap))
-        if gap <= options.tolerance or abs(expected) <= SMALL or 2 * steps > min(options.most, most):
-            break
-        steps *= 2
-    found = Refined(values, steps, expected, gap, tried)
-    if gap > options.tolerance and abs(expected) > SMALL:
-        found.words.append(
-            f"With {steps} points the sum still misses the difference that it should be by {gap:.1%}: it does not "
-            "converge here, so do not read sizes off this map. Recurrent networks often bend too sharply on the way."
-        )
-    return found
+def _ends(at: At, baseline: Tensor) -> tuple[tuple[Tensor, Tensor], float]:
+    """What the layer gives for the baseline and for the input, each [1, …], and the difference of the answers."""
+    values, answers = at.answered(torch.cat([baseline, at.case.inputs]))
+    return (values[:1], values[1:]), float(answers[1] - answers[0])
 
 
 def _complete(case: Case, found: Refined, baseline: Tensor, call: str) -> Result:
@@ -272,18 +220,18 @@ def _drawn(
     made.arrays = {"layer": values, **made.arrays}
     made.words = words
     made.facts = {**made.facts, "layer_sum": float(values.double().sum())}
-    made.complete = made.complete and not places(case.specs, case.form)[case.layer].before
+    made.complete = made.complete and not _place(case).before
     made.code = LAYER.format(case.layer) + "\n".join([call, *lines, *last])
     return made
 
 
-def _how(case: Case) -> str:
-    return places(case.specs, case.form)[case.layer].how
+def _place(case: Case) -> Place:
+    return places(case.specs, case.form)[case.layer]
 
 
 def _cells(case: Case, values: Tensor, kept: str) -> tuple[Tensor, list[str]]:
     """One value a place: maps [1, h, w] of a picture, [1, T] of a sequence; and the lines that do it."""
-    place = places(case.specs, case.form)[case.layer]
+    place = _place(case)
     if place.how == MAPS:
         return values.sum(1), ["cells = values.sum(1)"]
     cut = f"[:, {place.before}:]" if place.before else ""
@@ -329,7 +277,7 @@ def _onto(case: Case, cells: Tensor, kept: str) -> tuple[Tensor, list[str]]:
         over = (height, width) if kept == SUM else (h, w)
         pixels = (covered(height, h) / over[0]) @ cells[:, None] @ (covered(width, w) / over[1]).T
         lines = [
-            f"\n\n{inspect.getsource(covered)}\n",
+            f"\n\n{_source(covered)}\n",
             f"pixels = (covered({height}, {h}) / {over[0]}) @ cells[:, None] @ (covered({width}, {w}) / {over[1]}).T",
         ]
     return pixels.expand_as(case.inputs) / channels, [*lines, f"attribution = pixels.expand_as(x) / {channels}"]
@@ -342,9 +290,12 @@ def covered(pixels: int, cells: int) -> torch.Tensor:
     return overlap.clamp(min=0).float()
 
 
+_source = cache(getsource)  # which reads the whole file
+
+
 def _said(case: Case, values: Tensor, kept: str) -> list[str]:
     """What the map cannot show."""
-    place = places(case.specs, case.form)[case.layer]
+    place = _place(case)
     if place.how == MAPS:
         return []
     said = []

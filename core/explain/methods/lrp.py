@@ -12,8 +12,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+from torch import Tensor
 
 from core.catalog.attribution import _fit
 from core.explain.case import Case, Result
@@ -45,7 +44,7 @@ SUMS = (*sorted(CONVOLUTIONS), *sorted(MEANS), "batch_norm")
 
 def lrp(case: Case, options: Any) -> Result:
     """x · g, with the batch norms folded into the layers before them."""
-    fold(case.network, case.findings.foldable)
+    case.fold()
     x = case.inputs.clone().requires_grad_()
     sums = dict.fromkeys(SUMS, partial(absorbed, epsilon=options.epsilon))
     with Overruled(sums | dict.fromkeys(ELEMENTWISE, handed_on)):
@@ -63,15 +62,6 @@ def lrp(case: Case, options: Any) -> Result:
     complete = not case.findings.biased
     code = _lines(case, options.epsilon)
     return Result(attribution, complete=complete, expected=answer if complete else None, words=words, code=code)
-
-
-def fold(network: nn.Module, pairs: tuple[tuple[str, str], ...]) -> None:
-    """Each batch norm becomes part of the layer before it: the same network, one sum less (as in zennit)."""
-    for name, norm in pairs:
-        layer, batch_norm = network.get_submodule(name), network.get_submodule(norm)
-        fuse: Any = fuse_linear_bn_eval if isinstance(layer, nn.Linear) else fuse_conv_bn_eval
-        network.set_submodule(name, fuse(layer, batch_norm))
-        network.set_submodule(norm, nn.Identity())
 
 
 def _lines(case: Case, epsilon: float) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from core.explain.case import Case, Result, Target
-from core.explain.methods import path
-from core.explain.methods.layers import LAYER, SMALL, At, broad, quadrature, refined, way
+from core.explain.methods.layers import LAYER, At
+from core.explain.methods.path import along, summed
+from core.explain.methods.ways import SMALL, State, integral, way
 from core.options import SpecError
 
 ANYWHERE = (-1,)
@@ -38,106 +40,117 @@ def picked(values: Tensor, at: tuple[int, ...]) -> Tensor:
 
 
 @contextmanager
-def explained(case: Case, options: Any) -> Iterator[Unit]:
-    """Inside, `case.f` and all that is built on it is the value of the unit that the options name.
-
-    Afterwards f is the answer again, but in words it stays the unit that was explained. SpecError where there is no
-    such unit.
-    """
-    unit, answer = _chosen(case, options), case.target
+def heard(case: Case) -> Iterator[list[Tensor]]:
+    """Inside, this holds what the layer gave last [n, …]."""
+    held: list[Tensor] = []
 
     def hook(_module: Any, _inputs: Any, output: Tensor) -> Tensor:
-        unit.held[:] = [output]
+        held[:] = [output]
         return output.clone()  # what comes next may overwrite what it gets
 
     handle = case.network.get_submodule(case.layer).register_forward_hook(hook)
-    case.target = unit
     try:
-        yield unit
+        yield held
     finally:
         handle.remove()
-        unit.held.clear()
+        held.clear()
+
+
+@contextmanager
+def explained(case: Case, unit: Unit) -> Iterator[None]:
+    """Inside, `case.f` and all that is built on it is the value of the unit.
+
+    Afterwards f is the answer again, but in words it stays the unit that was explained.
+    """
+    answer = case.target
+    try:
+        with heard(case) as held:
+            case.target = replace(unit, held=held)
+            yield
+    finally:
         case.target = replace(answer, words=unit.words)
 
 
 def gradient(case: Case, options: Any) -> Result:
     """∂u/∂x of a unit u."""
-    with explained(case, options) as unit:
-        value, found = case.gradients(case.inputs)
+    x = case.inputs.clone().requires_grad_()
+    with heard(case) as held:
+        case.f(x)
+        unit = _chosen(case, options, held[0].detach()[0])
+        value = picked(held[0], unit.at)
+    (found,) = torch.autograd.grad(value.sum(), x)
+    case.backward_rows += 1
+    case.target = replace(case.target, words=unit.words)
     facts, words = _about(unit, float(value))
     if not bool(found.any()):
         words.append("It does not react to any small change of this input: it is off here, and where a ReLU is off "
                      "the gradient is 0. Choose another unit or place, or the layer before the ReLU.")  # fmt: skip
-    call = f"captum.attr.NeuronGradient(model, layer).attribute(x, {unit.at})"
-    return Result(found, facts=facts, words=words, code=f"{LAYER.format(case.layer)}attribution = {call}")
+    code = f"{LAYER.format(case.layer)}attribution = {_gradient_of(unit).format('x')}"
+    return Result(found, facts=facts, words=words, code=code)
 
 
 def integrated_gradients(case: Case, options: Any) -> Result:
     """Integrated Gradients of a unit's value: the map sums to its value less that at the baseline."""
-    baseline = case.baseline(options)
-    with explained(case, options) as unit:
-        at_x, at_baseline = case.values(torch.cat([case.inputs, baseline])).tolist()
-        expected = at_x - at_baseline
-        found = refined(options, lambda points: (path.along(case, baseline, points), expected))
+    baseline, unit = case.baseline(options), _chosen(case, options, At(case).values(case.inputs)[0])
+    with explained(case, unit):
+        found, ends = along(case, options, baseline)
+    at_baseline, at_x = ends.tolist()
     facts, words = _about(unit, at_x)
-    if abs(expected) <= SMALL:
+    facts |= {"f_baseline": at_baseline, "points": found.points, "cuts": found.cuts}
+    complete = abs(found.expected) > SMALL
+    if not complete:
         words.append("The baseline gives the unit the same value, so there is nothing to explain: choose another unit, "
                      "place or baseline.")  # fmt: skip
-    facts |= {"f_baseline": at_baseline, "steps": found.steps, "tried": found.tried}
-    code = (
-        f"{LAYER.format(case.layer)}attribution = captum.attr.NeuronIntegratedGradients(model, layer).attribute(\n"
-        f'    x, {unit.at}, baseline, n_steps={found.steps}, method="gausslegendre")'
-    )
-    complete = abs(expected) > SMALL
-    return Result(found.values, complete, baseline, expected, facts=facts, words=[*words, *found.words], code=code)
+    words += found.words
+    code = LAYER.format(case.layer) + summed(_gradient_of(unit), found.cuts)
+    return Result(found.values, complete, baseline, found.expected, facts=facts, words=words, code=code)
 
 
 def conductance(case: Case, options: Any) -> Result:
-    """(x − b) · ∫ ∂f/∂u · ∂u/∂x dα (Dhamdhere 2018, equation 2), by Gauss-Legendre quadrature.
+    """(x − b) · ∫ ∂f/∂u · ∂u/∂x dα (Dhamdhere 2018, equation 2), in pieces.
 
     It sums to all that flows through the unit, ∫ ∂f/∂u du. That is computed apart from it, by the trapezoid rule over
     the unit's values at the same points, and is what the sum is checked against.
     """
-    baseline, unit = case.baseline(options), _chosen(case, options)
+    baseline, unit = case.baseline(options), _chosen(case, options, At(case).values(case.inputs)[0])
 
-    def summed(points: int) -> tuple[Tensor, float]:
-        alphas, weights = quadrature(points)
-        rows = way(case, baseline, torch.cat([torch.zeros(1), alphas, torch.ones(1)]))
-        parts = list(case.batched(lambda some: _through(case, unit, some), rows))
+    def look(shares: Tensor) -> tuple[Tensor, Tensor]:
+        parts = list(case.batched(lambda some: _through(case, unit, some), way(case, baseline, shares)))
         u, back, product = (torch.cat(one) for one in zip(*parts, strict=True))
-        flow = float(((back[1:] + back[:-1]) * u.diff()).double().sum()) / 2
-        return (case.inputs - baseline) * (product[1:-1] * broad(weights, product)).sum(0, keepdim=True), flow
+        return torch.stack([u, back], 1), product
 
-    found = refined(options, summed)
+    found = integral(options, case.inputs - baseline, look, look(torch.tensor([0.0, 1.0]))[0], _flowed)
     case.target = replace(case.target, words=f"{case.target.words} through {unit.words}")
-    facts = {"unit": unit.at, "flow": found.expected, "steps": found.steps, "tried": found.tried}
+    facts = {"unit": unit.at, "flow": found.expected, "points": found.points, "cuts": found.cuts}
     complete = abs(found.expected) > SMALL
     flows = f"{found.expected:.3g} of the answer flows through {unit.words}."
     nothing = f"Nothing flows through {unit.words}: between baseline and input it does not change, or nobody reads it."
     words = [flows if complete else nothing, *found.words]
+    place = ", ".join(map(str, (0, *unit.at)))
     code = (
-        f"{LAYER.format(case.layer)}attribution = captum.attr.NeuronConductance(model, layer).attribute(\n"
-        f'    x, {unit.at}, baseline, n_steps={found.steps}, method="gausslegendre")'
-    )
+        f"{LAYER.format(case.layer)}onward = captum.attr.LayerGradientXActivation(model, layer, "
+        f"multiply_by_inputs=False)\n"
+        + summed(f"onward.attribute({{0}})[{place}] * {_gradient_of(unit)}", found.cuts)
+    )  # fmt: skip
     return Result(found.values, complete, baseline, found.expected, facts=facts, words=words, code=code)
+
+
+def _flowed(states: list[State]) -> float:
+    """∫ ∂f/∂u du of a piece; a state is u and ∂f/∂u."""
+    return sum((v[0] - u[0]) * (u[1] + v[1]) / 2 for u, v in pairwise(states))
+
+
+def _gradient_of(unit: Unit) -> str:
+    return f"captum.attr.NeuronGradient(model, layer).attribute({{0}}, {unit.at})"
 
 
 def _through(case: Case, unit: Unit, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The unit's value u [n], ∂f/∂u [n], and ∂f/∂u · ∂u/∂x [n, …]."""
     inputs = inputs.detach().clone().requires_grad_()
-    held: list[Tensor] = []
-
-    def hook(_module: Any, _inputs: Any, output: Tensor) -> Tensor:
-        held[:] = [output]
-        return output.clone()
-
-    handle = case.network.get_submodule(case.layer).register_forward_hook(hook)
-    try:
+    with heard(case) as held:
         answers = case.f(inputs)
-    finally:
-        handle.remove()
-    (gradient,) = torch.autograd.grad(answers.sum(), held[0], retain_graph=True)
-    u, back = picked(held[0], unit.at), picked(gradient, unit.at).detach()
+        (gradient,) = torch.autograd.grad(answers.sum(), held[0], retain_graph=True)
+        u, back = picked(held[0], unit.at), picked(gradient, unit.at).detach()
     (product,) = torch.autograd.grad((u * back).sum(), inputs)
     return u.detach(), back, product
 
@@ -145,9 +158,8 @@ def _through(case: Case, unit: Unit, inputs: Tensor) -> tuple[Tensor, Tensor, Te
 # ── which unit ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _chosen(case: Case, options: Any) -> Unit:
-    """The unit that the options name; SpecError where the layer has none such."""
-    values = At(case).values(case.inputs)[0]
+def _chosen(case: Case, options: Any, values: Tensor) -> Unit:
+    """The unit that the options name, of a layer that gives these values […]; SpecError where it has none such."""
     axis = 0 if values.dim() != 2 else 1  # maps [C, H, W] and vectors [F]; of steps [T, F] the last axis
     count, kind = values.shape[axis], {3: "map", 2: "number a step"}.get(values.dim(), "number")
     if options.unit >= count:

@@ -8,6 +8,7 @@ called. Most are written as a value with a slope: `value + slope · (x − x.det
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from inspect import getsource
 from typing import Any
 
@@ -183,7 +184,10 @@ def apart_lines(chained: Iterable[str]) -> str:
 
 def lines(rules: Iterable[Any]) -> str:
     """The source of Overruled and of these rules, to stand on its own."""
-    return _IMPORTS + "\n\n".join(getsource(part) for part in (Overruled, *rules)) + "\n\n"
+    return _IMPORTS + "\n\n".join(_source(part) for part in (Overruled, *rules)) + "\n\n"
+
+
+_source = cache(getsource)  # which reads the whole file: as long as a small network takes
 
 
 _IMPORTS = """from typing import Any

@@ -18,7 +18,6 @@ from core.catalog.attribution._layers import with_places
 from core.catalog.entries import LAYER, PICTURE, SEQUENCE, TOKENS, VECTOR, DataForm
 from core.explain import Case, attribute
 from core.explain.methods.layers import At, covered
-from core.explain.methods.path import along
 from core.options import Options
 from core.questions import Explained
 from core.specs import ModelSpec
@@ -236,11 +235,12 @@ def test_at_the_embedding_layer_integrated_gradients_are_integrated_gradients(st
     run = trained("transformer", "order", steps=40)
     at = of_run(run, 2)
     baseline = at.baseline(choice("layer_integrated_gradients").options)
-    expected = along(at, baseline, steps).sum(-1)[0]
+    plain = captum.attr.IntegratedGradients(at.model)
+    expected = plain.attribute(at.inputs, baseline, n_steps=steps).sum(-1)[0].detach()
     given = {"layer": "embedding", "steps": steps, "most": steps}
     close(why(run, "layer_integrated_gradients", 2, **given).attribution, expected, 5e-6)
     flow = why(run, "layer_conductance", 2, layer="embedding", tolerance=1e-3, most=1000).attribution
-    close(flow, along(at, baseline, 200).sum(-1)[0], 0.01)
+    close(flow, plain.attribute(at.inputs, baseline, n_steps=200).sum(-1)[0].detach(), 0.01)
 
 
 def test_internal_influence_of_what_is_linear_after_the_layer_is_its_weight(trained: Trained) -> None:

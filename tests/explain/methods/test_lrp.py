@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from core.explain import attribute
-from core.explain.methods.lrp import fold
 from core.modules.shapes import Flatten, GlobalPool
 from tests.explain import networks
 from tests.explain.conftest import Trained, case, choice, linear, made, of_run, why
@@ -103,7 +102,7 @@ def test_folding_changes_no_answer(trained: Trained) -> None:
     for preset in ("cnn", "resnet8"):
         this = of_run(trained(preset, "digits", steps=40), 1)
         before = this.logits(this.inputs)
-        fold(this.network, this.findings.foldable)
+        this.fold()
         assert torch.allclose(this.logits(this.inputs), before, atol=1e-4)
         assert this.findings.foldable and not any(isinstance(m, nn.BatchNorm2d) for m in this.network.modules())
 

@@ -88,7 +88,7 @@ def test_the_sum_is_the_difference_of_the_units_values(preset: str, data: str, t
         found = why(run, "neuron_integrated_gradients", sample, most=1000)
         difference = found.facts["f_x"] - found.facts["f_baseline"]
         if abs(difference) > 1e-6:
-            assert found.holds, found.facts["tried"]
+            assert found.holds, found.facts["points"]
             assert found.attribution.sum() == pytest.approx(difference, rel=0.011)
 
 

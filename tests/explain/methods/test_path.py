@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from core.explain.methods.ways import integral
 from core.options import SpecError
 from tests.explain.conftest import Trained, case, choice, linear, made, of_run, why
 
@@ -46,14 +47,14 @@ def test_the_gap_is_below_one_percent(preset: str, data: str, trained: Trained) 
 def test_points_go_where_the_network_bends_so_that_few_do_what_many_equal_ones_do_not() -> None:
     x = torch.full((1, 4), 0.25)
     found = made(case(Bend(4000.0), x, classes=2, target="0"), "integrated_gradients")
-    assert found.holds and found.cost < 300
+    assert found.holds and found.cost < 100
     plain = captum.attr.IntegratedGradients(lambda v: Bend(4000.0)(v)[:, 0])
     _map, delta = plain.attribute(x, n_steps=300, return_convergence_delta=True)
     assert abs(float(delta)) > 0.1
 
 
 def test_where_the_points_do_not_do_it_says_so() -> None:
-    found = made(case(Bend(1e7), torch.full((1, 4), 0.25), classes=2, target="0"), "integrated_gradients", most=64)
+    found = made(case(Bend(1e7), torch.full((1, 4), 0.25), classes=2, target="0"), "integrated_gradients", most=32)
     assert found.holds is False and found.gap is not None and found.gap > 0.01
     assert any("does not converge" in sentence for sentence in found.words)
 
@@ -66,6 +67,33 @@ def test_captum_with_many_points_gives_the_same(trained: Trained) -> None:
     plain = captum.attr.IntegratedGradients(asked.model)
     theirs = plain.attribute(asked.inputs.requires_grad_(), baseline, n_steps=600)
     assert np.abs(ours.attribution - theirs[0].detach().numpy()).max() <= 0.02 * np.abs(ours.attribution).max()
+
+
+def test_no_point_is_at_an_end_of_the_way_where_blank_places_have_no_one_maximum() -> None:
+    asked = case(linear(), torch.ones(1, 6), target="0")
+    looked: list[float] = []
+
+    def look(shares: Tensor) -> tuple[Tensor, Tensor]:
+        looked.extend(shares.tolist())
+        return 2 * shares, torch.full((len(shares), 6), 1 / 3)
+
+    found = integral(choice("integrated_gradients").options, asked.inputs, look, torch.tensor([0.0, 2.0]))
+    assert min(looked) > 0 and max(looked) < 1 and len({*looked}) == len(looked) == found.points == 17
+    assert torch.allclose(found.values, torch.tensor(1 / 3)) and found.gap < 1e-6
+
+
+@pytest.mark.parametrize("power", [2, 3, 7])
+def test_the_rules_of_its_pieces_are_right_for_squares_and_come_near_for_what_is_steeper(power: int) -> None:
+    """∫ p α^(p-1) dα = 1, and each piece is held to its own part of it."""
+
+    def look(shares: Tensor) -> tuple[Tensor, Tensor]:
+        return shares**power, (power * shares ** (power - 1))[:, None]
+
+    options = choice("integrated_gradients", tolerance=1e-5, steps=8).options
+    found = integral(options, torch.ones(1, 1), look, torch.tensor([0.0, 1.0]))
+    assert float(found.values) == pytest.approx(1.0, abs=2e-5) and not found.words
+    assert (found.points == 9) == (power <= 3)
+    assert found.cuts == sorted({*found.cuts}) and (found.cuts[0], found.cuts[-1]) == (0.0, 1.0)
 
 
 def test_symmetry_and_dummy() -> None:

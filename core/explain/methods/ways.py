@@ -1,0 +1,231 @@
+"""Integrals of gradients along a way, with as many points as it takes until their sum is right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.explain.case import Case
+
+SMALL = 1e-6  # a difference of answers below this is none
+STRAYS = 3.0  # misses of pieces that cancel may together be so many times what their sum may be
+
+State = list[float]  # what is known of the answer at a point
+Look = Callable[[Tensor], tuple[Tensor, Tensor]]  # shares of the way [n] → states [n] or [n, k], gradients [n, …]
+Moved = Callable[[list[State]], float]  # what a piece should sum to, by the states from its start to its end
+
+
+def way(case: Case, baseline: Tensor, alphas: Tensor) -> Tensor:
+    """[n, …] the points baseline + α (x − baseline)."""
+    return baseline + broad(alphas, case.inputs) * (case.inputs - baseline)
+
+
+def broad(values: Tensor, other: Tensor) -> Tensor:
+    """[n] → [n, 1, …], to be multiplied with `other`."""
+    return values.view(-1, *[1] * (other.dim() - 1))
+
+
+# ── pieces that are halved where the sum misses ──────────────────────────────────────────────────────────────────────
+
+# Where in a piece, and with which weights: Simpson's rule, and its like in the first and in the last piece, which look
+# at no end of the way. A blank baseline and a picture's blank ground have windows of equal values; which of them a
+# max-pool takes is a matter of rounding, and so is the gradient there. A halved piece keeps its points. In ninths.
+FIRST, INNER, LAST = ((1 / 4, 1 / 2, 1), (4, 3, 2)), ((0, 1 / 2, 1), (1.5, 6, 1.5)), ((0, 1 / 2, 3 / 4), (2, 3, 4))
+
+
+@dataclass
+class Integral:
+    """change · ∫ gradient dα [1, …], and the cuts between which the rules were used."""
+
+    values: Tensor
+    expected: float
+    gap: float
+    points: int
+    cuts: list[float]
+    words: list[str] = field(default_factory=list)
+
+
+def risen(states: list[State]) -> float:
+    """By how much the answer rose: what the gradients of a piece should sum to."""
+    return states[-1][0] - states[0][0]
+
+
+def integral(options: Any, change: Tensor, look: Look, ends: Tensor, moved: Moved = risen) -> Integral:
+    """change [1, …] · ∫ gradient dα over the whole way, in pieces.
+
+    On every piece the gradients, times the change, must sum to what `moved` says of it. Where they do not, the piece is
+    halved: the points go where the network bends, until the misses together are below the tolerance. No point is
+    looked at twice. ends: the states [2] or [2, k] at the baseline and at the input. options: steps (points to begin
+    with), at most so many points, tolerance.
+    """
+    walk = _Walk(change, look)
+    pieces = walk.begun(max(2, options.steps // 2), *_rows(ends))
+    while True:
+        expected = sum(moved(piece.states) for piece in pieces)
+        misses = [(piece.sum - moved(piece.states), piece) for piece in pieces]
+        allowed, strayed = options.tolerance * abs(expected), sum(abs(miss) for miss, _piece in misses)
+        if abs(expected) <= SMALL:  # nothing to be right about
+            break
+        if abs(sum(miss for miss, _piece in misses)) <= allowed and strayed <= STRAYS * allowed:
+            break
+        worst = _worst(misses, strayed - allowed / 2)[: max(0, (options.most - walk.points) // 2)]
+        if not worst:
+            break
+        pieces = [piece for piece in pieces if piece not in worst] + walk.halved(worst)
+    pieces.sort(key=lambda piece: piece.start)
+    weights = torch.tensor([[weight for piece in pieces for weight in piece.weights]])
+    gradients = torch.stack([node.gradient for piece in pieces for node in piece.nodes])
+    values = change * torch.tensordot(weights, gradients, 1)
+    gap = abs(float(values.double().sum()) - expected) / max(abs(expected), SMALL)
+    cuts, said = [0.0, *(piece.end for piece in pieces)], _said(gap, walk.points, expected, options.tolerance)
+    return Integral(values, expected, gap, walk.points, cuts, said)
+
+
+@dataclass
+class _Node:
+    """A point that was looked at."""
+
+    share: float
+    state: State
+    slope: float  # the gradient times the change, summed
+    gradient: Tensor
+
+
+@dataclass(eq=False)
+class _Piece:
+    """A part of the way with the three points on it."""
+
+    start: float
+    end: float
+    nodes: tuple[_Node, _Node, _Node]
+    before: list[State]  # of the first piece: at its start
+    after: list[State]  # of the last piece: at its end
+
+    @property
+    def weights(self) -> list[float]:
+        """Of the nodes."""
+        _places, weights = FIRST if self.before else LAST if self.after else INNER
+        return [(self.end - self.start) * weight / 9 for weight in weights]
+
+    @property
+    def states(self) -> list[State]:
+        """From its start to its end."""
+        return [*self.before, *(node.state for node in self.nodes), *self.after]
+
+    @property
+    def sum(self) -> float:
+        """Of its gradients times the change."""
+        return sum(weight * node.slope for weight, node in zip(self.weights, self.nodes, strict=True))
+
+
+class _Walk:
+    """Who looks at points of the way and makes pieces of it."""
+
+    def __init__(self, change: Tensor, look: Look) -> None:
+        self._change, self._look = change, look
+        self.points = 0
+
+    def begun(self, count: int, first: State, last: State) -> list[_Piece]:
+        """So many equal pieces, two or more; the states at both ends of the way."""
+        shares = np.linspace(0.0, 1.0, 2 * count + 1)
+        cuts = shares[::2].tolist()
+        shares[0], shares[-1] = shares[1] / 2, (1 + shares[-2]) / 2
+        nodes = self._nodes(shares.tolist())
+        threes = zip(nodes[:-2:2], nodes[1:-1:2], nodes[2::2], strict=True)
+        pieces = [_Piece(start, end, three, [], []) for (start, end), three in zip(pairwise(cuts), threes, strict=True)]
+        pieces[0].before, pieces[-1].after = [first], [last]
+        return pieces
+
+    def halved(self, pieces: list[_Piece]) -> list[_Piece]:
+        """Both halves of each of these pieces."""
+        new = iter(self._nodes([share for piece in pieces for share in _missing(piece)]))
+        halves = []
+        for piece in pieces:
+            one, two, (a, b, c) = next(new), next(new), piece.nodes
+            left, right = (a, one, b), (b, two, c)
+            if piece.before:
+                left = (one, a, b)
+            if piece.after:
+                right = (b, c, two)
+            middle = (piece.start + piece.end) / 2
+            halves += [_Piece(piece.start, middle, left, piece.before, []),
+                       _Piece(middle, piece.end, right, [], piece.after)]  # fmt: skip
+        return halves
+
+    def _nodes(self, shares: list[float]) -> list[_Node]:
+        """All of them in the same batches."""
+        states, gradients = self._look(torch.tensor(shares))
+        self.points += len(shares)
+        slopes = (gradients * self._change).flatten(1).sum(1, dtype=torch.float64).tolist()
+        return [_Node(*one) for one in zip(shares, _rows(states), slopes, gradients, strict=True)]
+
+
+def _missing(piece: _Piece) -> tuple[float, float]:
+    """Where its halves look, and it did not."""
+    length = piece.end - piece.start
+    return piece.start + length / (8 if piece.before else 4), piece.end - length / (8 if piece.after else 4)
+
+
+def _rows(states: Tensor) -> list[State]:
+    rows: list[State] = states.reshape(len(states), -1).tolist()
+    return rows
+
+
+def _worst(misses: list[tuple[float, _Piece]], much: float) -> list[_Piece]:
+    """The fewest pieces that together miss so much, the worst first."""
+    found = []
+    for miss, piece in sorted(misses, key=lambda one: -abs(one[0])):
+        if much <= 0:
+            break
+        found.append(piece)
+        much -= abs(miss)
+    return found
+
+
+# ── points that are doubled, for a layer ─────────────────────────────────────────────────────────────────────────────
+
+
+def quadrature(points: int) -> tuple[Tensor, Tensor]:
+    """Places in [0, 1] and weights of Gauss-Legendre quadrature: both [points]."""
+    nodes, weights = np.polynomial.legendre.leggauss(points)
+    return torch.from_numpy((nodes + 1) / 2).float(), torch.from_numpy(weights / 2).float()
+
+
+@dataclass
+class Refined:
+    """The values with which a sum became right, or with which it was given up."""
+
+    values: Tensor
+    steps: int
+    expected: float
+    gap: float
+    tried: list[tuple[int, float]] = field(default_factory=list)  # (points, gap)
+    words: list[str] = field(default_factory=list)
+
+
+def refined(options: Any, summed: Callable[[int], Tensor], expected: float, most: int = 2000) -> Refined:
+    """Double the points until the values that summed(points) gives sum to `expected`, up to the tolerance."""
+    steps, tried = options.steps, []
+    while True:
+        values = summed(steps)
+        gap = abs(float(values.double().sum()) - expected) / max(abs(expected), SMALL)
+        tried.append((steps, gap))
+        if gap <= options.tolerance or abs(expected) <= SMALL or 2 * steps > min(options.most, most):
+            break
+        steps *= 2
+    return Refined(values, steps, expected, gap, tried, _said(gap, steps, expected, options.tolerance))
+
+
+def _said(gap: float, points: int, expected: float, tolerance: float) -> list[str]:
+    if gap <= tolerance or abs(expected) <= SMALL:
+        return []
+    return [
+        f"With {points} points the sum still misses the difference that it should be by {gap:.1%}: it does not "
+        "converge here, so do not read sizes off this map. Raise “at most”, or choose another baseline."
+    ]

@@ -131,8 +131,8 @@ def test_a_perfect_map_has_no_infidelity_and_one_upside_down_has_all() -> None:
     off, change = faithfulness.removals(sample, 0)
     assert faithfulness.infidelity(values, off, change) == pytest.approx((0, 0), abs=1e-10)
     assert faithfulness.infidelity(3 * values, off, change)[1] == pytest.approx(0, abs=1e-10), "scale is no matter"
-    assert faithfulness.infidelity(-values, off, change)[1] == 1
-    assert faithfulness.infidelity(0 * values, off, change)[1] == 1
+    assert faithfulness.infidelity(-values, off, change)[1] == pytest.approx(1, abs=1e-12)  # a quotient of sums
+    assert faithfulness.infidelity(0 * values, off, change)[1] == pytest.approx(1, abs=1e-12)
     assert np.isnan(faithfulness.infidelity(values, off, 0 * change)[1])
 
 

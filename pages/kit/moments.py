@@ -16,7 +16,7 @@ from pages.kit.words import _
 
 BEAT = 0.7  # seconds between two moments while they are played
 TICK = 1.5  # seconds between two looks for newer weights of a run that is training
-_SLIDER, _PLAYING = "look.step", "look.playing"
+_PLAYING = "look.playing"
 
 
 def draw(run: Run) -> int | None:
@@ -40,29 +40,35 @@ def draw(run: Run) -> int | None:
 
 
 def _slider(steps: list[int], step: int, playing: bool) -> None:
-    st.session_state[_SLIDER] = step
+    # Where the page itself moves on, it is another slider: a tick that left the browser before the move brings the old
+    # one's value, and would be taken for a hand that moved it back.
+    key = f"look.step.{steps[-1]}.{step}" if playing else f"look.step.{steps[-1]}"
+    st.session_state[key] = step
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
         st.select_slider(
-            _("step of the training"), steps, key=_SLIDER, format_func=lambda s: f"{s:,}", on_change=_moved,
-            args=(steps,), help=_("The weights were kept at these steps; every view shows the network as it was then."),
+            _("step of the training"), steps, key=key, format_func=lambda s: f"{s:,}", on_change=_moved,
+            args=(steps, key),
+            help=_("The weights were kept at these steps; every view shows the network as it was then."),
         )  # fmt: skip
         icon, words = (":material/pause:", _("Pause")) if playing else (":material/play_arrow:", _("Play"))
-        st.button("", icon=icon, key="look.play", help=words, on_click=_toggle, args=(steps,), type="tertiary")
+        st.button(
+            "", icon=icon, key="look.play", help=words, on_click=_toggle, args=(steps, step), type="tertiary"
+        )
 
 
-def _moved(steps: list[int]) -> None:
+def _moved(steps: list[int], key: str) -> None:
     st.session_state[_PLAYING] = False
-    _show(steps, st.session_state[_SLIDER])
+    _show(steps, st.session_state[key])
 
 
 def _show(steps: list[int], step: int) -> None:
     here.look_at(step=NEWEST if step == steps[-1] else step)
 
 
-def _toggle(steps: list[int]) -> None:
+def _toggle(steps: list[int], shown: int) -> None:
     playing = not st.session_state.get(_PLAYING)
     st.session_state[_PLAYING] = playing
-    if playing and st.session_state.get(_SLIDER, steps[-1]) == steps[-1]:  # from the end: once more from the beginning
+    if playing and shown == steps[-1]:  # from the end: once more from the beginning
         _show(steps, steps[0])
 
 

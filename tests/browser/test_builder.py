@@ -123,4 +123,4 @@ def test_samples_of_a_data_set_are_seen(page: Any, site: Site) -> None:
     page.goto("/build-data?data=shapes")
     page.locator(".ll-samples img").nth(23).wait_for()
     page.get_by_text(re.compile("training 1,")).or_(page.get_by_text(re.compile(r"training \d"))).first.wait_for()
-    assert page.locator(".js-plotly-plot").count() == 1
+    page.locator(".js-plotly-plot").wait_for()  # the class counts; it stands alone

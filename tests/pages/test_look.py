@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,8 +24,12 @@ def run(made: Made) -> Run:
     return made("mlp")
 
 
+def slider(at: AppTest) -> Any:
+    return next(one for one in at.select_slider if one.key.startswith("look.step"))
+
+
 def moment(at: AppTest) -> int:
-    return int(at.select_slider(key="look.step").value)
+    return int(slider(at).value)
 
 
 def asked(fake: FakeEngine) -> Look:
@@ -40,10 +45,10 @@ def test_the_newest_weights_are_shown_and_the_slider_goes_back(visit: Visit, fak
     assert moment(at) == 12
     assert (asked(fake).step, asked(fake).sample) == (12, 3)
     assert "step" not in at.query_params  # the newest is followed, not fixed
-    at.select_slider(key="look.step").set_value(4).run()
+    slider(at).set_value(4).run()
     assert asked(fake).step == 4
     assert "".join(at.query_params["step"]) == "4"
-    at.select_slider(key="look.step").set_value(12).run()
+    slider(at).set_value(12).run()
     assert "step" not in at.query_params
 
 

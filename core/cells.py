@@ -56,7 +56,7 @@ class Cell:
 
     def start(self, batch: int) -> Moment:
         """All states zero; they require gradients, so that every later state has one."""
-        zeros = [torch.zeros(batch, self.units, dtype=self.input.dtype, requires_grad=True) for _ in range(2)]
+        zeros = [self.input.new_zeros(batch, self.units).requires_grad_() for _ in range(2)]
         return Moment(zeros[0], zeros[1] if self.kind == "lstm" else None)
 
     def step(self, x: Tensor, before: Moment, real: Tensor | None = None) -> Moment:
@@ -95,7 +95,7 @@ def cell_of(core: nn.RNNBase, stack: int = 0, backward: bool = False) -> Cell:
     """One cell of torch's fused layer: of its layer `stack`, counted from the input. The weights are not copied."""
     suffix = f"_l{stack}{'_reverse' * backward}"
     weights = [getattr(core, f"weight_{part}{suffix}") for part in ("ih", "hh")]
-    zeros = torch.zeros(len(weights[0]), dtype=weights[0].dtype)
+    zeros = weights[0].new_zeros(len(weights[0]))
     biases = [getattr(core, f"bias_{part}{suffix}") if core.bias else zeros for part in ("ih", "hh")]
     activation = torch.relu if core.mode == "RNN_RELU" else torch.tanh
     return Cell(KINDS[core.mode], weights[0], weights[1], biases[0], biases[1], activation)
@@ -130,7 +130,7 @@ def lowest(core: nn.RNNBase, count: int) -> nn.RNNBase:
 
 def real_steps(mask: Tensor) -> Tensor:
     """[batch, step]: True up to the last True of the mask, at least at the first step."""
-    places = torch.arange(mask.shape[1])
+    places = torch.arange(mask.shape[1], device=mask.device)
     return places <= (mask * places).amax(1, keepdim=True)
 
 

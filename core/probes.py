@@ -49,7 +49,7 @@ class ThroughTime:
         twin, layer = copy.copy(self._network), self._network.get_submodule(name)
         unrolled = Unrolled(layer.core)  # type: ignore[arg-type]
         twin._modules = {**self._network._modules, name: unrolled}
-        with torch.enable_grad():
+        with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):  # for other recurrent layers: no way back
             loss = self._loss(twin(self._x), self._y)
             stacks = int(layer.core.num_layers)  # type: ignore[union-attr, arg-type]
             top = unrolled.moments[stacks - 1, False]

@@ -34,6 +34,7 @@ from core.instruments import Budget, Movement, memory_in_use
 from core.judges import judge_of
 from core.modules import initialisation, precision
 from core.options import SpecError, coerce, declared
+from core.passes import Passes, passes
 from core.probes import ThroughTime
 from core.specs import Choice, Experiment, TrainSpec
 from core.store import Checkpoint, data_home
@@ -105,6 +106,7 @@ class Training:
         self.network.train()
         self.values = {name: getattr(spec, name) for name in ("lr", "weight_decay", "clip_norm")}
         self.optimizer = make_optimizer(spec, self.network)
+        self._spoilt = self._guarded() if losses_come_late(spec, self.device) else None
         schedule = registry.SCHEDULES.get(spec.schedule.name)
         self._factor = schedule.factor
         kept = checkpoint.meta.get("precision") if checkpoint else None
@@ -121,65 +123,73 @@ class Training:
         self._order = self._permutation  # the same on the device
         self.watching: tuple[int, str] | None = None
         self._marks: list[Event] = []
-        self._losses: list[tuple[int, float | Tensor, float]] = []
+        self._losses: list[tuple[int, float | Tensor, float, Tensor]] = []  # step, loss, time, the batch's indices
+        self._index = torch.arange(self.batch_size, device=self.device)
+        self._fatal: Tensor | None = None  # the indices of the batch whose loss is not finite: the training is over
         self._begin_looking()
         if checkpoint:
             self._restore(checkpoint)
+        self._passes = self._both_passes()
 
     def _made(self) -> Network:
         experiment = self.experiment
         return build(experiment.model, data_form(experiment.data), experiment.train.seed)
+
+    def _guarded(self) -> Tensor:
+        """0, or 1 as soon as a loss was not finite; the optimizer looks at it on the device, and then moves nothing."""
+        self.optimizer.found_inf = spoilt = torch.zeros((), device=self.device)  # type: ignore[attr-defined]
+        return spoilt
+
+    def _both_passes(self) -> Passes:
+        spec = self.experiment.train
+        forward = precision.forward_in(self.precision, self.network, self.device)
+        return passes(
+            self.network, forward, loss_of(self.task, spec.label_smoothing), self.values["clip_norm"], self._spoilt
+        )
 
     # ── the loop ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def __iter__(self) -> Iterator[Happened]:
         if self.step == 0:
             yield (self.snapshot(),)
-        optimizer, parameters = self.optimizer, list(self.network.parameters())
-        forward = precision.forward_in(self.precision, self.network, self.device)
-        loss_for = loss_of(self.task, self.experiment.train.label_smoothing)
+        optimizer, late, clock = self.optimizer, self._spoilt is not None, self.clock
         next_batch = self._augmented if self._augment else self._next_batch
-        on_cpu = self.device.type == "cpu"
-        clock = self.clock
         self._resumed = clock()
-        while self.step < self.steps:
+        while self.step < self.steps and self._fatal is None:
             step = self.step + 1
             x, y = next_batch()
             self._set_lr(step)
             look = step >= self._next_look or self._gradients.due(clock())
-            for parameter in parameters:  # what zero_grad does, without its profiling hooks
-                parameter.grad = None
-            logits = forward(x)
-            loss = loss_for(logits, y)
-            value: float | Tensor = loss.item() if on_cpu else loss.detach()
-            if on_cpu and not math.isfinite(value):  # before the weights are spoilt further
-                if self._judge and self._judge.tolerant:
-                    self._end_here()
-                    happened = self._happened(clock(), x)
-                    self._active += clock() - self._resumed
-                    yield happened
-                    return
-                self._losses.append((step, value, time.time()))
+            logits, loss = self._passes(x, y)
+            value: float | Tensor = loss if late else loss.item()
+            self._losses.append((step, value, time.time(), self._index))
+            if not late and not math.isfinite(value):  # before the weights are spoilt
                 yield self._flush(clock())
-                raise self._diverged(step, x)
-            loss.backward()
-            if self.values["clip_norm"]:
-                torch.nn.utils.clip_grad_norm_(parameters, self.values["clip_norm"], foreach=True)
+                break
             if look:
                 self._look_before(clock())
             optimizer.step()
             self.step = step
-            self._losses.append((step, value, time.time()))
             if look:
                 self._look_after(logits, y, clock())
             now = clock()
             if now >= self._flush_at or step >= self._next_validation or look or step == self.steps or step in EARLY:
-                happened = self._happened(now, x)
+                happened = self._happened(now)
                 self._active += clock() - self._resumed
                 yield happened
                 self._resumed = clock()
             else:
                 yield ()
+        if self._fatal is not None:
+            yield self._over()
+
+    def _over(self) -> Happened:
+        """A loss was not finite: the end of a range test, and of any other training a failure."""
+        if not self._tolerant:
+            raise self._diverged()
+        self._fatal = None
+        self._end_here()
+        return self._happened(self.clock())
 
     def _next_batch(self) -> tuple[Tensor, Tensor]:
         """The next batch's samples and targets."""
@@ -196,9 +206,9 @@ class Training:
         if self._place + self.batch_size > self._batches * self.batch_size or not len(self._permutation):
             self._permutation = torch.randperm(len(self.splits.train[0]), generator=self._shuffle)
             self._order, self._place = self._permutation.to(self.device), 0
-        index = self._order[self._place : self._place + self.batch_size]
+        self._index = self._order[self._place : self._place + self.batch_size]
         self._place += self.batch_size
-        return index
+        return self._index
 
     def _set_lr(self, step: int) -> None:
         lr = self.lr_at(step)
@@ -210,8 +220,15 @@ class Training:
         factor: float = self._factor(self.experiment.train.schedule.options, step - 1, self.planned)
         return self.values["lr"] * factor
 
-    def _diverged(self, step: int, x: Tensor) -> Diverged:
-        layer = first_non_finite(self.network, x)
+    @property
+    def _tolerant(self) -> bool:
+        return self._judge is not None and self._judge.tolerant
+
+    def _diverged(self) -> Diverged:
+        """What to raise: the weights are those of before the step, and the batch is its batch."""
+        assert self._fatal is not None
+        step, (x, y) = self.step + 1, (part.index_select(0, self._fatal) for part in self.splits.train)
+        layer = first_non_finite(self.network, self._augment(x, y)[0] if self._augment else x)
         lr = self.lr_at(step)
         where = f"the first layer to go non-finite is {layer}" if layer else "the logits are finite, the loss is not"
         words = (
@@ -228,6 +245,8 @@ class Training:
             raise SpecError(name, f"{name} cannot be changed while training; {', '.join(self.values)} can.")
         kind, _default, known = declared(TrainSpec)[name]
         self.values[name] = coerce(name, kind, value, known)
+        if name == "clip_norm":
+            self._passes = self._both_passes()
         if name == "weight_decay":
             for group in self.optimizer.param_groups:
                 group["weight_decay"] = self.values[name]
@@ -294,14 +313,11 @@ class Training:
         self._gradients.charge(self._look_cost + ended - started, ended)
         self._next_look = self.step + max(1, self.steps // LOOKS)
 
-    def _happened(self, now: float, x: Tensor) -> Happened:
+    def _happened(self, now: float) -> Happened:
         """What is to be handed over at this step: losses, readings, validation, a snapshot, the last figures."""
         losses = self._flush(now)
-        bad = next((e for e in losses if isinstance(e, Event) and not math.isfinite(e.value)), None)
-        if bad and self.device.type != "cpu":  # on a GPU the loss is read back only here
-            if not (self._judge and self._judge.tolerant):
-                raise self._diverged(bad.step, x)
-            self._end_here()
+        if self._fatal is not None:
+            return losses
         extra: list[Event | Snapshot] = []
         if self._judge and self.step % self._judge.every == 0:
             extra += self._judged()
@@ -367,13 +383,21 @@ class Training:
         return then
 
     def _flush(self, now: float) -> Happened:
-        """The losses since the last time, and whatever else waits."""
+        """The losses since the last time, and whatever else waits. It finds the loss that is not finite.
+
+        Where losses come late, that may be some steps ago; the weights have stood still since.
+        """
         self._flush_at = now + self.flush_seconds
-        if self.device.type != "cpu" and self._losses:
-            values = torch.stack([v for _s, v, _t in self._losses]).tolist()  # type: ignore[misc]
-        else:
-            values = [v for _s, v, _t in self._losses]
-        happened = [Event(s, "train/loss", float(v), t) for (s, _v, t), v in zip(self._losses, values, strict=True)]
+        values: Any = [value for _step, value, _time, _index in self._losses]
+        if self._spoilt is not None and values:
+            values = torch.stack(values).tolist()
+        fatal = next((i for i, value in enumerate(values) if not math.isfinite(value)), None)
+        if fatal is not None:
+            step, _value, _time, self._fatal = self._losses[fatal]
+            values, self.step = values[: fatal + (not self._tolerant)], step - 1
+            self._pending = [event for event in self._pending if event.step < step]
+        told = zip(self._losses, values, strict=False)
+        happened = [Event(step, "train/loss", float(value), when) for (step, _v, when, _i), value in told]
         if self._judge:
             self._judge.hear([(self.lr_at(e.step), e.value) for e in happened])
         happened += self._pending + self._marks + self._speeds(now)
@@ -428,7 +452,11 @@ class Training:
     # ── going on later ──────────────────────────────────────────────────────────────────────────────────────────
 
     def checkpoint(self) -> Checkpoint:
-        """All that a bit-exact resume needs."""
+        """All that a bit-exact resume needs. Diverged where a loss that was not read yet was not finite."""
+        if self._judge or self._spoilt is not None:
+            self._keep_losses()
+        if self._fatal is not None and not self._tolerant:
+            raise self._diverged()
         state, scalars = resume.of_optimizer(self.optimizer)
         generators, generator_meta = resume.of_generators(self.device)
         arrays: dict[str, np.ndarray] = {f"model/{k}": v for k, v in state_arrays(self.network).items()}
@@ -436,7 +464,6 @@ class Training:
         arrays["data/shuffle"] = self._shuffle.get_state().numpy().copy()
         arrays["data/permutation"] = self._permutation.numpy().copy()
         if self._judge:
-            self._keep_losses()
             arrays |= {f"judge/{k}": v for k, v in self._judge.state().items()}
         meta = {
             "place": self._place, "values": dict(self.values), "scalars": scalars, "steps": self.steps,
@@ -446,7 +473,7 @@ class Training:
         return Checkpoint(self.step, arrays, meta)
 
     def _keep_losses(self) -> None:
-        """Have the judge hear the losses that were not handed over yet: a resume does not compute them again."""
+        """Read the losses not handed over yet, and have the judge hear them: no resume computes them again."""
         self._pending += [e for e in self._flush(self.clock()) if isinstance(e, Event)]
 
     def _restore(self, checkpoint: Checkpoint) -> None:
@@ -466,6 +493,14 @@ class Training:
             self._judge.restore({k[6:]: v for k, v in arrays.items() if k.startswith("judge/")})
             self.steps = int(meta["steps"])  # it may have ended here
             self._next_validation = self._after_a_validation()
+
+
+def losses_come_late(spec: TrainSpec, device: torch.device) -> bool:
+    """Is a loss read only now and then, so that no step waits for the device?
+
+    It takes an optimizer that can look, on the device, whether a step is to be left out; torch's RMSprop cannot.
+    """
+    return device.type != "cpu" and registry.OPTIMIZERS.get(spec.optimizer.name).fused
 
 
 def make_optimizer(spec: TrainSpec, network: Network) -> torch.optim.Optimizer:

@@ -17,7 +17,7 @@ LIGHT = (
 )  # fmt: skip
 HEAVY = (
     "modules", "data", "augment", "build", "trace", "frames", "generate", "instruments", "resume", "tasks", "judges",
-    "cells", "probes", "training", "subject", "views", "explain", "worker", "bench", "doctor", "cli",
+    "cells", "passes", "probes", "training", "subject", "views", "explain", "worker", "bench", "doctor", "cli",
     "__main__",
 )  # fmt: skip
 ROOMS = {room: rank for rank, room in enumerate(LIGHT + HEAVY)}

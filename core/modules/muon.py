@@ -37,6 +37,7 @@ class Muon(torch.optim.Optimizer):
         """One step of every parameter that has a gradient."""
         group = self.param_groups[0]
         lr, decay = group["lr"], group["weight_decay"]
+        spoilt: Tensor | None = getattr(self, "found_inf", None)  # as torch's fused optimizers have it: 1 is no step
         for parameter in group["params"]:
             if parameter.grad is None:
                 continue
@@ -46,8 +47,12 @@ class Muon(torch.optim.Optimizer):
             buffer = state["momentum_buffer"].lerp_(parameter.grad, 1 - self.momentum)
             update = parameter.grad.lerp(buffer, self.momentum) if self.nesterov else buffer
             step = orthogonal(update.flatten(1), self.ns_steps).view(parameter.shape)
+            before = parameter.clone() if spoilt is not None else parameter
             parameter.mul_(1 - lr * decay)
             parameter.add_(step, alpha=-lr * 0.2 * max(update.flatten(1).shape) ** 0.5)
+            if spoilt is not None:
+                parameter.copy_(torch.where(spoilt > 0, before, parameter))
+        self._adamw.found_inf = spoilt  # type: ignore[attr-defined]
         self._adamw.step()
 
 

@@ -15,6 +15,15 @@ from core.store import Store
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What needs a GPU is left out where there is none."""
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a GPU")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     """Tests compute on one thread: results do not depend on the machine, and tests may run side by side."""

@@ -213,6 +213,7 @@ def test_on_a_gpu_a_resume_goes_on_where_it_was_and_watching_changes_nothing(arc
             break
     checkpoint = first.checkpoint()
     before += [e for e in first.flush() if isinstance(e, Event) and e.name == "train/loss"]
+    assert [(e.step, e.value) for e in before] == [(e.step, e.value) for e in straight[0][:20]]
     torch.cuda.manual_seed(5)
     rest, ends = taken(Training(experiment, splits, checkpoint=checkpoint))
     assert same((before + rest, ends), straight)

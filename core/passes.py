@@ -1,7 +1,7 @@
-"""The forward and backward pass of a step; on a GPU recorded once as a CUDA graph, and replayed from then on.
+"""What a step does to a network, as work that a GPU records once and replays: both passes, and the optimizer's step.
 
 A step of a small network is launch-bound: the GPU waits while Python starts a hundred small kernels one by one. A
-graph starts them all at once, and they compute what they computed before.
+recorded step (a CUDA graph) starts them all at once, and they compute what they computed before, to the bit.
 """
 
 from __future__ import annotations
@@ -15,22 +15,25 @@ from torch import Tensor, nn
 from core.modules.recurrent import Recurrent
 from core.tasks import Loss
 
-Passes = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # inputs, targets → logits, loss; a gradient in every weight
+Work = Callable[..., tuple[Tensor, ...]]  # tensors, always of the same shapes → tensors
 
-WARM_UP = 3  # steps made as they come: libraries choose their kernels in them, which nothing may do while recording
+WARM_UP = 3  # times that work is done as it comes: in them libraries choose their kernels, which no recording may do
 
 
 def passes(
-    network: nn.Module, forward: Callable[[Tensor], Tensor], loss_for: Loss, clip_norm: float, spoilt: Tensor | None
-) -> Passes:
-    """Both passes, and the gradients clipped to `clip_norm` (0: not). The loss is yours to read, now or later.
+    network: nn.Module, forward: Callable[[Tensor], Tensor], loss_for: Loss, pick: Work, clip_norm: float,
+    spoilt: Tensor | None,
+) -> Work:  # fmt: skip
+    """Both passes, a gradient in every weight, clipped to `clip_norm` (0: not) → logits, targets and loss.
 
+    Given a batch (inputs, targets), or the samples' indices, of which `pick` makes it. The loss is not read.
     spoilt: [] float, 0; it becomes 1 with the first loss that is not finite, and stays so: a fused optimizer whose
     `found_inf` it is then leaves the weights as they are. None where the loss is read at every step.
     """
     parameters = list(network.parameters())
 
-    def both(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def both(*given: Tensor) -> tuple[Tensor, ...]:
+        x, y = given if len(given) == 2 else pick(*given)
         for parameter in parameters:  # what zero_grad does, without its profiling hooks
             parameter.grad = None
         logits = forward(x)
@@ -41,37 +44,49 @@ def passes(
         loss = loss.detach()
         if spoilt is not None:
             torch.maximum(spoilt, (~loss.isfinite()).float(), out=spoilt)
-        return logits.detach(), loss
+        return logits.detach(), y, loss
 
-    return Replayed(both) if spoilt is not None and spoilt.is_cuda and _recordable(network) else both
+    return both
 
 
-def _recordable(network: nn.Module) -> bool:
+def step_of(optimizer: torch.optim.Optimizer) -> Work:
+    """The optimizer's step, as work that may be recorded."""
+
+    def step() -> tuple[Tensor, ...]:
+        recording = torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
+        for group in optimizer.param_groups:
+            if "capturable" in group:  # Adam's; it warns where it is set and nothing is recorded
+                group["capturable"] = recording
+        optimizer.step()
+        return ()
+
+    return step
+
+
+def recordable(network: nn.Module) -> bool:
     """Does the host never wait for a number from the device? Packing a sequence for both directions needs lengths."""
     return not any(isinstance(m, Recurrent) and m.core.bidirectional for m in network.modules())
 
 
-class Replayed:
-    """Passes as a CUDA graph, for batches of one shape. The logits hold until the next call."""
+class Recorded:
+    """Work that is done on a GPU again and again, as a CUDA graph. What it gives holds until the next time."""
 
-    def __init__(self, both: Passes) -> None:
-        self._both, self._left = both, WARM_UP
+    def __init__(self, work: Work) -> None:
+        self._work, self._left = work, WARM_UP
         self._graph: Any = None
-        self._given: tuple[Tensor, Tensor]
-        self._found: tuple[Tensor, Tensor]
+        self._given: tuple[Tensor, ...] = ()
+        self._found: tuple[Tensor, ...] = ()
 
-    def __call__(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """(logits, loss)."""
+    def __call__(self, *given: Tensor) -> tuple[Tensor, ...]:
         if self._left:
             self._left -= 1
-            return self._both(x, y)
+            return self._work(*given)
         if self._graph is None:
-            self._given = x.clone(), y.clone()
+            self._given = tuple(tensor.clone() for tensor in given)
             self._graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self._graph):
-                self._found = self._both(*self._given)
-        for place, batch in zip(self._given, (x, y), strict=True):
-            place.copy_(batch)
+                self._found = self._work(*self._given)
+        for place, tensor in zip(self._given, given, strict=True):
+            place.copy_(tensor)
         self._graph.replay()
-        logits, loss = self._found
-        return logits, loss.clone()
+        return self._found

@@ -34,7 +34,7 @@ from core.instruments import Budget, Movement, memory_in_use
 from core.judges import judge_of
 from core.modules import initialisation, precision
 from core.options import SpecError, coerce, declared
-from core.passes import Passes, passes
+from core.passes import Recorded, Work, passes, recordable, step_of
 from core.probes import ThroughTime
 from core.specs import Choice, Experiment, TrainSpec
 from core.store import Checkpoint, data_home
@@ -47,6 +47,7 @@ Happened = tuple[Event | Snapshot, ...]
 EARLY = frozenset((1, 2, 4, 8, 16, 32, 64))  # steps whose weights are kept whatever it costs: most happens there
 VALIDATION_SAMPLES = 192  # of the validation set, for the curve while training; the whole set is used at the end
 CURVE_POINTS, LOOKS = 12, 24  # validation points and readings of the gradients that every run has, however short
+MOST_UNREAD = 4096  # losses that may wait on a GPU until they are read
 FLUSH_SECONDS = 0.25  # how often losses are handed over, and …
 WATCHED_FLUSH_SECONDS = 0.05  # … while somebody watches
 GLANCE_SECONDS = 0.4  # what a watcher finds stands this long: of a new run, the answers of a network that knows nothing
@@ -104,9 +105,7 @@ class Training:
         if any(isinstance(m, torch.nn.Conv2d) for m in self.network.modules()):
             self.network = self.network.to(memory_format=torch.channels_last)
         self.network.train()
-        self.values = {name: getattr(spec, name) for name in ("lr", "weight_decay", "clip_norm")}
-        self.optimizer = make_optimizer(spec, self.network)
-        self._spoilt = self._guarded() if losses_come_late(spec, self.device) else None
+        self._begin_learning(spec)
         schedule = registry.SCHEDULES.get(spec.schedule.name)
         self._factor = schedule.factor
         kept = checkpoint.meta.get("precision") if checkpoint else None
@@ -123,57 +122,74 @@ class Training:
         self._order = self._permutation  # the same on the device
         self.watching: tuple[int, str] | None = None
         self._marks: list[Event] = []
-        self._losses: list[tuple[int, float | Tensor, float, Tensor]] = []  # step, loss, time, the batch's indices
+        self._losses: list[tuple[int, float, float, Tensor]] = []  # step, loss, time, the batch's indices
         self._index = torch.arange(self.batch_size, device=self.device)
         self._fatal: Tensor | None = None  # the indices of the batch whose loss is not finite: the training is over
         self._begin_looking()
         if checkpoint:
             self._restore(checkpoint)
-        self._passes = self._both_passes()
+        self._passes, self._stepping = self._works()
 
     def _made(self) -> Network:
         experiment = self.experiment
         return build(experiment.model, data_form(experiment.data), experiment.train.seed)
 
-    def _guarded(self) -> Tensor:
-        """0, or 1 as soon as a loss was not finite; the optimizer looks at it on the device, and then moves nothing."""
-        self.optimizer.found_inf = spoilt = torch.zeros((), device=self.device)  # type: ignore[attr-defined]
-        return spoilt
+    def _begin_learning(self, spec: TrainSpec) -> None:
+        self.values = {name: getattr(spec, name) for name in ("lr", "weight_decay", "clip_norm")}
+        self.optimizer = make_optimizer(spec, self.network)
+        self._spoilt: Tensor | None = None  # 1 as soon as a loss was not finite; the optimizer then moves nothing
+        self._unread = torch.empty(0, device=self.device)  # losses that only the device knows
+        if losses_come_late(spec, self.device):
+            self.optimizer.found_inf = self._spoilt = self._unread.new_zeros(())  # type: ignore[attr-defined]
+            self._unread = self._unread.new_empty(MOST_UNREAD)
+        self._lr = self._unread.new_zeros(())
 
-    def _both_passes(self) -> Passes:
-        spec = self.experiment.train
+    def _works(self) -> tuple[Work, Work]:
+        """Both passes, and the optimizer's step: as they come, or, on a GPU, to be recorded and replayed.
+
+        A recorded step moves the weights by the gradients that lie where they lay, so both are made anew together.
+        """
         forward = precision.forward_in(self.precision, self.network, self.device)
-        return passes(
-            self.network, forward, loss_of(self.task, spec.label_smoothing), self.values["clip_norm"], self._spoilt
-        )
+        loss_for = loss_of(self.task, self.experiment.train.label_smoothing)
+        both = passes(self.network, forward, loss_for, self._picked, self.values["clip_norm"], self._spoilt)
+        step = step_of(self.optimizer)
+        if self._spoilt is None or self.device.type != "cuda" or not recordable(self.network):
+            return both, step
+        if registry.OPTIMIZERS.get(self.experiment.train.optimizer.name).of_network:
+            return Recorded(both), step
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._lr  # a number would be recorded as it is now
+        return Recorded(both), Recorded(step)
 
     # ── the loop ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def __iter__(self) -> Iterator[Happened]:
         if self.step == 0:
             yield (self.snapshot(),)
-        optimizer, late, clock = self.optimizer, self._spoilt is not None, self.clock
-        next_batch = self._augmented if self._augment else self._next_batch
+        clock, unread = self.clock, self._unread.unbind() if self._spoilt is not None else ()
         self._resumed = clock()
         while self.step < self.steps and self._fatal is None:
             step = self.step + 1
-            x, y = next_batch()
+            given = self._given()
             self._set_lr(step)
             look = step >= self._next_look or self._gradients.due(clock())
-            logits, loss = self._passes(x, y)
-            value: float | Tensor = loss if late else loss.item()
+            logits, y, loss = self._passes(*given)
+            if unread:
+                unread[len(self._losses)].copy_(loss)
+            value = 0.0 if unread else loss.item()
             self._losses.append((step, value, time.time(), self._index))
-            if not late and not math.isfinite(value):  # before the weights are spoilt
+            if not math.isfinite(value):  # before the weights are spoilt
                 yield self._flush(clock())
                 break
             if look:
                 self._look_before(clock())
-            optimizer.step()
+            self._stepping()
             self.step = step
             if look:
                 self._look_after(logits, y, clock())
             now = clock()
-            if now >= self._flush_at or step >= self._next_validation or look or step == self.steps or step in EARLY:
+            due = now >= self._flush_at or len(self._losses) == MOST_UNREAD
+            if due or step >= self._next_validation or look or step == self.steps or step in EARLY:
                 happened = self._happened(now)
                 self._active += clock() - self._resumed
                 yield happened
@@ -191,15 +207,15 @@ class Training:
         self._end_here()
         return self._happened(self.clock())
 
-    def _next_batch(self) -> tuple[Tensor, Tensor]:
-        """The next batch's samples and targets."""
-        (x, y), index = self.splits.train, self._next_index()
-        return x.index_select(0, index), y.index_select(0, index)  # x[index] is the same, and slower
+    def _given(self) -> tuple[Tensor, ...]:
+        """What the passes are given: the next samples' indices or, where it is varied on the way, the batch."""
+        index = self._next_index()
+        return self._augment(*self._picked(index)) if self._augment else (index,)
 
-    def _augmented(self) -> tuple[Tensor, Tensor]:
-        """The next batch, varied."""
-        assert self._augment is not None
-        return self._augment(*self._next_batch())
+    def _picked(self, index: Tensor) -> tuple[Tensor, ...]:
+        """The samples and targets of a batch."""
+        x, y = self.splits.train
+        return x.index_select(0, index), y.index_select(0, index)  # x[index] is the same, and slower
 
     def _next_index(self) -> Tensor:
         """The next batch's indices; a fresh permutation at every epoch's start."""
@@ -213,7 +229,10 @@ class Training:
     def _set_lr(self, step: int) -> None:
         lr = self.lr_at(step)
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            if group["lr"] is self._lr:
+                self._lr.fill_(lr)
+            else:
+                group["lr"] = lr
 
     def lr_at(self, step: int) -> float:
         """The learning rate of a step (from 1), with the schedule and what was set by hand."""
@@ -227,7 +246,7 @@ class Training:
     def _diverged(self) -> Diverged:
         """What to raise: the weights are those of before the step, and the batch is its batch."""
         assert self._fatal is not None
-        step, (x, y) = self.step + 1, (part.index_select(0, self._fatal) for part in self.splits.train)
+        step, (x, y) = self.step + 1, self._picked(self._fatal)
         layer = first_non_finite(self.network, self._augment(x, y)[0] if self._augment else x)
         lr = self.lr_at(step)
         where = f"the first layer to go non-finite is {layer}" if layer else "the logits are finite, the loss is not"
@@ -245,11 +264,11 @@ class Training:
             raise SpecError(name, f"{name} cannot be changed while training; {', '.join(self.values)} can.")
         kind, _default, known = declared(TrainSpec)[name]
         self.values[name] = coerce(name, kind, value, known)
-        if name == "clip_norm":
-            self._passes = self._both_passes()
         if name == "weight_decay":
             for group in self.optimizer.param_groups:
                 group["weight_decay"] = self.values[name]
+        if name != "lr":
+            self._passes, self._stepping = self._works()
         self._marks.append(Event(self.step + 1, f"set/{name}", self.values[name], time.time()))
 
     def watch(self, sample: int, layer: str) -> None:
@@ -388,9 +407,9 @@ class Training:
         Where losses come late, that may be some steps ago; the weights have stood still since.
         """
         self._flush_at = now + self.flush_seconds
-        values: Any = [value for _step, value, _time, _index in self._losses]
-        if self._spoilt is not None and values:
-            values = torch.stack(values).tolist()
+        values: list[float] = [value for _step, value, _time, _index in self._losses]
+        if self._spoilt is not None:
+            values = self._unread[: len(values)].tolist()
         fatal = next((i for i, value in enumerate(values) if not math.isfinite(value)), None)
         if fatal is not None:
             step, _value, _time, self._fatal = self._losses[fatal]

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
 
-import core.passes
 import core.training
 from core import registry
 from core.events import Event
-from core.passes import Replayed
+from core.passes import Recorded
 from core.specs import Experiment, assign, preset
 from core.training import Diverged, Training, load_data
 
@@ -157,10 +157,10 @@ def test_a_replayed_step_is_the_step_itself(architecture, data, changes, monkeyp
     splits = load_data(experiment)
     training = Training(experiment, splits)
     replayed = taken(training)
-    assert isinstance(training._passes, Replayed) is not bool(changes.get("model.bidirectional"))
-    monkeypatch.setattr(core.passes, "_recordable", lambda _network: False)
+    assert isinstance(training._passes, Recorded) is not bool(changes.get("model.bidirectional"))
+    monkeypatch.setattr(core.training, "recordable", lambda _network: False)
     plain = Training(experiment, splits)
-    assert not isinstance(plain._passes, Replayed) and same(replayed, taken(plain))
+    assert not isinstance(plain._passes, Recorded) and same(replayed, taken(plain))
 
 
 @pytest.mark.gpu
@@ -176,12 +176,14 @@ def test_no_step_waits_for_the_gpu(optimizer, small_splits):
         budget.due_at = math.inf
     training._flush_at = training._next_look = training._next_validation = math.inf
     training._place = 0  # a new epoch's order is brought to the device at its start
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        for _step in range(20):
-            next(steps)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is a prototype, says torch
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            for _step in range(20):
+                next(steps)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.gpu

@@ -16,6 +16,7 @@ from core.build import build, data_form
 from core.events import Event, Snapshot
 from core.frames import frame_samples, make_frame, quantise
 from core.instruments import Budget
+from core.modules import precision
 from core.options import SpecError
 from core.specs import Experiment, assign, preset
 from core.store import Store
@@ -180,6 +181,14 @@ def test_auto_takes_bfloat16_where_it_has_been_faster_and_a_resume_keeps_what_wa
         assert training.precision == ("bfloat16" if gains and able else "float32")
     monkeypatch.setattr("core.modules.precision._has_bfloat16", lambda _device: True)
     assert Training(experiment, splits, checkpoint=training.checkpoint()).precision == "float32"
+
+
+@pytest.mark.parametrize(("channels", "taken"), [("16,32", "float32"), ("64,128,256", "bfloat16")])
+def test_on_a_gpu_auto_takes_bfloat16_for_wide_convolutions(channels, taken, monkeypatch):
+    monkeypatch.setattr("core.modules.precision._has_bfloat16", lambda _device: True)
+    experiment = assign(preset("cnn", "digits"), {"model.channels": channels})
+    network = build(experiment.model, data_form(experiment.data), 0)
+    assert precision.chosen("auto", network, torch.device("cuda")) == taken
 
 
 def test_a_start_of_its_own_leaves_the_order_of_the_batches(small_splits):

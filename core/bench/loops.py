@@ -122,7 +122,7 @@ class _Fed(Training):
     def _made(self) -> Network:
         return cast(Network, self._module)
 
-    def _next_batch(self) -> Batch:
+    def _given(self) -> Batch:
         return next(self._source)
 
 

@@ -221,10 +221,14 @@ class Training:
         """The next batch's indices; a fresh permutation at every epoch's start."""
         if self._place + self.batch_size > self._batches * self.batch_size or not len(self._permutation):
             self._permutation = torch.randperm(len(self.splits.train[0]), generator=self._shuffle)
-            self._order, self._place = self._permutation.to(self.device), 0
+            self._order, self._place = self._brought(self._permutation), 0
         self._index = self._order[self._place : self._place + self.batch_size]
         self._place += self.batch_size
         return self._index
+
+    def _brought(self, order: Tensor) -> Tensor:
+        """The same on the device; from pinned memory, for which a GPU need not be waited for."""
+        return order.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else order
 
     def _set_lr(self, step: int) -> None:
         lr = self.lr_at(step)
@@ -503,7 +507,7 @@ class Training:
         for group in self.optimizer.param_groups:
             group["weight_decay"] = self.values["weight_decay"]
         self._permutation = torch.from_numpy(arrays["data/permutation"].copy())
-        self._order = self._permutation.to(self.device)
+        self._order = self._brought(self._permutation)
         self._shuffle.set_state(torch.from_numpy(arrays["data/shuffle"].copy()))
         resume.to_generators(self.device, arrays, meta)
         self._active, self._counted = meta["seconds"], (self.step, meta["seconds"])

@@ -299,20 +299,31 @@ def seeded(seed: int) -> Iterator[None]:
 def target_of(text: str, answers: Tensor, y: Tensor | None, form: DataForm, splits: Splits | None) -> Target:
     """What `text` (see core.questions.Explain) means for these answers [1, …]; SpecError in words."""
     if form.task == NUMBER:
+        if text not in (PREDICTED, TRUE):
+            raise SpecError("target", f"target {shown(text)}: this run answers one number, which has no classes to "
+                            "choose from; leave the target out.")  # fmt: skip
         name = splits.classes[0] if splits and splits.classes else "the number"
         return Target(0, words=f"the answered number ({name})")
     which, _at, where = text.partition("@")
+    if where and form.task != EACH_STEP:
+        raise SpecError("target", f"target {shown(text)}: this run answers once, not at every step; leave the @ and "
+                        "what follows it out.")  # fmt: skip
     step = _step(where, answers, y) if form.task == EACH_STEP else None
     row = answers[0] if step is None else answers[0, step]
     names = splits.classes if splits else ()
     truth = None if y is None else int(y.reshape(-1)[0 if step is None else step])
-    picked = [_class(part, row, truth) for part in which.split("-", 1)]
+    picked = [_class(part, which, row, truth) for part in which.split("-", 1)]
     index, other = picked[0], picked[1] if len(picked) > 1 else None
+    if index == other:
+        raise SpecError("target", f"Both sides of {shown(which)} are “{_name(names, index)}” here, and a class less "
+                        "itself is 0 whatever the input: there is nothing to explain. Choose another class to compare "
+                        "with.")  # fmt: skip
     words = f"“{_name(names, index)}”" + (f" and not “{_name(names, other)}”" if other is not None else "")
     return Target(index, other, step, words + (f" at step {step}" if step is not None else ""))
 
 
-def _class(part: str, row: Tensor, truth: int | None) -> int:
+def _class(part: str, whole: str, row: Tensor, truth: int | None) -> int:
+    """The class that one side of the target `whole` names."""
     classes = len(row)
     if part == PREDICTED:
         return int(row.argmax())
@@ -322,7 +333,7 @@ def _class(part: str, row: Tensor, truth: int | None) -> int:
         return truth
     if not _below(part, classes):
         raise SpecError(
-            "target", f"target {shown(part)} is no class: there are 0 to {classes - 1}, a difference such as 0-1, or "
+            "target", f"target {shown(whole)} is no class: there are 0 to {classes - 1}, a difference such as 0-1, or "
             "say predicted or true."
         )  # fmt: skip
     return int(part)

@@ -178,6 +178,26 @@ def test_what_is_no_target_is_refused_in_words(text: str) -> None:
         target_of(text, torch.zeros(1, 3), torch.tensor([2]), FORM, None)
 
 
+@pytest.mark.parametrize("text", ["-1", "1-9", "0-1-2"])
+def test_what_is_no_target_is_quoted_as_it_was_written(text: str) -> None:
+    with pytest.raises(SpecError, match=f"target '{text}' is no class"):
+        target_of(text, torch.zeros(1, 3), torch.tensor([2]), FORM, None)
+
+
+@pytest.mark.parametrize("text", ["1-1", "predicted-true", "true-1"])
+def test_a_class_less_itself_is_refused_and_not_called_an_answer_that_stays_the_same(text: str) -> None:
+    with pytest.raises(SpecError, match="a class less itself is 0"):
+        target_of(text, torch.tensor([[0.1, 0.7, 0.2]]), torch.tensor([1]), FORM, None)
+
+
+def test_a_step_is_refused_where_there_is_one_answer_and_a_class_where_there_is_a_number() -> None:
+    with pytest.raises(SpecError, match="answers once, not at every step"):
+        target_of("1@2", torch.zeros(1, 3), torch.tensor([2]), FORM, None)
+    number = DataForm("sequence", (4, 2), 1, task=NUMBER)
+    with pytest.raises(SpecError, match="answers one number, which has no classes"):
+        target_of("5", torch.tensor([[2.5]]), None, number, None)
+
+
 def test_of_a_drawing_nobody_knows_the_true_class() -> None:
     with pytest.raises(SpecError, match="Nobody knows"):
         target_of("true", torch.zeros(1, 3), None, FORM, None)

@@ -27,13 +27,13 @@ import numpy as np
 
 from core import registry
 from core.build import Network
-from core.catalog.entries import PICTURE, TOKENS, Method
+from core.catalog.entries import NUMBER, PICTURE, TOKENS, Method
 from core.catalog.views.sanity import ABSOLUTE, BETWEEN, DEPENDS, FEW, GONE, INDEPENDENT, Sanity
 from core.explain.attribute import MOST, attribute
 from core.explain.case import Case, case_of
 from core.explain.methods.controls import fresh
 from core.options import Options, SpecError, declared
-from core.questions import Explained, Seen
+from core.questions import PREDICTED, Explained, Seen
 from core.specs import Choice
 from core.subject import CannotShow, Report, Subject
 
@@ -107,6 +107,8 @@ def randomised(network: Network, made: Network, names: Sequence[str]) -> Network
 
 def asked_again(case: Case) -> str:
     """The target as a question names it, so that it stays the same when the network answers otherwise."""
+    if case.form.task == NUMBER:
+        return PREDICTED
     target = case.target
     other = "" if target.other is None else f"-{target.other}"
     return f"{target.index}{other}" + ("" if target.step is None else f"@{target.step}")

@@ -131,6 +131,11 @@ def test_tokens_are_compared_without_padding_and_the_embedding_is_drawn_anew_las
     assert seen.facts["count"] == real
 
 
+def test_a_number_can_be_checked_too(trained: Trained) -> None:
+    seen = ask(trained("gru", "adding", steps=8), "sanity", sample=3, method="saliency", seeds=1)
+    assert seen.arrays["correlation"].shape == (3, 1) and seen.facts["explained"].startswith("the answered number")
+
+
 def test_a_few_values_and_equal_values_have_no_verdict(trained: Trained) -> None:
     seen = ask(trained("mlp", "points", steps=40), "sanity", method="saliency")
     assert seen.facts["verdict"] == FEW and "2 values" in seen.words[0]

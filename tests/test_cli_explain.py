@@ -84,6 +84,8 @@ def test_seeds_and_options_are_taken(capsys: pytest.CaptureFixture[str], run: Ru
     (["--method", "saliency", "--target", "10"], "there are 0 to 9"),
     (["--method", "saliency", "--target", "the best"], "predicted or true"),
     (["--method", "saliency", "--out", "a.png"], "should end with .npz"),
+    (["--method", "smooth_grad", "--seed", "-1"], "seed = -1 is out of range"),
+    (["--method", "integrated_gradients", "--set", "baseline=noise", "--seed", str(2**70)], "is out of range"),
 ])  # fmt: skip
 def test_a_mistake_is_one_line(
     capsys: pytest.CaptureFixture[str], run: Run, words: list[str], told: str

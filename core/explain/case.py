@@ -32,6 +32,7 @@ from core.subject import CannotShow, Report, Subject
 BUDGET = 192 << 20  # bytes that the activations of one batch may take
 ROWS = 64  # at most in one batch; µs a row, forward and backward, by rows 16, 32, 64, 96 (one thread):
 # transformer 82, 61, 53, 49 · lstm 46, 36, 30, 29 · cnn 98, 98, 103, 103 · resnet8 368, 366, 369, 492
+LAST_SEED = 2**32 - 1  # that numpy takes
 TELL = 0.05  # seconds between two words on progress
 
 
@@ -276,7 +277,12 @@ def case_of(
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Inside, torch, numpy and random draw from `seed`; Captum uses all three. Their states are put back after it."""
+    """Inside, torch, numpy and random draw from `seed`; Captum uses all three. Their states are put back after it.
+
+    SpecError for a seed that one of them does not take.
+    """
+    if not 0 <= seed <= LAST_SEED:
+        raise SpecError("seed", f"seed = {shown(seed)} is out of range: it must be between 0 and {LAST_SEED:,}.")
     states = random.getstate(), np.random.get_state()  # noqa: NPY002 (Captum draws from it)
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     with torch.random.fork_rng(devices=devices):

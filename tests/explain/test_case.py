@@ -127,6 +127,12 @@ def test_the_seed_is_everybodys_and_the_states_are_put_back() -> None:
     assert np.array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32, 10**25])
+def test_a_seed_that_numpy_would_not_take_is_refused_in_words(seed: int) -> None:
+    with pytest.raises(SpecError, match="between 0 and 4,294,967,295"), seeded(seed):
+        pass
+
+
 def test_two_threads_on_one_run_are_as_one(trained: Trained) -> None:
     run = trained("cnn", "digits", steps=40)
     alone = [why(run, "integrated_gradients", sample).attribution for sample in range(8)]

@@ -59,6 +59,26 @@ def test_the_list_says_of_every_method_whether_it_is_right_here(capsys: pytest.C
     assert code == 0 and len(said.splitlines()) == len(rows)
 
 
+def test_the_layer_is_named_and_one_that_the_method_does_not_offer_is_not_replaced_in_silence(
+    capsys: pytest.CaptureFixture[str], run: Run
+) -> None:
+    _code, said, _err = called(capsys, run, "--method", "list", "--json")
+    offered = {row["method"]: row["layers"] for row in json.loads(said)["methods"]}
+    assert "relu1" in offered["grad_cam"] and "head" not in offered["grad_cam"] and offered["saliency"] == []
+    told = {}
+    for method, layer in (("grad_cam", "relu1"), ("grad_cam", "head"), ("grad_cam", "nope"), ("saliency", "relu1")):
+        code, said, _err = called(capsys, run, "--method", method, "--layer", layer, "--json")
+        assert code == 0
+        told[method, layer] = json.loads(said)
+    assert told["grad_cam", "relu1"]["layer"] == "relu1" and "offer" not in told["grad_cam", "relu1"]["words"]
+    for layer in ("head", "nope"):
+        kept = told["grad_cam", layer]
+        assert kept["layer"] == offered["grad_cam"][0]
+        assert f"does not offer the layer {layer}" in kept["words"] and kept["layer"] in kept["words"]
+    assert told["saliency", "relu1"]["layer"] == "" and "by no layer" in told["saliency", "relu1"]["words"]
+    assert "layer pool2" in called(capsys, run, "--method", "grad_cam")[1]
+
+
 def test_for_people(capsys: pytest.CaptureFixture[str], run: Run) -> None:
     code, said, _err = called(capsys, run, "--method", "integrated_gradients", "--target", "3-5")
     assert code == 0 and "why “3” and not “5”: its own check holds" in said

@@ -79,13 +79,33 @@ def do_explain(asked: argparse.Namespace) -> int:
             write_npz(Path(asked.script).with_name("attribution.npz"), again.arrays)
     except CannotShow as error:
         raise Mistake(str(error)) from None
+    if asked.layer not in ("", found.layer):
+        found = replace(found, words=(*found.words, _of_layer(asked.layer, found)))
     _show_explained(asked, found)
     return 0
 
 
+def _of_layer(wanted: str, found: Explained) -> str:
+    """Why the layer that was asked for is not the one that the map is of."""
+    title = registry.METHODS.get(found.method).title
+    if not found.layer:
+        return f"{title} explains by the input and by no layer: {wanted[:60]} is not looked at."
+    return (
+        f"{title} does not offer the layer {wanted[:60]} of this network; this map is of {found.layer}. "
+        "--method list --json names the layers that each method offers."
+    )
+
+
 def _list_methods(asked: argparse.Namespace, fits: Any) -> int:
     rows = [
-        {"method": one.method, "status": one.status, "reason": one.reason, "cost": round(one.cost, 2)} for one in fits
+        {
+            "method": one.method,
+            "status": one.status,
+            "reason": one.reason,
+            "cost": round(one.cost, 2),
+            "layers": one.layers,
+        }
+        for one in fits
     ]
     if asked.json:
         print_json({"methods": rows})
@@ -102,7 +122,8 @@ def _show_explained(asked: argparse.Namespace, found: Explained) -> None:
         "cost": round(found.cost, 2), "seconds": round(found.seconds, 3),
     }  # fmt: skip
     if asked.json:
-        about = {"method": found.method, "target": found.target, "step": found.step, "sample": found.sample}
+        about = {"method": found.method, "target": found.target, "layer": found.layer, "step": found.step,
+                 "sample": found.sample}  # fmt: skip
         shape = list(found.attribution.shape)
         print_json({**about, **proof, "seed": found.seed, "holds": found.holds, "shape": shape,
                 "words": " ".join(found.words)})  # fmt: skip
@@ -110,6 +131,8 @@ def _show_explained(asked: argparse.Namespace, found: Explained) -> None:
     held = {True: "its own check holds", False: "its own check does not hold", None: "it has no check of its own"}
     print(f"{registry.METHODS.get(found.method).title}, why {found.target}: {held[found.holds]}")
     print("  ".join(f"{name} {value:.4g}" for name, value in proof.items() if value is not None))
+    if found.layer:
+        print(f"layer {found.layer}")
     for sentence in found.words:
         print(sentence)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from core import cli
+from core import cli, worker
+from core.questions import Look, Seen
 from core.store import Run
 from tests.views.conftest import Trained, trained  # noqa: F401 (a fixture)
 
@@ -40,12 +42,28 @@ def test_for_people(capsys: pytest.CaptureFixture[str], run: Run) -> None:
     assert "Feature maps, step 0, sample 0" in said and "[16, 28, 28]" in said
 
 
+def test_progress_is_not_repeated(
+    capsys: pytest.CaptureFixture[str], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = worker.look
+
+    def told(question: Look, send: Callable[..., None]) -> Seen:
+        for fraction, words in ((0.1, "row 1 of 2"), (0.4, "row 1 of 2"), (0.5, "row 2 of 2")):
+            send(fraction, words)
+        return whole(question, lambda *_told: None)
+
+    monkeypatch.setattr(worker, "look", told)
+    code, _said, err = called(capsys, run, "--view", "feature_maps")
+    assert code == 0 and err == "row 1 of 2\nrow 2 of 2\n"
+
+
 @pytest.mark.parametrize(("words", "told"), [
     (["--view", "feature_map"], "Did you mean “feature_maps”?"),
     (["--view", "feature_maps", "--set", "speed=1"], "There is no option"),
     (["--view", "feature_maps", "--set", "by_strength=perhaps"], "by_strength must be"),
     (["--view", "feature_maps", "--out", "f.txt"], "should end with .npz"),
     (["--view", "feature_maps", "--out", "/nowhere/f.npz"], "/nowhere/f.npz"),
+    (["--view", "feature_maps", "--out", f"{'long' * 99}/f.npz"], "could not be written"),
     (["--view", "attention"], "transformer"),
 ])  # fmt: skip
 def test_a_mistake_is_one_line(

@@ -60,10 +60,22 @@ def test_for_people(capsys: pytest.CaptureFixture[str], home: Path, small: None)
     (["--out", "a.txt"], "should end with .csv"),
     (["--seeds", "1000"], "seeds = 1000 is out of range"),
     (["--seeds", "many"], "invalid int"),
+    (["--seeds", "0"], "--seeds 0 should be at least 1"),
+    (["--seeds", "-1"], "--seeds -1 should be at least 1"),
 ])  # fmt: skip
 def test_a_mistake_is_one_line(capsys: pytest.CaptureFixture[str], home: Path, words: list[str], told: str) -> None:
     code, said, err = called(capsys, *words)
     assert (code, said) == (2, "") and told in err and err.count("\n") == 1
+
+
+def test_a_table_that_cannot_be_written_is_refused_before_the_work(
+    capsys: pytest.CaptureFixture[str], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "score", lambda *_asked: pytest.fail("it began"))
+    (folder := tmp_path / "marks.csv").mkdir()
+    for out in (tmp_path / "nowhere" / "a.csv", tmp_path / "a" / ".." / "nowhere.csv", folder):
+        code, said, err = called(capsys, "--out", str(out))
+        assert (code, said) == (2, "") and "could not be written" in err and err.count("\n") == 1
 
 
 def test_the_whole_scoreboard_is_kept(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,7 +106,7 @@ def parser() -> argparse.ArgumentParser:
 def _scores(one: _Parser) -> None:
     trials = ", ".join(trial.name for trial in TRIALS)
     one.add_argument("--quick", action="store_true", help="fewer seeds, steps and samples: a look, not a claim")
-    one.add_argument("--seeds", type=int, default=0, metavar="N", help="networks of each trial (default 5, quick 2)")
+    one.add_argument("--seeds", type=int, metavar="N", help="networks of each trial (default 5, quick 2)")
     one.add_argument("--data", nargs="+", default=[], metavar="NAME", help=f"only these of {trials}")
     one.add_argument("--run", default="", metavar="RUN", help="score this run's own network, on data of these kinds")
     one.add_argument("--out", metavar="FILE.csv", help="where to write the table: one line a map")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,20 @@ def pair(text: str) -> tuple[str, str]:
 
 def runs_folder(asked: argparse.Namespace) -> Path:
     return Path(asked.runs) if asked.runs else runs_home()
+
+
+def writable(*files: str | None) -> None:
+    """Mistake where a file that is asked for could not be written: said before minutes of work are lost to it."""
+    for file in filter(None, files):
+        if not _can_be_written(Path(file)):
+            raise Mistake(f"{file} could not be written: choose a name in a folder that is there and yours to write to")
+
+
+def _can_be_written(file: Path) -> bool:
+    try:
+        return file.parent.is_dir() and os.access(file.parent, os.W_OK | os.X_OK) and not file.is_dir()
+    except OSError:  # a name too long, a folder that may not be looked into
+        return False
 
 
 def aloud(asked: argparse.Namespace) -> Callable[..., None]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from core import registry, specs
 from core.catalog.entries import WITHHELD
-from core.cli.said import Mistake, aloud, pair, print_json, runs_folder
+from core.cli.said import Mistake, aloud, pair, print_json, runs_folder, writable
 from core.questions import Explain, Explained, Fits, Look, Reproduce, Reproduction, Score
 from core.specs import Choice
 from core.store import Store, write_npz, write_source
@@ -26,9 +25,10 @@ def do_look(asked: argparse.Namespace) -> int:
     if asked.out and not asked.out.endswith(".npz"):
         raise Mistake(f"--out {asked.out} should end with .npz")
     run, root = store.run(asked.run).id, str(store.root)
+    writable(asked.out)
     question = Look(run, view.name, asked.sample, asked.layer, asked.step, options, runs=root)
     try:
-        seen = look(question, lambda _fraction, words, _part=None: asked.json or print(words, file=sys.stderr))
+        seen = look(question, aloud(asked))
     except CannotShow as error:
         raise Mistake(str(error)) from None
     if asked.out:
@@ -55,6 +55,7 @@ def do_explain(asked: argparse.Namespace) -> int:
         raise Mistake(f"--script {asked.script} should end with .py")
     store = Store(runs_folder(asked))
     run, root = store.run(asked.run).id, str(store.root)
+    writable(asked.out, asked.script)
     try:
         if asked.method == "list":
             return _list_methods(asked, why(Fits(run, asked.step, root), aloud(asked)))
@@ -143,10 +144,13 @@ def do_score(asked: argparse.Namespace) -> int:
 
     if asked.out and not asked.out.endswith(".csv"):
         raise Mistake(f"--out {asked.out} should end with .csv")
+    if asked.seeds is not None and asked.seeds < 1:
+        raise Mistake(f"--seeds {asked.seeds} should be at least 1; leave it out for the usual number")
+    writable(asked.out)
     loud = aloud(asked)
     store = Store(runs_folder(asked))
     run = store.run(asked.run).id if asked.run else ""
-    question = Score(asked.quick, asked.seeds, tuple(asked.data), run=run, runs=str(store.root) if run else "")
+    question = Score(asked.quick, asked.seeds or 0, tuple(asked.data), run=run, runs=str(store.root) if run else "")
     try:
         found = score(question, lambda fraction, words, _part=None: loud(fraction, words.partition(":")[0]))
     except CannotShow as error:

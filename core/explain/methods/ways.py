@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -14,6 +15,7 @@ from torch import Tensor
 from core.explain.case import Case
 
 SMALL = 1e-6  # a difference of answers below this is none
+SHORTEST = 2.0**-20  # of a piece that is halved: the points of a shorter one are the same in float32
 STRAYS = 6.0  # misses of pieces that cancel may together be so many times what their sum may be. Of 16 maps of each
 # network, beside ways of 1500 points, Σ|miss| ÷ Σ|map| is then (median, largest), and that of 50 Gauss-Legendre points:
 # cnn .038 .044, .015 .019 · resnet8 .019 .035, .016 .023 · lstm .008 .094, .017 .075 · transformer .0006 .0014
@@ -62,9 +64,9 @@ def integral(options: Any, change: Tensor, look: Look, ends: Tensor, moved: Move
     """change [1, …] · ∫ gradient dα over the whole way, in pieces.
 
     On every piece the gradients, times the change, must sum to what `moved` says of it. Where they do not, the piece is
-    halved: the points go where the network bends, until the misses together are below the tolerance. No point is
-    looked at twice. ends: the states [2] or [2, k] at the baseline and at the input. options: steps (points to begin
-    with), at most so many points, tolerance.
+    halved: the points go where the network bends, until the misses together are below the tolerance, or those pieces
+    that miss are too short to be halved (the answer jumps). No point is looked at twice. ends: the states [2] or [2, k]
+    at the baseline and at the input. options: steps (points to begin with), at most so many points, tolerance.
     """
     walk = _Walk(change, look)
     pieces = walk.begun(max(2, options.steps // 2), *_rows(ends))
@@ -72,11 +74,13 @@ def integral(options: Any, change: Tensor, look: Look, ends: Tensor, moved: Move
         expected = sum(moved(piece.states) for piece in pieces)
         misses = [(piece.sum - moved(piece.states), piece) for piece in pieces]
         allowed, strayed = options.tolerance * abs(expected), sum(abs(miss) for miss, _piece in misses)
-        if abs(expected) <= SMALL:  # nothing to be right about
+        if abs(expected) <= SMALL or not math.isfinite(expected) or not math.isfinite(strayed):  # no sum to be right
             break
         if abs(sum(miss for miss, _piece in misses)) <= allowed and strayed <= STRAYS * allowed:
             break
-        worst = _worst(misses, strayed - allowed / 2)[: max(0, (options.most - walk.points) // 2)]
+        long = [(miss, piece) for miss, piece in misses if piece.end - piece.start > SHORTEST]
+        much = sum(abs(miss) for miss, _piece in long) - allowed / 2
+        worst = _worst(long, much)[: max(0, (options.most - walk.points) // 2)]
         if not worst:
             break
         pieces = [piece for piece in pieces if piece not in worst] + walk.halved(worst)
@@ -86,6 +90,9 @@ def integral(options: Any, change: Tensor, look: Look, ends: Tensor, moved: Move
     values = change * torch.tensordot(weights, gradients, 1)
     gap = abs(float(values.double().sum()) - expected) / max(abs(expected), SMALL)
     cuts, said = [0.0, *(piece.end for piece in pieces)], _said(gap, walk.points, expected, options.tolerance)
+    jump = next((piece for miss, piece in misses if abs(miss) > allowed and piece.end - piece.start <= SHORTEST), None)
+    if said and jump:
+        said = [_jumps(gap, jump.start)]
     return Integral(values, expected, gap, walk.points, cuts, said)
 
 
@@ -222,6 +229,14 @@ def refined(options: Any, summed: Callable[[int], Tensor], expected: float, most
             break
         steps *= 2
     return Refined(values, steps, expected, gap, tried, _said(gap, steps, expected, options.tolerance))
+
+
+def _jumps(gap: float, share: float) -> str:
+    return (
+        f"The sum misses the difference that it should be by {gap:.1%}: at {share:.1%} of the way from the baseline to "
+        "the input the answer jumps, and no gradient sees a jump. Do not read sizes off this map, or choose another "
+        "baseline."
+    )
 
 
 def _said(gap: float, points: int, expected: float, tolerance: float) -> list[str]:

@@ -96,6 +96,31 @@ def test_the_rules_of_its_pieces_are_right_for_squares_and_come_near_for_what_is
     assert found.cuts == sorted({*found.cuts}) and (found.cuts[0], found.cuts[-1]) == (0.0, 1.0)
 
 
+def test_a_jump_is_given_up_where_float32_tells_no_points_apart_and_its_cuts_stay_in_order() -> None:
+    passes = []
+
+    def look(shares: Tensor) -> tuple[Tensor, Tensor]:
+        passes.append(shares.tolist())
+        return shares + (shares > 0.3), torch.ones(len(shares), 1)
+
+    found = integral(choice("integrated_gradients", most=4000).options, torch.ones(1, 1), look, torch.tensor([0.0, 2]))
+    points = [share for some in passes for share in some]
+    assert found.points == len(points) == len({*points}) and len(passes) < 25
+    assert found.cuts == sorted({*found.cuts}) and found.gap == pytest.approx(0.5, abs=1e-3)
+    assert "30.0% of the way" in found.words[0] and "jumps" in found.words[0] and "at most" not in found.words[0]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("where", ["gradient", "end"])
+def test_what_is_not_finite_is_given_up_at_once(bad: float, where: str) -> None:
+
+    def look(shares: Tensor) -> tuple[Tensor, Tensor]:
+        return shares, torch.full((len(shares), 1), bad if where == "gradient" else 1.0)
+
+    ends = torch.tensor([0.0, bad if where == "end" else 1.0])
+    assert integral(choice("integrated_gradients").options, torch.ones(1, 1), look, ends).points == 17
+
+
 def test_symmetry_and_dummy() -> None:
     network = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
     with torch.no_grad():

@@ -81,7 +81,7 @@ def gradient(case: Case, options: Any) -> Result:
     (found,) = torch.autograd.grad(value.sum(), x)
     case.backward_rows += 1
     case.target = replace(case.target, words=unit.words)
-    facts, words = _about(unit, float(value))
+    facts, words = _about(unit, float(value.detach()))
     if not bool(found.any()):
         words.append("It does not react to any small change of this input: it is off here, and where a ReLU is off "
                      "the gradient is 0. Choose another unit or place, or the layer before the ReLU.")  # fmt: skip

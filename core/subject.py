@@ -30,6 +30,19 @@ class CannotShow(Exception):
     """A view that cannot be had; the text says why, and what would do."""
 
 
+NO_NUMBER = (
+    "What the network answers here is no number: its weights have grown beyond all numbers by this moment. Choose an "
+    "earlier one; the view Gradient flow says which layer broke first."
+)
+
+
+def finite(answers: Tensor) -> Tensor:
+    """The answers of a network; CannotShow where one of them is no number."""
+    if not bool(torch.isfinite(answers).all()):
+        raise CannotShow(NO_NUMBER)
+    return answers
+
+
 @dataclass
 class Subject:
     """A network in evaluation mode with the weights of `step`, on the CPU, and a batch of one sample.

@@ -16,6 +16,7 @@ from core.explain.case import Case, Result, Withheld, seeded
 from core.options import Options, SpecError
 from core.questions import Explained
 from core.specs import Choice
+from core.subject import NO_NUMBER
 
 MOST = 20_000  # units that one method may be predicted to take
 MANY = 8  # units from which on it pays to fold the network first
@@ -31,6 +32,8 @@ def attribute(case: Case, choice: Choice, step: int = 0) -> Explained:
     fit = fit_of(method, case)
     if fit.status == WITHHELD:
         return withheld(case, method, fit.reason, step)
+    if method.family != CONTROL and not bool(torch.isfinite(case.target.of(case.answers)).all()):
+        return withheld(case, method, NO_NUMBER, step)
     case.layer = layer_of(method, case)
     case.predicted, case.title = method.cost(choice.options, case.size), method.title
     if case.predicted > MOST:

@@ -34,7 +34,7 @@ from core.catalog.entries import CLASSES, EACH_STEP, NUMBER
 from core.catalog.views.mistakes import Mistakes
 from core.data.splits import NOT_ASKED
 from core.questions import Seen
-from core.subject import Report, Subject
+from core.subject import Report, Subject, finite
 from core.tasks import cross_entropy, squared_error
 
 BATCH = 64  # samples between two reports
@@ -62,8 +62,9 @@ _known: OrderedDict[Any, Answers] = OrderedDict()
 
 
 def look(subject: Subject, options: Mistakes, report: Report) -> Seen:
-    """The whole test set."""
+    """The whole test set. CannotShow where an answer is no number."""
     found = answers_of(subject, report)
+    finite(torch.from_numpy(found.loss))
     return _numbers(subject, options, found) if subject.form.task == NUMBER else _classes(subject, options, found)
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from core.explain import features
-from core.explain.case import Case, Result
+from core.explain.case import Case, Result, Withheld
 from core.options import SpecError
 
 MOST = 1000  # pieces of one fit, which cannot be given up half way: 0.5 s with 5,000 coalitions; with 3,000 9 s
@@ -138,6 +138,9 @@ def lime(case: Case, options: Any) -> Result:
     n = features.count(pieces)
     on = torch.bernoulli(torch.full((options.samples, n), 0.5)).bool()
     found = features.answers(case, baseline, pieces, on, case.values(case.inputs)).float()
+    if not bool(torch.isfinite(found).all()):
+        raise Withheld("Lime fits the answers to inputs with pieces missing, and some of these answers are no numbers "
+                       "here. Choose another baseline, or an earlier moment.")  # fmt: skip
     near = likeness(case.inputs, baseline, pieces, on, options.width)
     values, converged = _lasso(on, found, near, options.alpha)
     words = [] if converged else ["The fit had not settled when it was stopped. Choose a larger alpha or more samples."]

@@ -37,7 +37,7 @@ from core.explain.views.turning import Goal, logits
 from core.options import SpecError, shown
 from core.questions import Explained, Seen
 from core.specs import Choice
-from core.subject import Report, Subject
+from core.subject import Report, Subject, finite
 
 SEARCHED = 0.7  # of the progress
 GREY = "grey levels"
@@ -70,7 +70,7 @@ def look(subject: Subject, options: Attack, report: Report) -> Seen:
     """The attack, its control, and the maps before and after it. SpecError where `toward` is no other class."""
     case = case_of(subject, seed=options.seed, report=lambda f, words, part=None: report(SEARCHED * f, words, part))
     case.title = "Looking for the smallest change"
-    goal = Goal(int(case.answers[0].argmax()), wanted=wanted(options, subject, case), loss=options.loss)
+    goal = Goal(int(finite(case.answers)[0].argmax()), wanted=wanted(options, subject, case), loss=options.loss)
     found = (_tokens if case.form.kind == TOKENS else _values)(case, goal, options)
     maps, told, spoken = _maps(subject, options, found, goal, report)
     other = goal.wanted if goal.wanted >= 0 else _other(found, goal)

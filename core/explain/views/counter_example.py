@@ -38,7 +38,7 @@ from core.explain.views.small_change import space_of
 from core.explain.views.turning import Goal, logits
 from core.options import SpecError
 from core.questions import Seen
-from core.subject import Report, Subject
+from core.subject import Report, Subject, finite
 
 EXACT = 12  # pieces up to which all sets are tried
 MOST = 400  # pieces that a greedy search may have
@@ -59,7 +59,7 @@ def look(subject: Subject, options: CounterExample, report: Report) -> Seen:
     """Both sets, and random orders beside them. SpecError where nothing can be taken away, or too much."""
     case = case_of(subject, seed=options.seed, report=report)
     case.title = "Taking pieces away"
-    goal = Goal(int(case.answers[0].argmax()))
+    goal = Goal(int(finite(case.answers)[0].argmax()))
     pieces = features.groups(case, options)
     baseline = features.kept(case, pieces, case.baseline(options))
     there = candidates(case, pieces, baseline)

@@ -43,7 +43,7 @@ from core.explain.views.sanity import asked_again, quick
 from core.options import Options, SpecError, declared
 from core.questions import Explained, Seen
 from core.specs import Choice
-from core.subject import CannotShow, Report, Subject
+from core.subject import CannotShow, Report, Subject, finite
 
 RANDOM = "random order"  # the reference's name; no method is called so
 REMOVALS = 64  # random sets of removed pieces for each seed
@@ -83,6 +83,7 @@ class Sample:
 def look(subject: Subject, options: Faithfulness, report: Report) -> Seen:
     """All chosen methods on one sample or on several."""
     first = case_of(subject)
+    finite(first.answers)
     chosen, left_out = choose(first, options)
     numbers = [subject.sample] if options.samples == 1 else range(min(options.samples, len(subject.splits.test[0])))
     _affordable(first, chosen, options, len(numbers))

@@ -192,6 +192,12 @@ def _parts(
             gradient = torch.einsum("ntk,ntd->kd", errors, inputs)
             product = torch.einsum("ntk,kd,ntd->n", pieces[i][1], gradient, pieces[i][0])
         parts.append(moment.weight * product.double().numpy())
+    broken = [str(moment.step) for moment, part in zip(moments, parts, strict=True) if not np.isfinite(part).all()]
+    if broken:
+        raise CannotShow(
+            f"At the kept moments {', '.join(broken)} (steps) the gradients are beyond all numbers, so no influence "
+            "can be summed over them. Choose an earlier moment."
+        )
     return np.stack(parts)
 
 

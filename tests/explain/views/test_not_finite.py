@@ -1,0 +1,62 @@
+"""A run whose weights have grown beyond all numbers: a sentence, and no sentence about numbers that are none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from core import registry, specs
+from core.catalog.entries import CONTROL
+from core.events import Snapshot
+from core.explain import attribute
+from core.specs import Choice
+from core.store import Run, Store
+from core.subject import CannotShow
+from core.worker import look
+from tests.explain.conftest import case, choice, of_run
+from tests.views.conftest import ask, question, train
+
+LAST = 8
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Its weights of step 8 are no numbers; those before it are."""
+    experiment = specs.assign(specs.preset("cnn", "digits"), {"train.steps": LAST})
+    run = train(Store(tmp_path_factory.mktemp("runs")), experiment)
+    weights = run.weights(LAST)
+    run.save_snapshot(Snapshot(LAST, {**weights, "head.weight": np.full_like(weights["head.weight"], np.nan)}))
+    return run
+
+
+@pytest.mark.parametrize("view", ["mistakes", "attack", "counter_example", "faithfulness", "sanity"])
+def test_a_view_of_the_answers_says_that_they_are_no_numbers_and_has_an_earlier_moment(broken: Run, view: str) -> None:
+    with pytest.raises(CannotShow, match=r"no number.*earlier"):
+        ask(broken, view)
+    assert look(replace(question(broken, view), step=2), lambda *_told: None).words
+
+
+def test_influence_is_not_summed_over_gradients_that_are_no_numbers(broken: Run) -> None:
+    with pytest.raises(CannotShow, match=rf"kept moments {LAST} \(steps\).*beyond all numbers"):
+        ask(broken, "influence")
+
+
+def test_every_method_but_the_controls_is_withheld_with_the_reason(broken: Run) -> None:
+    for method in registry.METHODS:
+        found = attribute(of_run(broken, 0), Choice(method.name, method.options()))
+        assert ("no number" in found.withheld) != (method.family == CONTROL), method.name
+
+
+def test_lime_is_withheld_where_only_the_answers_without_some_pieces_are_no_numbers() -> None:
+    class Logarithm(nn.Module):
+        """Finite at the input alone."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.log(x.sum(1, keepdim=True) - x.shape[1] + 0.5).expand(-1, 2)
+
+    found = attribute(case(Logarithm(), torch.ones(1, 4), classes=2, target="0"), choice("lime"))
+    assert "pieces missing" in found.withheld

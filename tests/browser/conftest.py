@@ -20,6 +20,7 @@ import pytest
 from core.store import Run, Store
 
 sync_api = pytest.importorskip("playwright.sync_api")
+expect = sync_api.expect
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -116,6 +117,7 @@ def context(chromium: Any, site: Site, request: pytest.FixtureRequest) -> Iterat
     complaints: list[str] = []
     made = chromium.new_context(viewport={"width": 1280, "height": 720}, base_url=site.url)
     made.set_default_timeout(20_000)
+    expect.set_options(timeout=20_000)
     made.on("page", lambda page: _watch(page, complaints))
     yield made
     if request.node.stash.get(FAILED, False):

@@ -97,7 +97,7 @@ def test_the_keyboard_alone_builds(page: Any, site: Site) -> None:
     page.keyboard.press("End")
     page.keyboard.press("Enter")
     page.get_by_text("head · linear").wait_for()
-    assert "layer=head" in page.url
+    page.wait_for_url(re.compile("layer=head"))
     press(page, "Undo")
     until_layers(page, ["flatten", "relu1", "relu2", "linear1", "head"])
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from core.store import Run
-from tests.browser.conftest import Site, press, record, status, until_step
+from tests.browser.conftest import Site, expect, press, record, status, until_step
 
 pytestmark = pytest.mark.browser
 LINK = "/train-live?model=mlp&data=digits&train.steps={steps}"
@@ -54,8 +54,7 @@ def test_pause_change_the_learning_rate_resume_stop(page: Any, site: Site) -> No
     status(page, "stopped")
     assert "set/lr" in run.latest()
     assert run.latest()["set/lr"] != run.experiment().train.lr
-    assert run.status().state == "stopped"
-    assert page.get_by_role("button", name="Pause", exact=True).count() == 0  # it says Resume now
+    expect(page.get_by_role("button", name="Pause", exact=True)).to_have_count(0)  # it says Resume now
 
 
 def test_a_reload_in_the_middle_misses_nothing_and_doubles_nothing(page: Any, site: Site) -> None:
@@ -96,8 +95,8 @@ def test_the_stages_choices_are_the_addresss_and_stand_after_a_reload(page: Any,
     page.wait_for_url(re.compile("sample=4"))
     page.reload()
     page.get_by_text(re.compile("10 values")).wait_for()
-    assert page.locator(".ll-live select").input_value() == "head"
-    assert page.get_by_label("sample", exact=True).input_value() == "4"
+    expect(page.locator(".ll-live select")).to_have_value("head")
+    expect(page.get_by_label("sample", exact=True)).to_have_value("4")
 
 
 def test_an_engine_that_dies_is_replaced_and_the_run_goes_on(page: Any, site: Site) -> None:

@@ -11,7 +11,7 @@ from core.engine import client as engines
 from core.events import FINISHED
 from core.specs import assign, preset
 from core.store import Run
-from tests.browser.conftest import Site, press
+from tests.browser.conftest import Site, expect, press
 from tests.engine.conftest import until
 
 pytestmark = pytest.mark.browser
@@ -54,12 +54,12 @@ def test_maps_of_a_picture_appear_with_their_badges(page: Any, runs: dict[str, R
     ask(page, runs["digits"], target="predicted-1")
     page.wait_for_function("document.querySelectorAll('.lf-figure .heatmaplayer image').length === 3")
     page.get_by_text(re.compile(r"\bholds · gap")).first.wait_for()
-    assert page.get_by_text("no check defined").count() == 2
+    expect(page.get_by_text("no check defined")).to_have_count(2)
     assert "row" in alt(page, "Integrated Gradients")
-    assert maps(page).count() == 3
+    expect(maps(page)).to_have_count(3)
     page.get_by_text("Table", exact=True).click()
     page.locator("[data-testid=stDataFrame]").wait_for()
-    assert "target=predicted-1" in page.url  # the classes' names have come meanwhile, and the target stands
+    page.wait_for_url(re.compile("target=predicted-1"))  # the classes' names have come meanwhile, and the target stands
     page.get_by_text("Table", exact=True).click()
 
 

@@ -50,10 +50,10 @@ def passes(
 
 
 def step_of(optimizer: torch.optim.Optimizer) -> Work:
-    """The optimizer's step, as work that may be recorded."""
+    """The optimizer's step on a GPU, as work that may be recorded."""
 
     def step() -> tuple[Tensor, ...]:
-        recording = torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
+        recording = torch.cuda.is_current_stream_capturing()
         for group in optimizer.param_groups:
             if "capturable" in group:  # Adam's; it warns where it is set and nothing is recorded
                 group["capturable"] = recording

@@ -144,7 +144,7 @@ class Training:
             self._unread = self._unread.new_empty(MOST_UNREAD)
         self._lr = self._unread.new_zeros(())
 
-    def _works(self) -> tuple[Work, Work]:
+    def _works(self) -> tuple[Work, Callable[[], Any]]:
         """Both passes, and the optimizer's step: as they come, or, on a GPU, to be recorded and replayed.
 
         A recorded step moves the weights by the gradients that lie where they lay, so both are made anew together.
@@ -152,14 +152,13 @@ class Training:
         forward = precision.forward_in(self.precision, self.network, self.device)
         loss_for = loss_of(self.task, self.experiment.train.label_smoothing)
         both = passes(self.network, forward, loss_for, self._picked, self.values["clip_norm"], self._spoilt)
-        step = step_of(self.optimizer)
         if self._spoilt is None or self.device.type != "cuda" or not recordable(self.network):
-            return both, step
+            return both, self.optimizer.step
         if registry.OPTIMIZERS.get(self.experiment.train.optimizer.name).of_network:
-            return Recorded(both), step
+            return Recorded(both), self.optimizer.step
         for group in self.optimizer.param_groups:
             group["lr"] = self._lr  # a number would be recorded as it is now
-        return Recorded(both), Recorded(step)
+        return Recorded(both), Recorded(step_of(self.optimizer))
 
     # ── the loop ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -159,8 +159,13 @@ class Run:
         return 0
 
     def load_snapshot(self, step: int) -> Snapshot:
-        """The weights kept at `step`."""
-        arrays, _meta = _read_tensors(self.path / "snapshots" / f"{step:09d}.safetensors")
+        """The weights kept at `step`. StoreError where they cannot be read."""
+        try:
+            arrays, _meta = _read_tensors(self.path / "snapshots" / f"{step:09d}.safetensors")
+        except StoreError as error:
+            raise StoreError(
+                f"The weights of step {step:,} are damaged (snapshots/{error}). Choose another moment of the training."
+            ) from None
         return Snapshot(step, arrays)
 
     # state to go on from

@@ -47,7 +47,7 @@ from core.catalog.views.influence import Influence, hidden
 from core.data.splits import NOT_ASKED
 from core.explain.views.concept_pictures import seen as pictures_seen
 from core.questions import Seen
-from core.store import Run
+from core.store import Run, StoreError
 from core.subject import CannotShow, Report, Subject
 from core.tasks import squared_error
 
@@ -156,9 +156,9 @@ def rates(run: Run, samples: int, until: int) -> np.ndarray:
 
 def moments_of(subject: Subject, count: int) -> list[Moment]:
     """At most `count` of the kept moments up to the one that is looked at; each stands for the steps nearest to it."""
-    kept = [step for step in subject.run.moments() if step <= subject.step]
     if subject.step == 0:
         raise CannotShow("At step 0 nothing is learned yet: no training sample has any influence. Choose a later step.")
+    kept = [step for step in subject.run.moments() if step <= subject.step and _readable(subject, step)]
     picked = sorted({kept[round(i)] for i in np.linspace(0, len(kept) - 1, min(count, len(kept)))})
     samples = len(subject.splits.train[0])
     lr = rates(subject.run, samples, subject.step)
@@ -166,6 +166,15 @@ def moments_of(subject: Subject, count: int) -> list[Moment]:
     nearest = np.abs(started[:, None] - np.array(picked)).argmin(1)
     sums = np.bincount(nearest, lr, minlength=len(picked)) / samples
     return [Moment(step, float(weight)) for step, weight in zip(picked, sums, strict=True) if weight > 0]
+
+
+def _readable(subject: Subject, step: int) -> bool:
+    try:
+        subject.run.weights(step)
+    except StoreError:  # damaged, or gone meanwhile: a run that goes on makes room for newer moments
+        subject.words.append(f"The weights of step {step:,} cannot be read; the moments beside it stand for its steps.")
+        return False
+    return True
 
 
 # ── products of gradients ────────────────────────────────────────────────────────────────────────────────────────────

@@ -17,7 +17,7 @@ from core.build import Network
 from core.drawings import encode
 from core.events import Event
 from core.explain.views import influence
-from core.store import Store
+from core.store import Store, StoreError
 from core.subject import CannotShow, Subject
 from core.training import Training
 from tests.explain.conftest import Trained, trained
@@ -136,6 +136,25 @@ def test_a_rate_that_was_set_by_hand_counts_from_there(trained: Trained, store: 
     before = [made.lr_at(step) for step in range(1, 11)]
     made.set("lr", 0.5)
     assert rates.tolist() == pytest.approx(before + [made.lr_at(step) for step in range(11, 21)])
+
+
+def test_a_damaged_moment_is_passed_over_and_said(trained: Trained) -> None:
+    run = trained("mlp", "digits", steps=12)
+    whole = influence.moments_of(subject(run, "influence"), 50)
+    damaged = whole[-2].step
+    file = run.path / "snapshots" / f"{damaged:09d}.safetensors"
+    kept = file.read_bytes()
+    file.write_bytes(kept[: len(kept) // 2])
+    try:
+        at = subject(run, "influence")
+        left = influence.moments_of(at, 50)
+        assert [moment.step for moment in left] == [moment.step for moment in whole if moment.step != damaged]
+        assert any(f"step {damaged} cannot be read" in sentence for sentence in at.words)
+        assert sum(moment.weight for moment in left) == pytest.approx(sum(moment.weight for moment in whole))
+        with pytest.raises(StoreError, match=f"weights of step {damaged} are damaged.*Choose another moment"):
+            run.weights(damaged)
+    finally:
+        file.write_bytes(kept)
 
 
 def test_every_step_counts_once(trained: Trained) -> None:

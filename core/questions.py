@@ -236,7 +236,8 @@ class MethodFit:
     status: str
     reason: str
     layers: tuple[str, ...] = ()  # to choose among
-    cost: float = 0.0  # units that its default options are predicted to take
+    cost: float = 0.0  # units that its default options are predicted to take, and …
+    most: float = 0.0  # … that they do not exceed
 
 
 @dataclass(frozen=True)

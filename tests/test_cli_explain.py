@@ -54,9 +54,10 @@ def test_the_list_says_of_every_method_whether_it_is_right_here(capsys: pytest.C
     rows = json.loads(said)["methods"]
     assert code == 0 and [row["method"] for row in rows] == registry.METHODS.names()
     assert all(row["reason"] for row in rows if row["status"] != "ready")
-    assert {row["method"]: row["cost"] for row in rows}["saliency"] == 1  # the price, before anything is run
+    prices = {row["method"]: (row["cost"], row["cost_most"]) for row in rows}  # before anything is run
+    assert prices["saliency"] == (1, 1) and prices["integrated_gradients"] == prices["untrained"] == (18, 2002)
     code, said, _err = called(capsys, run, "--method", "list")
-    assert code == 0 and len(said.splitlines()) == len(rows)
+    assert code == 0 and len(said.splitlines()) == len(rows) and "18 to 2,002 passes" in said
 
 
 def test_the_layer_is_named_and_one_that_the_method_does_not_offer_is_not_replaced_in_silence(

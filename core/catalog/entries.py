@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.options import Options
@@ -305,6 +305,7 @@ class Method:
 
     `attribute` is the address of a function (core.explain.case.Case, options) → core.explain.case.Result. `cost`
     predicts, from options and Size, the price in units: one unit is a forward and a backward pass of one sample.
+    Options that have `steps` and `most` begin with so many points and go on, where it is needed, to at most so many.
     """
 
     name: str
@@ -323,3 +324,9 @@ class Method:
     source: str = ""  # paper, section
     examples: tuple[Options, ...] = ()
     order: int = 100
+
+    def most(self, options: Any, size: Size) -> float:
+        """Units that it does not exceed: more than `cost` where it goes on until its sum is right."""
+        if hasattr(options, "steps") and hasattr(options, "most"):
+            options = replace(options, steps=max(options.steps, options.most))
+        return self.cost(options, size)

@@ -104,6 +104,7 @@ def _list_methods(asked: argparse.Namespace, fits: Any) -> int:
             "status": one.status,
             "reason": one.reason,
             "cost": round(one.cost, 2),
+            "cost_most": round(one.most, 2),
             "layers": one.layers,
         }
         for one in fits
@@ -112,9 +113,15 @@ def _list_methods(asked: argparse.Namespace, fits: Any) -> int:
         print_json({"methods": rows})
         return 0
     for row in rows:
-        price = "" if row["status"] == WITHHELD else f"{row['cost']:.3g} {'pass' if row['cost'] == 1 else 'passes'}"
-        print(f"{row['method']:30}{row['status']:10}{price:14}{row['reason']}")
+        price = "" if row["status"] == WITHHELD else _price(row["cost"], row["cost_most"])
+        print(f"{row['method']:30}{row['status']:10}{price:20}{row['reason']}")
     return 0
+
+
+def _price(cost: float, most: float) -> str:
+    if most > cost:
+        return f"{cost:.3g} to {most:,.0f} passes"
+    return f"{cost:.3g} {'pass' if cost == 1 else 'passes'}"
 
 
 def _show_explained(asked: argparse.Namespace, found: Explained) -> None:

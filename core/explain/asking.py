@@ -10,7 +10,7 @@ from core import registry
 from core.catalog.entries import WITHHELD, Method
 from core.explain.attribute import attribute, fit_of, withheld
 from core.explain.case import Case, case_of
-from core.options import Options, SpecError
+from core.options import SpecError
 from core.questions import Explain, Explained, Fits, MethodFit
 from core.specs import Choice
 from core.subject import Report, Subject, subject_of
@@ -93,8 +93,5 @@ def _fit(method: Method, case: Case) -> MethodFit:
     if fit.status == WITHHELD:
         return MethodFit(method.name, fit.status, fit.reason)
     layers = method.layers(case.specs, case.form)
-    return MethodFit(method.name, fit.status, fit.reason, layers, method.cost(_defaults(method), case.size))
-
-
-def _defaults(method: Method) -> Options:
-    return method.options()
+    price = method.cost(method.options(), case.size), method.most(method.options(), case.size)
+    return MethodFit(method.name, fit.status, fit.reason, layers, *price)

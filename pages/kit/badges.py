@@ -57,6 +57,10 @@ def draw(
                 agree()
         elif found is None:
             words = _("about {passes}").format(passes=passes(place.price.units))
+            if place.price.most > place.price.units:
+                words = _("{least} to {passes}").format(
+                    least=f"{place.price.units:,.0f}", passes=passes(place.price.most)
+                )
             _instead("", kind, "hourglass_empty", _("on its way"), words)
         elif not np.isfinite(found.attribution).all():
             words = _("The values are not finite here; no map is shown.")

@@ -269,6 +269,7 @@ class Price:
 
     options: Options | None
     units: float = 0.0
+    most: float = 0.0  # passes that it does not exceed
     fault: str = ""
 
 
@@ -279,4 +280,4 @@ def price(method: Method, form: DataForm) -> Price:
         wanted = options(method)
     except SpecError as error:
         return Price(None, fault=error.message)
-    return Price(wanted, float(method.cost(wanted, size)))
+    return Price(wanted, float(method.cost(wanted, size)), float(method.most(wanted, size)))

@@ -105,6 +105,9 @@ def test_the_predicted_price_is_about_what_it_costs(method: Method, trained: Tra
         found = attribute(case, Choice(method.name, options))
         predicted = method.cost(options, case.size)
         assert predicted > 0
+        most = method.most(options, case.size)
+        goes_on = hasattr(options, "steps") and hasattr(options, "most")
+        assert found.cost <= 1.6 * most + 2 and (most > predicted) == goes_on, (preset, found.cost, most)
         if not hasattr(options, "most"):  # those go on until the gap is small
             assert found.cost / 1.6 - 2 <= predicted <= 1.6 * found.cost + 2, (preset, found.cost, predicted)
 

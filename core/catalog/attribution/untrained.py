@@ -2,6 +2,7 @@
 
 import pkgutil
 from dataclasses import dataclass
+from typing import Any
 
 from core import registry
 from core.catalog import attribution
@@ -31,7 +32,17 @@ def cost(options: Untrained, size: Size) -> float:
     return method.cost(method.options(), size)
 
 
-ENTRY = Method(
+@dataclass(frozen=True)
+class Like(Method):
+    """A method that takes what another one takes."""
+
+    def most(self, options: Any, size: Size) -> float:
+        """As the other."""
+        method: Method = registry.METHODS.get(options.method)
+        return method.most(method.options(), size)
+
+
+ENTRY = Like(
     "untrained", _("Untrained weights"), "core.explain.methods.controls:untrained",
     _("A control: the same method on the same layers with freshly drawn weights. What is in this map, too, was not "
       "learned."),

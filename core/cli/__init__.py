@@ -88,7 +88,8 @@ def parser() -> argparse.ArgumentParser:
     one = add("explain", do_explain, "ask why a run's network answers as it does")
     known = ", ".join(registry.METHODS.names())
     one.add_argument("--method", required=True, metavar="NAME", help=f"list, or one of {known}")
-    one.add_argument("--target", default=PREDICTED, metavar="K", help="predicted, true, a class K, or a difference K-J")
+    one.add_argument("--target", default=PREDICTED, metavar="K",
+                     help="predicted, true, a class K, or a difference K-J; with @STEP where every step is answered")
     one.add_argument("--seed", type=int, default=0)
     one.add_argument("--script", metavar="FILE.py",
                      help="a program that makes the map again with plain Captum; attribution.npz is written beside it")

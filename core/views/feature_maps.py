@@ -92,6 +92,11 @@ def look(subject: Subject, options: FeatureMaps, report: Report) -> Seen:
         *_fewer(asked, count, each),
         *smaller,
     ]
+    if not bool(torch.isfinite(chosen).all()):  # nothing above can be said of them
+        words = [
+            f"Some values of {subject.layer} are no finite numbers: the training has diverged. "
+            "Choose an earlier moment of it."
+        ]
     return subject.seen(arrays, facts, words, _CODE.format(layer=address))
 
 

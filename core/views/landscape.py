@@ -325,6 +325,8 @@ class _Drawing:
     def _line_words(self, loss: np.ndarray, accuracy: np.ndarray) -> list[str]:
         middle, radius = len(self.steps) // 2, self.options.radius
         centre, ends = loss[0, middle], loss[:, [0, -1]]
+        if not np.isfinite(centre):
+            return [NO_MODEL]
         words = [
             f"At the model itself the loss is {_n(centre)}{_right(accuracy[0, middle])}; at the {ends.size} "
             f"ends, at a distance of {_n(radius)}, it is {_spread(ends)}."
@@ -347,6 +349,8 @@ class _Drawing:
 
     def _plane_words(self, loss: np.ndarray) -> list[str]:
         middle = len(self.steps) // 2
+        if not np.isfinite(loss[middle, middle]):
+            return [NO_MODEL]
         far = np.hypot(*np.meshgrid(self.steps, self.steps))
         rim = loss[np.abs(far - self.options.radius) < self.options.radius / (2 * middle)]  # a ring one cell wide
         return [
@@ -426,6 +430,12 @@ def _batch_norm(network: nn.Module) -> list[str]:
         "used; only the weights move. Away from the model these statistics no longer fit the weights, which makes "
         "the loss rise faster than it would if they were measured again at every point."
     ]
+
+
+NO_MODEL = (
+    "At the model itself the loss is no finite number: its training has diverged, and there is no ground to walk on. "
+    "Choose an earlier moment of the training."
+)
 
 
 def _n(value: float) -> str:

@@ -42,6 +42,7 @@ FRAMES = 33  # at most, evenly spaced
 REAL = 512  # test pictures to compare with
 BATCH = 32
 TOP = 4
+STILL = 1e-3  # of the answer: a change below it is none
 NOISES = (0.1, 0.5, 1.0, 2.0)  # of the start, in standard deviations: the first that moves the unit is taken
 
 
@@ -185,7 +186,7 @@ def _words(subject: Subject, options: Maximise, facts: dict[str, Any], made: np.
         f"Among {count} real test pictures its largest answer is {facts['best']:.3g} (sample {top[0]}), "
         f"its mean {facts['mean']:.3g}.",
     ]
-    if made[-1] == made[0]:
+    if abs(made[-1] - made[0]) <= STILL * max(abs(made[0]), abs(made[-1])):
         words.append(
             "Nothing moved: the unit feels no noise, so there is no way up to follow. A ReLU before it is silent, or "
             "the unit is dead. Another seed, or the layer before the ReLU, may do."

@@ -324,6 +324,8 @@ def _of_answer(subject: Subject, told: Tensor | None, facts: dict[str, object], 
         f"The answer after each {what} is what the network says when {subject.layer} gets the sequence up to there "
         "and nothing after it."
     )
+    if not bool(torch.isfinite(told).all()):
+        return ["Some of the answers are no finite numbers: the training has diverged. Choose an earlier moment of it."]
     if subject.form.task == NUMBER:
         return [f"After the last {what} the answer is {float(told[-1, 0]):.3g}. {how}"]
     if subject.form.task == EACH_STEP:

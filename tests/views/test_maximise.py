@@ -120,6 +120,16 @@ def test_a_unit_that_feels_nothing_is_told_in_words(trained: Trained) -> None:
     assert np.array_equal(seen.arrays["activations"], np.zeros(4))
 
 
+def test_a_change_in_the_last_digit_is_none(trained: Trained) -> None:
+    at = subject(trained(), "maximise", layer="head", steps=3)
+    at.network = at.copied()
+    with torch.no_grad():
+        at.network.head.weight.mul_(1e-9)  # a network that says the same of everything
+        at.network.head.bias.fill_(0.0166)
+    seen = maximise.look(at, Maximise(steps=3), lambda *_: None)
+    assert any("Nothing moved" in sentence for sentence in seen.words), seen.words
+
+
 def test_words_do_not_boast_where_a_real_picture_is_stronger(trained: Trained) -> None:
     seen = ask(trained(steps=60), "maximise", layer="head", unit=3, steps=1, rate=0.001)
     assert seen.arrays["activations"][-1] < seen.facts["best"]

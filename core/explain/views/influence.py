@@ -346,7 +346,7 @@ def _name(subject: Subject, y: Tensor) -> str:
         return f"{float(y):.3g}"
     if subject.form.task == EACH_STEP:
         names = [subject.label(int(k)) for k in y[y != NOT_ASKED]]
-        return ("" if all(len(name) == 1 for name in names) else " ").join(names)
+        return ("" if all(len(name) == 1 for name in names) else " ").join(names).replace("\n", "⏎")
     return subject.label(int(y))
 
 

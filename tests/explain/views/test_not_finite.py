@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,6 +40,24 @@ def test_a_view_of_the_answers_says_that_they_are_no_numbers_and_has_an_earlier_
     with pytest.raises(CannotShow, match=r"no number.*earlier"):
         ask(broken, view)
     assert look(replace(question(broken, view), step=2), lambda *_told: None).words
+
+
+@pytest.mark.parametrize(("view", "options"), [
+    ("feature_maps", {"layer": "head"}), ("landscape", {"kind": "line"}), ("landscape", {"kind": "plane"}),
+])  # fmt: skip
+def test_a_view_of_the_network_makes_no_sentence_of_numbers_that_are_none(broken: Run, view: str, options: Any) -> None:
+    said = " ".join(ask(broken, view, **options).words)
+    assert "diverged" in said and "earlier moment" in said.replace("an earlier", "earlier")
+    assert "nan" not in said and "The strongest" not in said and "No point" not in said
+
+
+def test_states_of_a_diverged_network_say_so(tmp_path: Path) -> None:
+    experiment = specs.assign(specs.preset("lstm", "adding"), {"train.steps": 2, "data.samples": 200})
+    run = train(Store(tmp_path), experiment)
+    weights = run.weights(2)
+    run.save_snapshot(Snapshot(2, {**weights, "head.weight": np.full_like(weights["head.weight"], np.nan)}))
+    said = " ".join(ask(run, "states").words)
+    assert "diverged" in said and "nan" not in said
 
 
 def test_influence_is_not_summed_over_gradients_that_are_no_numbers(broken: Run) -> None:

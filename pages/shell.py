@@ -25,7 +25,7 @@ def main() -> None:
         for notice in here.follow():
             st.warning(notice, icon=":material/link_off:")
         if page.url_path:
-            run_bar.draw(counting=page.url_path != LIVE)
+            run_bar.draw(page.title, counting=page.url_path != LIVE)
         page.run()
         here.write()  # what the page has changed
 

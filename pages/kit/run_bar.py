@@ -1,4 +1,4 @@
-"""The bar on top of every page: which run and which sample everything is about, and how the run goes."""
+"""The bar on top of every page: its name, which run and which sample everything is about, and how the run goes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ TICK = 1.0  # seconds between two looks at a run that is not over
 _PICK = "run_bar.run"
 
 
-def draw(*, counting: bool = True) -> None:
+def draw(title: str, *, counting: bool = True) -> None:
     """Draw the bar. While the run goes on its status ticks; when its state changes, the whole page follows.
 
+    title: of the page; the menu is closed, and does not say which page this is.
     counting=False leaves the steps out, for a page whose live stage counts them faster.
     """
     run = here.current()
     with st.container(key="run_bar"):
-        picker, status, sample = st.columns([0.36, 0.48, 0.16], vertical_alignment="center")
+        name, picker, status, sample = st.columns([0.19, 0.29, 0.36, 0.16], vertical_alignment="center")
+        with name:
+            st.title(title, anchor=False)
         with picker:
             _picker(run)
         with status:
@@ -75,7 +78,7 @@ def kinds(run: Run) -> str:
 
 def _status(run: Run | None, counting: bool) -> None:
     if run is None:
-        st.caption(_("Train a network, or choose a run: every page is about the one that stands here."))
+        st.caption(_("Train a network, or choose a run: every page is about it."))
         return
     state = state_of(run)
     if state is None:

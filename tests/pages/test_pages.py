@@ -38,6 +38,11 @@ def address(at: AppTest) -> dict[str, str]:
 # ── every page ───────────────────────────────────────────────────────────────
 
 
+def test_the_run_bar_says_which_page_this_is(visit: Visit) -> None:
+    assert [title.value for title in visit("look_landscape").title] == ["Loss landscape"]
+    assert [title.value for title in visit("explain_sanity").title] == ["Sanity check"]
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_draws_without_any_run(visit: Visit, page: str) -> None:
     at = visit(page)

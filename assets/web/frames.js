@@ -105,8 +105,13 @@ function paintBars(context, frame, colors, width, height) {
   context.fillStyle = colors.muted;
   context.fillRect(0, zero - 0.5, width, 1);
   context.font = `11px ${colors.font}`;
-  context.fillText(number(high), 2, 12); // the bars' own axis: its two ends and zero
-  if (low < 0) context.fillText(number(low), 2, height - 4);
+  // the bars' own axis: its two ends and zero; each end on a plate of the ground, for a bar may lie under it
+  for (const [value, at] of low < 0 ? [[high, 12], [low, height - 4]] : [[high, 12]]) {
+    context.fillStyle = colors.ground;
+    context.fillRect(0, at - 12, context.measureText(number(value)).width + 6, 16);
+    context.fillStyle = colors.muted;
+    context.fillText(number(value), 3, at);
+  }
   return {
     shown: n, count: n, shape: [1, 1, n],
     find: (x) => (x >= 0 && x < width ? [0, 0, Math.floor(x / step)] : null),

@@ -13,6 +13,7 @@ from plotly.subplots import make_subplots
 from core.figures.scales import SEQUENTIAL
 
 GREY = "#8a919c"  # seen on a light and on a dark ground
+FAINT = "rgba(138, 145, 156, 0.12)"
 WRONG = "#d6453d"
 WRITTEN = 20  # classes up to which the counts stand in the cells
 
@@ -39,15 +40,15 @@ def confusion(
         z=shown, x=list(range(k)), y=list(range(k)), customdata=cells, hovertext=said, hoverongaps=True,
         hovertemplate="%{hovertext}<extra></extra>", colorscale=SEQUENTIAL, zmin=0, zmax=most or 1.0, xgap=1, ygap=1,
         colorbar={"title": {"text": scale_title, "side": "right"}, "thickness": 12, "tickformat": ",d", "tick0": 0,
-                  "dtick": max(1, math.ceil(most / 6))},
+                  "dtick": _step(most)},
     ))  # fmt: skip
-    if only_mistakes:  # the cells without a colour can still be clicked, and say what they are
-        at = list(range(k))
-        figure.add_scatter(
-            x=at, y=at, mode="markers+text" if k <= WRITTEN else "markers", showlegend=False,
-            text=[f"{found[i, i]:,}" for i in at], textfont={"color": GREY}, customdata=[cells[i][i] for i in at],
-            hovertext=[said[i][i] for i in at], hovertemplate="%{hovertext}<extra></extra>",
-            marker={"symbol": "square", "size": max(5, 300 // max(1, k)), "color": GREY, "opacity": 0.12},
+    if only_mistakes:  # the cells without a colour are as large, can still be clicked, and say what they are
+        figure.add_heatmap(
+            z=np.where(np.eye(k) > 0, 0.0, np.nan), x=list(range(k)), y=list(range(k)), customdata=cells,
+            text=[[f"{n:,}" if i == j else "" for j, n in enumerate(row)] for i, row in enumerate(found.tolist())],
+            texttemplate="%{text}" if k <= WRITTEN else None, textfont={"color": GREY}, hovertext=said,
+            hovertemplate="%{hovertext}<extra></extra>", hoverongaps=False, showscale=False, xgap=1, ygap=1,
+            colorscale=[[0, FAINT], [1, FAINT]],
         )  # fmt: skip
     figure.update_layout(annotations=_written(found, shown, most) if k <= WRITTEN else [])
     for axis, title in ((figure.layout.xaxis, titles[0]), (figure.layout.yaxis, titles[1])):
@@ -57,6 +58,13 @@ def confusion(
     figure.update_yaxes(range=[k - 0.5, -0.5], scaleanchor="x")
     figure.update_layout(height=height, margin={"l": 56, "r": 8, "t": 10, "b": 46}, shapes=_frames(there, chosen))
     return figure
+
+
+def _step(most: float) -> int:
+    """From one tick of the counts' scale to the next: 1, 2 or 5 times a power of ten, so that about six are seen."""
+    least = max(1.0, most / 6)
+    power = 10 ** math.floor(math.log10(least))
+    return int(next(power * times for times in (1, 2, 5, 10) if power * times >= least))
 
 
 def _written(found: np.ndarray, shown: np.ndarray, most: float) -> list[dict[str, object]]:
@@ -101,6 +109,7 @@ def reliability(  # noqa: PLR0913 (all but four are by keyword)
     dashes = {"dash": "dash", "color": GREY, "width": 2}
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", name=names[1], line=dashes, hoverinfo="skip", row=1, col=1)
     figure.add_scatter(x=confidence, y=accuracy, mode="markers", showlegend=False, hovertext=said, row=1, col=1,
+                       cliponaxis=False,
                        marker={"color": accent, "size": 8, "line": {"color": "#ffffff", "width": 1.5}},
                        hovertemplate="%{hovertext}<extra></extra>")  # fmt: skip
     figure.add_bar(y=count, showlegend=False, marker_color=GREY, row=2, col=1, **bars)

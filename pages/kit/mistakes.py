@@ -112,8 +112,8 @@ def _calibration(seen: Seen) -> None:
     a = seen.arrays
     picture = mistakes.reliability(
         a["calibration/edges"], a["calibration/count"], a["calibration/confidence"], a["calibration/accuracy"],
-        titles=(_("confidence (share of 1)"), _("answered right"), _("answers")), colors=colors(), height=HEIGHT - 12,
-        names=(_("answered right"), _("as sure as right")),
+        titles=(_("confidence: how sure it is"), _("answered right"), _("answers")), colors=colors(),
+        height=HEIGHT - 12, names=(_("answered right"), _("as sure as right")),
         hover=_("{n} answers {low} – {high} sure: on average {confidence} sure, {accuracy} right"),
     )  # fmt: skip
     alt = _("Reliability diagram; expected calibration error {ece:.3f}.").format(ece=seen.facts["ece"])
@@ -212,9 +212,9 @@ def _texts(seen: Seen) -> None:
     places = st.columns(2, gap="small")
     for i, sample in enumerate(seen.arrays["gallery/samples"]):
         caption, hover, wrong = _caption(seen, i)
-        end = f":red[**{plain(caption)}**]" if wrong else f"**{plain(caption)}**"
+        answer = f":red[**{plain(caption)}**]" if wrong else f"**{plain(caption)}**"  # first: a long row is cut off
         places[i % 2].button(
-            f"{plain(_written(seen, i))} {end}", key=f"mistakes.item.{i}", help=hover, on_click=here.look_at,
+            f"{answer} {plain(_written(seen, i))}", key=f"mistakes.item.{i}", help=hover, on_click=here.look_at,
             kwargs={"sample": int(sample)}, type="tertiary",
         )  # fmt: skip
 

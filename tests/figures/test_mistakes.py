@@ -18,10 +18,16 @@ def test_cells_say_their_classes_and_the_diagonal_can_be_left_uncoloured() -> No
     assert np.array(heat.customdata).shape == (3, 3, 2)  # the class that never occurs is left out
     assert tuple(heat.customdata[0][2]) == (0, 2) and heat.hovertext[0][2] == "2 a c"
     assert np.isnan(np.array(heat.z, dtype=float)[1, 1]) and heat.zmax == 2
-    assert diagonal.text == ("5", "7", "0") and tuple(diagonal.customdata[1]) == (1, 1)
+    assert [diagonal.text[i][i] for i in range(3)] == ["5", "7", "0"] and tuple(diagonal.customdata[1][1]) == (1, 1)
+    assert np.isfinite(np.array(diagonal.z)).sum() == 3 and diagonal.xgap == heat.xgap  # cells as large as the others
     frame = figure.layout.shapes[0]
     assert (frame.y0, frame.y1, frame.x0, frame.x1) == (-0.5, 0.5, 1.5, 2.5)
     assert {note.text for note in figure.layout.annotations} == {"2", "1"}
+
+
+def test_the_ticks_of_the_counts_are_round_numbers() -> None:
+    steps = [mistakes._step(most) for most in (0, 1, 5, 7, 12, 13, 38, 226, 1200, 7000)]
+    assert steps == [1, 1, 1, 2, 2, 5, 10, 50, 200, 2000]
 
 
 def test_with_right_answers_every_count_is_coloured() -> None:

@@ -30,9 +30,10 @@ class Panel:
 
 
 def panels(
-    shown: Sequence[Panel], steps: Sequence[str], order: Sequence[int], *, x_title: str, y_title: str
-) -> go.Figure:
-    """Signed panels above, gates below; units from top to bottom in `order`.
+    shown: Sequence[Panel], steps: Sequence[str], order: Sequence[int], *, x_title: str, y_title: str,
+    scales: tuple[str, str] = ("", ""),
+) -> go.Figure:  # fmt: skip
+    """Signed panels above, gates below; units from top to bottom in `order`. scales: names of their two colour bars.
 
     Signed panels within ±1 share that scale; one that goes beyond has its own, told in its title.
     """
@@ -47,7 +48,7 @@ def panels(
         for c, panel in enumerate(row, 1):
             trace = _heat(panel, order, x_title, y_title, len(steps))
             if c == 1:
-                trace.update(showscale=True, colorbar=_bar(r, len(rows)))
+                trace.update(showscale=True, colorbar=_bar(r, len(rows), scales[panel.gate]))
             figure.add_trace(trace, row=r, col=c)
     places, names = ticks(steps)
     figure.update_xaxes(tickvals=[p + 1 for p in places], ticktext=names, showgrid=False, zeroline=False, tickangle=0)
@@ -75,11 +76,12 @@ def _heat(panel: Panel, order: Sequence[int], x_title: str, y_title: str, steps:
     )  # fmt: skip
 
 
-def _bar(row: int, rows: int) -> dict[str, object]:
+def _bar(row: int, rows: int, title: str) -> dict[str, object]:
     share = 1 / rows
     return {
         "thickness": 10, "outlinewidth": 0, "tickfont": {"size": 10}, "len": share * 0.86, "nticks": 5,
         "y": 1 - (row - 0.5) * share, "yanchor": "middle",
+        "title": {"text": title, "side": "right", "font": {"size": 11}},
     }  # fmt: skip
 
 
@@ -155,7 +157,8 @@ def answers(
     figure = go.Figure(go.Heatmap(
         z=told[:, shown].T.astype(np.float32), x=list(range(1, len(told) + 1)), y=list(range(len(shown))),
         zmin=0, zmax=1, colorscale=SEQUENTIAL, customdata=[[label] * len(told) for label in labels],
-        colorbar={"thickness": 10, "outlinewidth": 0, "tickfont": {"size": 10}, "nticks": 5},
+        colorbar={"thickness": 10, "outlinewidth": 0, "tickfont": {"size": 10}, "nticks": 5,
+                  "title": {"text": value, "side": "right", "font": {"size": 11}}},
         hovertemplate=f"{x_title} %{{x}}<br>{y_title} %{{customdata}}<br>{value} %{{z:.3f}}<extra></extra>",
     ))  # fmt: skip
     places, said = ticks(steps)

@@ -20,7 +20,8 @@ def draw(seen: Seen) -> None:
     what = _step(seen)
     st.markdown(f"**{plain(_heading(seen))}**")
     figure.show(
-        states.panels(_panels(seen), seen.facts["steps"], seen.facts["order"], x_title=what, y_title=_("unit")),
+        states.panels(_panels(seen), seen.facts["steps"], seen.facts["order"], x_title=what, y_title=_("unit"),
+                      scales=(_("value"), _("share let through"))),
         key="states.panels",
         alt=_("Heat-maps of {names}: {steps} steps across, {units} units down.").format(
             names=", ".join(panel.title for panel in _panels(seen)), steps=len(seen.facts["steps"]),

@@ -138,7 +138,10 @@ def histograms(
 
 
 def shares(shown: Bars, *, x_title: str, limit: float | None = None) -> go.Figure:
-    """A share of every activation as bars from 0 to 100 %; `limit` is where alarm begins."""
+    """A share of every activation as bars from 0 to 100 %; `limit` is where alarm begins.
+
+    A bar of no length has no text in Plotly, so its 0 % is a note: an empty chart would look like one that failed.
+    """
     figure = go.Figure(
         go.Bar(
             y=list(shown.names), x=100 * shown.values, orientation="h", marker={"color": shown.colors()},
@@ -147,6 +150,9 @@ def shares(shown: Bars, *, x_title: str, limit: float | None = None) -> go.Figur
             hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
         )
     )
+    for name, value in zip(shown.names, shown.values.tolist(), strict=True):
+        if value == 0:
+            figure.add_annotation(x=0, y=name, text="0 %", showarrow=False, xanchor="left", xshift=2, font={"size": 10})
     if limit is not None:
         figure.add_vline(x=100 * limit, line={"color": CHOSEN, "width": 1.5, "dash": "dot"})
     figure.update_xaxes(range=[0, 100], tickvals=[0, 50, 100], title={"text": x_title, "standoff": 2}, zeroline=False)

@@ -53,3 +53,8 @@ def test_histograms_draw_the_counts_and_leave_empty_bins_out() -> None:
 def test_shares_are_percent() -> None:
     bars = gradients.shares(Bars(["relu1"], np.array([0.25])), x_title="dead units (%)", limit=0.8).data[0]
     assert list(bars.x) == [25.0]
+
+
+def test_a_share_of_nothing_is_said_where_no_bar_can_be() -> None:
+    notes = gradients.shares(Bars(["relu1", "relu2"], np.array([0.0, 0.5])), x_title="%").layout.annotations
+    assert [(note.text, note.y) for note in notes] == [("0 %", "relu1")]

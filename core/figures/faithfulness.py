@@ -60,7 +60,7 @@ def panels(
     figure.update_yaxes(zeroline=True, range=list(ends) if ends else None)
     figure.update_annotations(font_size=13)
     figure.update_layout(
-        height=height, margin={"l": 56, "r": 8, "t": 24, "b": 40}, hovermode="x", showlegend=True,
+        height=height, margin={"l": 56, "r": 16, "t": 24, "b": 40}, hovermode="x", showlegend=True,
         legend={"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0, "font": {"size": 12}},
     )  # fmt: skip
     return figure

@@ -218,10 +218,13 @@ def below(plan: Plan, arrived: Arriving) -> None:
     shown = {place.method.name: place for place in plan.places if place.method.name in there}
     maps = {name: arrived.found[name] for name in shown}
     with st.container(gap="xsmall"):
+        for sentence in of_all(maps):
+            st.markdown(f":small[{plain(sentence)}]")
         for name, found in maps.items():
-            if found.words:
+            own = [sentence for sentence in found.words if sentence not in of_all(maps)]
+            if own:
                 title = plain(_(shown[name].method.title))
-                st.markdown(f":small[**{title}:** {plain(' '.join(found.words))}]")
+                st.markdown(f":small[**{title}:** {plain(' '.join(own))}]")
     if not maps:
         return
     coded = [name for name, found in maps.items() if found.code]
@@ -247,6 +250,12 @@ def below(plan: Plan, arrived: Arriving) -> None:
         st.code(maps[name].code, language="python")
         st.caption(_("Given: `model` (a batch of inputs → the number that is explained), `x` and `baseline` as in the "
                      "arrays, with a batch of one, and `seed`."))  # fmt: skip
+
+
+def of_all(maps: dict[str, Explained]) -> list[str]:
+    """The sentences that several methods say, and all of them: of the sample, not of a method."""
+    first, *others = maps.values()
+    return [words for words in first.words if others and all(words in other.words for other in others)]
 
 
 def row(place: Place, found: Explained) -> dict[str, Any]:

@@ -33,12 +33,12 @@ function firstAtLeast(steps, step) {
   return low;
 }
 
-/** Exponential mean over about `width` points; bad values are stepped over. */
-function smooth(values, width) {
-  const keep = 1 - 1 / width;
+/** Exponential mean over about `width` steps, so that a measure read seldom does not lag; bad values are left out. */
+export function smooth(steps, values, width) {
   let sum = 0, weight = 0;
-  return values.map((v) => {
+  return values.map((v, i) => {
     if (!Number.isFinite(v)) return null;
+    const keep = (1 - 1 / width) ** (i ? steps[i] - steps[i - 1] : 1);
     sum = keep * sum + v;
     weight = keep * weight + 1;
     return sum / weight;
@@ -117,7 +117,7 @@ export function curveFigure(stage, measure, { title, scale = 1, log = false, ran
   const checks = thin(val.steps, times(val.values), shown);
   const traces = [
     curve(thin(train.steps, values, shown), words.train, { color: colors.train, width: 1 }, { opacity: 0.35 }),
-    curve(thin(train.steps, smooth(values, width), shown), words.train_smooth, { color: colors.train, width: 2 }),
+    curve(thin(train.steps, smooth(train.steps, values, width), shown), words.train_smooth, { color: colors.train, width: 2 }),
     curve(checks, words.validation, { color: colors.val, width: 1.5, dash: "dot" },
       { mode: checks.x.length > 80 ? "lines" : "lines+markers", marker: { size: 6, color: colors.val } }),
   ];

@@ -253,3 +253,15 @@ def test_streamlit_mounts_it_once_and_keeps_what_was_chosen(page: Any, streamlit
     assert page.locator(".ll-current").get_attribute("aria-label").startswith("Sample 3")
     with urlopen(f"{streamlit_door}/watched?run=slow") as answer:
         assert b'{"sample": 3, "layer": "conv2"}' in answer.read()
+
+
+def test_a_measure_that_is_read_seldom_is_smoothed_over_as_many_steps_as_one_read_always(page: Any, door: str) -> None:
+    page.goto(f"{door}/?run=slow")
+    seldom, always = page.evaluate(
+        """async () => {
+          const { smooth } = await import("/layerlab/charts.js");
+          const steps = (every) => Array.from({ length: 1 + 200 / every }, (_, i) => i * every);
+          return [10, 1].map((every) => smooth(steps(every), steps(every).map((s) => s / 200), 12).at(-1));
+        }"""
+    )
+    assert abs(seldom - always) < 0.04  # by points, the one read every tenth step would be half a run behind

@@ -28,6 +28,7 @@ def stage(run: Run) -> None:
     seen = waiting.answer(draw.question(run.id, step, layer))
     if seen is not None:
         about.markdown(plain(draw.what_to_draw(seen)))
+        look.beyond(seen.sample)
         look.below(seen, table=draw.table(seen))
 
 
@@ -35,4 +36,4 @@ chosen = here.current()
 if chosen:
     stage(chosen)
 else:
-    st.info(_("Choose a run above, or train one: then draw for it."), icon=":material/show_chart:")
+    look.without_run()

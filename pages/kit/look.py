@@ -120,7 +120,7 @@ def made_of(run: Run) -> tuple[tuple[LayerSpec, ...], DataForm]:
 
 def without_run() -> None:
     """What to do where no run is chosen."""
-    st.info(_("Choose a run above, or train one: every view here looks into it."), icon=":material/show_chart:")
+    st.info(_("Choose a run above, or train one: this page looks into it."), icon=":material/show_chart:")
     if st.button(_("Train a network"), type="primary"):
         st.switch_page(TRAIN)
 
@@ -151,9 +151,17 @@ def sample_card(facts: dict[str, Any], number: int) -> None:
         picture = sample_html(facts["kind"], facts["shown"], facts.get("vocabulary", ()))
         st.html(picture, width="content" if facts["kind"] in (PICTURE, SEQUENCE) else "stretch")
         st.markdown("  \n".join(_answer(facts, number)))
+    beyond(number)
     if here.drawing() and st.button(_("Back to the test samples"), icon=":material/undo:", type="tertiary"):
         here.look_at(drawing="")
         st.rerun()
+
+
+def beyond(number: int) -> None:
+    """Say so where the sample asked for is past the last test sample, and `number` is the one that is shown."""
+    if not here.drawing() and here.sample() > number:
+        text = _("There is no test sample {n} here; the last one, {last}, is shown.")
+        st.caption(text.format(n=f"{here.sample():,}", last=f"{number:,}"))
 
 
 def _answer(facts: dict[str, Any], number: int) -> list[str]:

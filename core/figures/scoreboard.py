@@ -76,7 +76,7 @@ def bars(
                         title={"text": x_title, "standoff": 4})  # fmt: skip
     figure.update_layout(
         height=HEAD + len(methods) * (ROW * max(2, most) + GAP), barmode="group", bargap=0.22, bargroupgap=0.0,
-        margin={"l": 8, "r": 8, "t": 56, "b": 40},
+        margin={"l": 8, "r": 20, "t": 56, "b": 40},
         legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "top", "yref": "container", "traceorder": "normal"},
     )  # fmt: skip
     return figure

@@ -15,7 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.options import Option, SpecError, coerce, declared
 from core.registry import Registry
-from pages.kit.words import _, plain
+from pages.kit.words import _, choice_word, plain
 
 Faults = dict[str, str]  # address → why its value cannot be
 _KEEP: dict[str, Any] = {"persist_state": "session"}
@@ -63,7 +63,7 @@ def widget(address: str, label: str, kind: Any, option: Option, **more: Any) -> 
     """The widget that fits the option's type; its key is the address, its value is in the session state."""
     more |= {"key": address, "help": help_text(kind, option)}
     if option.choices:
-        st.selectbox(label, option.choices, format_func=lambda c: _(c.replace("_", " ")), **_KEEP, **more)
+        st.selectbox(label, option.choices, format_func=choice_word, **_KEEP, **more)
     elif kind is bool:
         st.toggle(label, **_KEEP, **more)
     elif option.log:

@@ -28,7 +28,8 @@ def follow() -> list[str]:
         if raw.isdecimal() and int(raw) <= LAST_SAMPLE:
             st.session_state["sample"] = int(raw)
         else:
-            notices.append(_("The link's sample is not a number from 0 on; sample 0 is shown."))
+            notices.append(_("The link's sample is not a number from 0 to {last}; sample {n} is shown.").format(
+                last=f"{LAST_SAMPLE:,}", n=st.session_state.get("sample", 0)))  # fmt: skip
     st.session_state.setdefault("sample", 0)
     if given.get("layer"):
         st.session_state["layer"] = given["layer"][:60]

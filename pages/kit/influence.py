@@ -142,7 +142,8 @@ def _when(seen: Seen) -> None:
 
 
 def _spread(seen: Seen) -> None:
-    st.markdown(f"**{plain(_('All {n} training samples that were asked').format(n=len(seen.arrays['scores'])))}**")
+    count = f"{len(seen.arrays['scores']):,}"
+    st.markdown(f"**{plain(_('All {n} training samples that were asked').format(n=count))}**")
     same = seen.arrays["same"].astype(bool)
     kinds = {_("training samples"): np.ones(len(same), bool)}
     if seen.facts["task"] == CLASSES and seen.facts["measure"] != "suspects":
@@ -150,4 +151,4 @@ def _spread(seen: Seen) -> None:
     picture = influence.spread(seen.arrays["scores"], kinds, titles=(_measure(seen), _("training samples")))
     low, high = (f"{end:.3g}" for end in (seen.arrays["scores"].min(), seen.arrays["scores"].max()))
     alt = _("Histogram of {n} training samples, from {low} to {high}.")
-    figure.show(picture, key=f"influence.spread{len(kinds)}", alt=alt.format(n=len(same), low=low, high=high))
+    figure.show(picture, key=f"influence.spread{len(kinds)}", alt=alt.format(n=count, low=low, high=high))

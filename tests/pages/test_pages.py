@@ -59,6 +59,11 @@ def test_a_broken_link_is_told_in_a_sentence(visit: Visit, page: str, link: dict
     assert not at.error
 
 
+def test_a_links_sample_that_is_too_large_is_told_with_the_largest(visit: Visit) -> None:
+    (told,) = visit("look_feature_maps", sample="99999").warning
+    assert told.value == "The link's sample is not a number from 0 to 9,999; sample 0 is shown."
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_the_engines_end_is_told_in_a_sentence(visit: Visit, fake: FakeEngine, store: Store, page: str) -> None:
     run = finished(store, DIGITS)

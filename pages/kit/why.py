@@ -254,8 +254,8 @@ def below(plan: Plan, arrived: Arriving) -> None:
 
 def of_all(maps: dict[str, Explained]) -> list[str]:
     """The sentences that several methods say, and all of them: of the sample, not of a method."""
-    first, *others = maps.values()
-    return [words for words in first.words if others and all(words in other.words for other in others)]
+    every = [found.words for found in maps.values()]
+    return [words for words in every[0] if all(words in other for other in every)] if len(every) > 1 else []
 
 
 def row(place: Place, found: Explained) -> dict[str, Any]:

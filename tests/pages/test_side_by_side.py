@@ -163,6 +163,16 @@ def test_where_nothing_fits_the_sample_is_seen_all_the_same(visit: Visit, answer
     assert drawn == {}
 
 
+def test_what_every_method_says_is_said_once(visit: Visit, answers: Why, run: Run, drawn: Drawn) -> None:
+    of_sample = "There is no sample 9000: sample 359 is shown."
+    names = ("saliency", "input_x_gradient")
+    answers.changes = {name: {"words": (of_sample, f"own of {name}")} for name in names}
+    words = shown(visit(PAGE, run=run.id, why=",".join(names)))
+    assert words.count(of_sample) == 1
+    assert "**Saliency:** own of saliency" in words and "own of input_x_gradient" in words
+    assert of_sample in shown(visit(PAGE, run=run.id, why=names[0]))  # one method alone says it, too
+
+
 @pytest.mark.parametrize("values", [np.zeros((1, 4, 4)), np.full((1, 4, 4), -2.0)])
 def test_a_constant_map_is_a_picture_and_a_sentence(
     visit: Visit, answers: Why, run: Run, drawn: Drawn, values: np.ndarray

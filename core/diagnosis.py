@@ -155,7 +155,8 @@ SAYS = {
     "healthy": _("At {first} the gradient is {ratio:.2g} times as large as at {last}."),
     "healthy alone": _("No fault was found in the gradient."),
     "healthy in time": _("The first step's state gets {time:.2g} times the gradient of the last one's."),
-    "healthy units": _("No ReLU layer has more than {dead:.0%} dead units."),
+    "healthy units": _("No ReLU layer has more than {dead:.1%} dead units."),
+    "no unit dead": _("No unit of a ReLU layer is dead."),
     "healthy steps": _("A step moves the weights by {size:.1g} of their size."),
 }  # fmt: skip
 MENDS = {
@@ -265,8 +266,10 @@ def _healthy(evidence: Evidence) -> Verdict:
         "time": min(evidence.through_time.values(), default=math.nan),
     }  # fmt: skip
     compared = len(evidence.norms) > 1 and math.isfinite(evidence.ratio())
+    some_dead = any(evidence.dead.values())
     says = {
         "healthy": compared, "healthy alone": not compared, "healthy in time": bool(evidence.through_time),
-        "healthy units": bool(evidence.dead), "healthy steps": not math.isnan(size),
+        "healthy units": some_dead, "no unit dead": bool(evidence.dead) and not some_dead,
+        "healthy steps": not math.isnan(size),
     }  # fmt: skip
     return _verdict("healthy", numbers, *(name for name, known in says.items() if known))

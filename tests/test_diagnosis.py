@@ -76,6 +76,11 @@ def test_the_first_layer_that_overflowed_is_named() -> None:
     assert "no single layer" in verdict.sentence()
 
 
+def test_no_unit_dead_is_said_so() -> None:
+    (some,), (none,) = (diagnose(replace(HEALTHY, dead={"relu1": share})) for share in (0.004, 0.0))
+    assert "more than 0.4% dead units" in some.sentence() and "No unit of a ReLU layer is dead" in none.sentence()
+
+
 def test_nothing_known_is_not_called_ill() -> None:
     assert states(Evidence()) == ["healthy"]
     assert states(Evidence(norms={"head": 0.0})) == ["healthy"]

@@ -229,9 +229,11 @@ def _said(subject: Subject, facts: dict[str, Any], confusion: np.ndarray) -> lis
     if wrong.any():
         target, predicted = (int(i) for i in np.unravel_index(wrong.argmax(), wrong.shape))
         names = [PLAIN.get(name, name) for name in (subject.label(target), subject.label(predicted))]
-        words.append(f"The most frequent mistake: {int(wrong.max())} × {names[0]} taken for {names[1]}.")
-    gap = facts["confidence"] - facts["accuracy"]
-    side = "surer than it is right" if gap > 0 else "less sure than it is right"
+        alike = int((wrong == wrong.max()).sum())
+        most = "The most frequent mistake" if alike == 1 else f"{alike} mistakes are as frequent as any; one of them"
+        words.append(f"{most}: {int(wrong.max())} × {names[0]} taken for {names[1]}.")
+    gap = round(facts["confidence"] - facts["accuracy"], 3)  # as it is written
+    side = "surer than it is right" if gap > 0 else "less sure than it is right" if gap else "as sure as it is right"
     words.append(
         f"On average it is {facts['confidence']:.1%} sure and {facts['accuracy']:.1%} right: {side}. The expected "
         f"calibration error, the mean gap over the bins of confidence, is {facts['ece']:.3f} (0 is best)."

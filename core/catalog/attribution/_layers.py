@@ -67,12 +67,12 @@ def with_units(specs: tuple[LayerSpec, ...], _form: DataForm) -> tuple[str, ...]
 
 @dataclass(frozen=True)
 class Way(Baselined):
-    """A way from the baseline to the input, in points that are doubled until the method's own sum is right."""
+    """A way from the baseline to the input; points are added where the network bends until the sum is right."""
 
     steps: int = option(16, _("Points on the way from the baseline to the input, to begin with."), low=2, high=1000,
                         unit=_("points"))  # fmt: skip
     most: int = option(
-        512, _("Points are doubled until the gap is below the tolerance, at most to so many."),
+        512, _("Points are added where the network bends until the gap is below the tolerance, at most so many."),
         label=_("at most"), low=2, high=2000, unit=_("points"),
     )  # fmt: skip
     tolerance: float = option(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cache
 from inspect import getsource
 from typing import Any
@@ -14,7 +15,8 @@ from torch import Tensor
 from core.catalog.attribution._layers import MAPS, PATCHES, ROWS, Place, places
 from core.catalog.entries import PICTURE, TOKENS
 from core.explain.case import Case, Result
-from core.explain.methods.ways import Refined, broad, quadrature, refined, way
+from core.explain.methods.path import summed
+from core.explain.methods.ways import Bent, Integral, broad, integral, quadrature, way
 from core.options import Options
 
 HELD = 512 << 20  # bytes that a layer's values and gradients on the way may take
@@ -48,18 +50,19 @@ class At:
             handle.remove()
         return torch.cat(held), values
 
-    def gradients(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """What the layer gives for [n, …] inputs, and f's gradient there: both [n, …]."""
-        both = list(self.case.batched(lambda some: self._back(some, None), inputs))
-        return torch.cat([y for y, _gradient in both]), torch.cat([gradient for _y, gradient in both])
+    def gradients(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the layer gives for [n, …] inputs, f's gradient there, and f: [n, …], [n, …], [n]."""
+        found = list(self.case.batched(lambda some: self._back(some, None), inputs))
+        y, gradient, values = (torch.cat(one) for one in zip(*found, strict=True))
+        return y, gradient, values
 
-    def onward(self, values: Tensor) -> Tensor:
-        """[n, …] f's gradient at the layer where it gives these values [n, …]; what is before it does not matter."""
+    def onward(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """f where the layer gives these values [n, …], and its gradient: [n], [n, …]; no matter what is before it."""
         same = self.case.inputs
-        run = self.case.batched(lambda some: self._back(same.expand(len(some), *same.shape[1:]), some)[1], values)
-        return torch.cat(list(run))
+        found = list(self.case.batched(lambda some: self._back(same.expand(len(some), *same.shape[1:]), some), values))
+        return torch.cat([f for _y, _gradient, f in found]), torch.cat([gradient for _y, gradient, _f in found])
 
-    def _back(self, inputs: Tensor, given: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _back(self, inputs: Tensor, given: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         held: list[Tensor] = []
 
         def hook(_module: Any, _inputs: Any, output: Tensor) -> Tensor:
@@ -72,7 +75,7 @@ class At:
         finally:
             handle.remove()
         (gradient,) = torch.autograd.grad(values.sum(), held[0])
-        return held[0].detach(), gradient
+        return held[0].detach(), gradient, values.detach()
 
 
 # ── the methods ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -86,7 +89,7 @@ def activation(case: Case, _options: Options) -> Result:
 
 def gradient_x_activation(case: Case, _options: Options) -> Result:
     """What the layer gives, times f's gradient there."""
-    values, gradient = At(case).gradients(case.inputs)
+    values, gradient, _f = At(case).gradients(case.inputs)
     call = "values = captum.attr.LayerGradientXActivation(model, layer).attribute(x)"
     return _drawn(case, values * gradient, SUM, call)
 
@@ -99,7 +102,7 @@ def grad_cam(case: Case, options: Any) -> Result:
     Captum's class takes axis 1 for the maps. Of steps [n, step, feature] the maps are on the last axis, so that it
     would give one value a feature, not a step: there the lines do it by hand.
     """
-    values, gradient = At(case).gradients(case.inputs)
+    values, gradient, _f = At(case).gradients(case.inputs)
     over = (2, 3) if _place(case).how == MAPS else (1,)
     mean = gradient.mean(over, keepdim=True)
     if _place(case).how == MAPS:
@@ -123,7 +126,7 @@ def internal_influence(case: Case, options: Any) -> Result:
     """∫ ∂f/∂y dα on the way from the baseline to the input, by Gauss-Legendre quadrature (Leino 2018)."""
     baseline = case.baseline(options)
     alphas, weights = quadrature(options.steps)
-    _values, gradient = At(case).gradients(way(case, baseline, alphas))
+    _values, gradient, _f = At(case).gradients(way(case, baseline, alphas))
     call = (
         "values = captum.attr.InternalInfluence(model, layer).attribute("
         f'x, baseline, n_steps={options.steps}, method="gausslegendre")'
@@ -133,71 +136,90 @@ def internal_influence(case: Case, options: Any) -> Result:
 
 
 def integrated_gradients(case: Case, options: Any) -> Result:
-    """(y(x) − y(b)) · ∫ ∂f/∂y dα, where the layer's values y go straight from y(b) to y(x)."""
+    """(y(x) − y(b)) · ∫ ∂f/∂y dα, where the layer's values y go straight from y(b) to y(x), in pieces."""
     at, baseline = At(case), case.baseline(options)
-    (start, end), expected = _ends(at, baseline)
+    (start, end), answers = _ends(at, baseline)
 
-    def summed(points: int) -> Tensor:
-        alphas, weights = quadrature(points)
-        gradient = at.onward(start + broad(alphas, start) * (end - start))
-        return (end - start) * (gradient * broad(weights, gradient)).sum(0, keepdim=True)
+    def look(shares: Tensor) -> tuple[Tensor, Tensor]:
+        return at.onward(start + broad(shares, start) * (end - start))
 
-    found = refined(options, summed, expected)
-    call = (
-        "values = captum.attr.LayerIntegratedGradients(model, layer).attribute("
-        f'x, baseline, n_steps={found.steps}, method="gausslegendre")'
-    )
+    found = integral(_held(options, end), end - start, look, answers)
+    call = _ONWARD + summed("onward({0})", found.cuts, "values", ("low", "high"))
     return _complete(case, found, baseline, call)
 
 
 def conductance(case: Case, options: Any) -> Result:
     """∫ ∂f/∂y · dy, y the layer's values on the way from the baseline to the input (Dhamdhere 2018, equation 3).
 
-    By the trapezoid rule: each move of y counts with the mean of the gradients at its two ends. Captum's class takes
-    the gradient at the beginning alone, which needs many times the points; its means of there and back are the same.
+    In pieces, by the moves of y in them: no derivative of y is needed. Captum's class takes the gradient at the
+    beginning of each of its equal moves alone, which needs many times the points.
     """
     at, baseline = At(case), case.baseline(options)
-    (_start, end), expected = _ends(at, baseline)
-    known: list[Tensor] = []  # y and its gradient at the points that are known
+    (start, end), answers = _ends(at, baseline)
 
-    def summed(points: int) -> Tensor:
-        if known and 2 * len(known[0]) - 1 == points + 1:  # the old points are every second one of the new
-            between = torch.linspace(0, 1, points + 1)[1::2]
-            known[:] = [_woven(*pair) for pair in zip(known, at.gradients(way(case, baseline, between)), strict=True)]
-        else:
-            known[:] = at.gradients(way(case, baseline, torch.linspace(0, 1, points + 1)))
-        y, gradient = known
-        return (y.diff(dim=0) * (gradient[1:] + gradient[:-1])).sum(0, keepdim=True) / 2
+    def look(shares: Tensor) -> tuple[Tensor, Tensor]:
+        y, gradient, values = at.gradients(way(case, baseline, shares))
+        return values, torch.stack([gradient, y], 1)
 
-    found = refined(options, summed, expected, most=HELD // (16 * end.numel()))
-    steps = f'n_steps={found.steps}, method="riemann_trapezoid")'
-    call = (
-        "conductance = captum.attr.LayerConductance(model, layer)\n"
-        f"there = conductance.attribute(x, baseline, {steps}\n"
-        f"back = conductance.attribute(baseline, x, {steps}\n"
-        "values = (there - back) / 2  # it takes the gradient at the start of each move: so at both ends"
-    )
-    return _complete(case, found, baseline, call)
+    found = integral(_held(options, end), Bent(start, end), look, answers)
+    return _complete(case, found, baseline, _flow(found.cuts))
 
 
-def _woven(old: Tensor, new: Tensor) -> Tensor:
-    """old[0], new[0], old[1], new[1], …, old[-1]."""
-    made = old.new_empty((len(old) + len(new), *old.shape[1:]))
-    made[::2], made[1::2] = old, new
-    return made
+def _held(options: Any, values: Tensor) -> Any:
+    """The options with no more points than the memory holds for a layer with such values, with what is made of them."""
+    return replace(options, most=min(options.most, HELD // (16 * values.numel())))
 
 
-def _ends(at: At, baseline: Tensor) -> tuple[tuple[Tensor, Tensor], float]:
-    """What the layer gives for the baseline and for the input, each [1, …], and the difference of the answers."""
+def _ends(at: At, baseline: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
+    """What the layer gives for the baseline and for the input, each [1, …], and the answers to both [2]."""
     values, answers = at.answered(torch.cat([baseline, at.case.inputs]))
-    return (values[:1], values[1:]), float(answers[1] - answers[0])
+    return (values[:1], values[1:]), answers
 
 
-def _complete(case: Case, found: Refined, baseline: Tensor, call: str) -> Result:
+def _complete(case: Case, found: Integral, baseline: Tensor, call: str) -> Result:
     """All values of a layer together are the difference of the answers; so is the map, unless a part has no place."""
-    facts = {"steps": found.steps, "tried": found.tried, "layer_expected": found.expected, "layer_gap": found.gap}
+    facts = {"points": found.points, "cuts": found.cuts, "layer_expected": found.expected, "layer_gap": found.gap}
     made = Result(found.values, True, baseline, facts=facts, words=found.words)
     return _drawn(case, found.values, SUM, call, result=made)
+
+
+_ONWARD = """\
+low, high = (captum.attr.LayerActivation(model, layer).attribute(end) for end in (baseline, x))
+
+
+def onward(point):
+    \"\"\"The gradient of the answer where the layer gives this, whatever it gets.\"\"\"
+    point = point.detach().requires_grad_()
+    handle = layer.register_forward_hook(lambda module, given, output: point.clone())
+    answer = model(x).sum()
+    handle.remove()
+    return torch.autograd.grad(answer, point)[0]
+
+
+"""
+
+
+def _flow(cuts: list[float]) -> str:
+    """Lines that sum the gradients at the layer over the moves of its values, with the rules of ways.py."""
+    shares = ", ".join(f"{cut:.9g}" for cut in cuts)
+    return (
+        "given = captum.attr.LayerActivation(model, layer)\n"
+        "onward = captum.attr.LayerGradientXActivation(model, layer, multiply_by_inputs=False)\n"
+        f"cuts = [{shares}]  # closer where the network bends\n"
+        "values = 0\n"
+        "for start, end in zip(cuts, cuts[1:]):\n"
+        "    shares = start, (start + end) / 2, end\n"
+        "    low, middle, high = (given.attribute(baseline + share * (x - baseline)) for share in shares)\n"
+        "    moved, bent = high - low, low - 2 * middle + high\n"
+        "    rule = {0: (1 / 6, -1 / 3), 1 / 2: (4 / 6, 0), 1: (1 / 6, 1 / 3)}  # parabolas through the three\n"
+        "    if start == 0:  # not at the very ends of the way, where blank places have no one maximum\n"
+        "        rule = {1 / 4: (4 / 9, -8 / 9), 1 / 2: (3 / 9, 6 / 9), 1: (2 / 9, 2 / 9)}\n"
+        "    if end == 1:\n"
+        "        rule = {0: (2 / 9, -2 / 9), 1 / 2: (3 / 9, -6 / 9), 3 / 4: (4 / 9, 8 / 9)}\n"
+        "    for place, (weight, bend) in rule.items():\n"
+        "        point = baseline + (start + place * (end - start)) * (x - baseline)\n"
+        "        values = values + onward.attribute(point) * (weight * moved + bend * bent)"
+    )
 
 
 # ── a layer's values, laid onto the input ────────────────────────────────────────────────────────────────────────────

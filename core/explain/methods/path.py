@@ -30,12 +30,18 @@ def along(case: Case, options: Any, baseline: Tensor) -> tuple[Integral, Tensor]
     return integral(options, change, lambda shares: case.gradients(way(case, baseline, shares)), ends), ends
 
 
-def summed(gradient: str, cuts: list[float]) -> str:
-    """Lines that sum what the words `gradient` give at a point {0}, with the rules of ways.py between the cuts."""
+def summed(
+    gradient: str, cuts: list[float], made: str = "attribution", ends: tuple[str, str] = ("baseline", "x")
+) -> str:
+    """Lines that sum what the words `gradient` give at a point {0}, with the rules of ways.py between the cuts.
+
+    made: the name of the sum. ends: those of the two ends of the way.
+    """
     shares = ", ".join(f"{cut:.9g}" for cut in cuts)
+    start, end = ends
     return (
         f"cuts = [{shares}]  # closer where the network bends\n"
-        "attribution = 0\n"
+        f"{made} = 0\n"
         "for start, end in zip(cuts, cuts[1:]):\n"
         "    rule = {0: 1 / 6, 1 / 2: 4 / 6, 1: 1 / 6}  # Simpson's\n"
         "    if start == 0:  # not at the very ends of the way, where blank places have no one maximum\n"
@@ -43,7 +49,7 @@ def summed(gradient: str, cuts: list[float]) -> str:
         "    if end == 1:\n"
         "        rule = {0: 2 / 9, 1 / 2: 3 / 9, 3 / 4: 4 / 9}\n"
         "    for place, weight in rule.items():\n"
-        "        point = baseline + (start + place * (end - start)) * (x - baseline)\n"
+        f"        point = {start} + (start + place * (end - start)) * ({end} - {start})\n"
         f"        gradient = {gradient.format('point')}\n"
-        "        attribution = attribution + (x - baseline) * weight * (end - start) * gradient"
+        f"        {made} = {made} + ({end} - {start}) * weight * (end - start) * gradient"
     )

@@ -35,6 +35,12 @@ def broad(values: Tensor, other: Tensor) -> Tensor:
     return values.view(-1, *[1] * (other.dim() - 1))
 
 
+def quadrature(points: int) -> tuple[Tensor, Tensor]:
+    """Places in [0, 1] and weights of Gauss-Legendre quadrature: both [points]."""
+    nodes, weights = np.polynomial.legendre.leggauss(points)
+    return torch.from_numpy((nodes + 1) / 2).float(), torch.from_numpy(weights / 2).float()
+
+
 # ── pieces that are halved where the sum misses ──────────────────────────────────────────────────────────────────────
 
 # Where in a piece, and with which weights: Simpson's rule, and its like in the first and in the last piece, which look
@@ -42,10 +48,14 @@ def broad(values: Tensor, other: Tensor) -> Tensor:
 # max-pool takes is a matter of rounding, and so is the gradient there. A halved piece keeps its points. In ninths.
 FIRST, INNER, LAST = ((1 / 4, 1 / 2, 1), (4, 3, 2)), ((0, 1 / 2, 1), (1.5, 6, 1.5)), ((0, 1 / 2, 3 / 4), (2, 3, 4))
 
+# The like for ∫ gradient dy, where y goes a way of its own: per piece, Σ gradient · (weight · (y₂ − y₀) + bend · (y₀ −
+# 2 y₁ + y₂)), with y at the piece's start, middle and end. It is what the parabolas through both would give. In ninths.
+BENDS = (-8, 6, 2), (-3, 0, 3), (-2, -6, 8)
+
 
 @dataclass
 class Integral:
-    """change · ∫ gradient dα [1, …], and the cuts between which the rules were used."""
+    """The integral [1, …], and the cuts between which the rules were used."""
 
     values: Tensor
     expected: float
@@ -60,19 +70,20 @@ def risen(states: list[State]) -> float:
     return states[-1][0] - states[0][0]
 
 
-def integral(options: Any, change: Tensor, look: Look, ends: Tensor, moved: Moved = risen) -> Integral:
-    """change [1, …] · ∫ gradient dα over the whole way, in pieces.
+def integral(options: Any, change: Tensor | Bent, look: Look, ends: Tensor, moved: Moved = risen) -> Integral:
+    """change [1, …] · ∫ gradient dα over the whole way, in pieces; of values that go a Bent way ∫ gradient dy.
 
     On every piece the gradients, times the change, must sum to what `moved` says of it. Where they do not, the piece is
     halved: the points go where the network bends, until the misses together are below the tolerance, or those pieces
     that miss are too short to be halved (the answer jumps). No point is looked at twice. ends: the states [2] or [2, k]
     at the baseline and at the input. options: steps (points to begin with), at most so many points, tolerance.
     """
-    walk = _Walk(change, look)
+    rule = change if isinstance(change, Bent) else _Straight(change)
+    walk = _Walk(rule, look)
     pieces = walk.begun(max(2, options.steps // 2), *_rows(ends))
     while True:
         expected = sum(moved(piece.states) for piece in pieces)
-        misses = [(piece.sum - moved(piece.states), piece) for piece in pieces]
+        misses = [(rule.sum(piece) - moved(piece.states), piece) for piece in pieces]
         allowed, strayed = options.tolerance * abs(expected), sum(abs(miss) for miss, _piece in misses)
         if abs(expected) <= SMALL or not math.isfinite(expected) or not math.isfinite(strayed):  # no sum to be right
             break
@@ -85,9 +96,7 @@ def integral(options: Any, change: Tensor, look: Look, ends: Tensor, moved: Move
             break
         pieces = [piece for piece in pieces if piece not in worst] + walk.halved(worst)
     pieces.sort(key=lambda piece: piece.start)
-    weights = torch.tensor([[weight for piece in pieces for weight in piece.weights]])
-    gradients = torch.stack([node.gradient for piece in pieces for node in piece.nodes])
-    values = change * torch.tensordot(weights, gradients, 1)
+    values = rule.values(pieces)
     gap = abs(float(values.double().sum()) - expected) / max(abs(expected), SMALL)
     cuts, said = [0.0, *(piece.end for piece in pieces)], _said(gap, walk.points, expected, options.tolerance)
     jump = next((piece for miss, piece in misses if abs(miss) > allowed and piece.end - piece.start <= SHORTEST), None)
@@ -102,8 +111,8 @@ class _Node:
 
     share: float
     state: State
-    slope: float  # the gradient times the change, summed
-    gradient: Tensor
+    slope: float  # the gradient times the change, summed; of a Bent way nothing
+    gradient: Tensor  # of a Bent way [2, …]: that, and y
 
 
 @dataclass(eq=False)
@@ -115,6 +124,7 @@ class _Piece:
     nodes: tuple[_Node, _Node, _Node]
     before: list[State]  # of the first piece: at its start
     after: list[State]  # of the last piece: at its end
+    total: float | None = None  # of a Bent way, once it is known
 
     @property
     def weights(self) -> list[float]:
@@ -123,21 +133,76 @@ class _Piece:
         return [(self.end - self.start) * weight / 9 for weight in weights]
 
     @property
+    def bends(self) -> list[float]:
+        """Of the nodes; see BENDS."""
+        return [bend / 9 for bend in BENDS[0 if self.before else 2 if self.after else 1]]
+
+    @property
     def states(self) -> list[State]:
         """From its start to its end."""
         return [*self.before, *(node.state for node in self.nodes), *self.after]
 
-    @property
-    def sum(self) -> float:
-        """Of its gradients times the change."""
-        return sum(weight * node.slope for weight, node in zip(self.weights, self.nodes, strict=True))
+
+class _Straight:
+    """Sums of gradients along a way on which the values [1, …] change evenly."""
+
+    def __init__(self, change: Tensor) -> None:
+        self._change = change
+
+    def slopes(self, gradients: Tensor) -> list[float]:
+        """Of each point."""
+        found: list[float] = (gradients * self._change).flatten(1).sum(1, dtype=torch.float64).tolist()
+        return found
+
+    def sum(self, piece: _Piece) -> float:
+        """Of the piece's gradients times the change."""
+        return sum(weight * node.slope for weight, node in zip(piece.weights, piece.nodes, strict=True))
+
+    def values(self, pieces: list[_Piece]) -> Tensor:
+        """[1, …] all of it."""
+        weights = torch.tensor([[weight for piece in pieces for weight in piece.weights]])
+        gradients = torch.stack([node.gradient for piece in pieces for node in piece.nodes])
+        return self._change * torch.tensordot(weights, gradients, 1)
+
+
+class Bent:
+    """Sums of gradients along a way on which the values y go as they like. `look` gives [n, 2, …]: gradients, and y."""
+
+    def __init__(self, start: Tensor, end: Tensor) -> None:
+        self._start, self._end = start[0], end[0]  # y at both ends of the way, where no gradient is looked at
+
+    def slopes(self, gradients: Tensor) -> list[float]:
+        """There is no sum at a point."""
+        return [0.0] * len(gradients)
+
+    def sum(self, piece: _Piece) -> float:
+        """Of the piece's gradients times the moves of y."""
+        if piece.total is None:
+            piece.total = float(self._of(piece).sum(dtype=torch.float64))
+        return piece.total
+
+    def values(self, pieces: list[_Piece]) -> Tensor:
+        """[1, …] all of it."""
+        whole = self._of(pieces[0])
+        for piece in pieces[1:]:
+            whole += self._of(piece)
+        return whole[None]
+
+    def _of(self, piece: _Piece) -> Tensor:
+        y = [node.gradient[1] for node in piece.nodes]
+        y[0], y[2] = self._start if piece.before else y[0], self._end if piece.after else y[2]
+        moved, bent = y[2] - y[0], y[0] - 2 * y[1] + y[2]
+        parts = zip(piece.nodes, piece.weights, piece.bends, strict=True)
+        length = piece.end - piece.start
+        made = [node.gradient[0] * (weight / length * moved + bend * bent) for node, weight, bend in parts]
+        return made[0] + made[1] + made[2]
 
 
 class _Walk:
     """Who looks at points of the way and makes pieces of it."""
 
-    def __init__(self, change: Tensor, look: Look) -> None:
-        self._change, self._look = change, look
+    def __init__(self, rule: _Straight | Bent, look: Look) -> None:
+        self._rule, self._look = rule, look
         self.points = 0
 
     def begun(self, count: int, first: State, last: State) -> list[_Piece]:
@@ -171,7 +236,7 @@ class _Walk:
         """All of them in the same batches."""
         states, gradients = self._look(torch.tensor(shares))
         self.points += len(shares)
-        slopes = (gradients * self._change).flatten(1).sum(1, dtype=torch.float64).tolist()
+        slopes = self._rule.slopes(gradients)
         return [_Node(*one) for one in zip(shares, _rows(states), slopes, gradients, strict=True)]
 
 
@@ -195,40 +260,6 @@ def _worst(misses: list[tuple[float, _Piece]], much: float) -> list[_Piece]:
         found.append(piece)
         much -= abs(miss)
     return found
-
-
-# ── points that are doubled, for a layer ─────────────────────────────────────────────────────────────────────────────
-
-
-def quadrature(points: int) -> tuple[Tensor, Tensor]:
-    """Places in [0, 1] and weights of Gauss-Legendre quadrature: both [points]."""
-    nodes, weights = np.polynomial.legendre.leggauss(points)
-    return torch.from_numpy((nodes + 1) / 2).float(), torch.from_numpy(weights / 2).float()
-
-
-@dataclass
-class Refined:
-    """The values with which a sum became right, or with which it was given up."""
-
-    values: Tensor
-    steps: int
-    expected: float
-    gap: float
-    tried: list[tuple[int, float]] = field(default_factory=list)  # (points, gap)
-    words: list[str] = field(default_factory=list)
-
-
-def refined(options: Any, summed: Callable[[int], Tensor], expected: float, most: int = 2000) -> Refined:
-    """Double the points until the values that summed(points) gives sum to `expected`, up to the tolerance."""
-    steps, tried = options.steps, []
-    while True:
-        values = summed(steps)
-        gap = abs(float(values.double().sum()) - expected) / max(abs(expected), SMALL)
-        tried.append((steps, gap))
-        if gap <= options.tolerance or abs(expected) <= SMALL or 2 * steps > min(options.most, most):
-            break
-        steps *= 2
-    return Refined(values, steps, expected, gap, tried, _said(gap, steps, expected, options.tolerance))
 
 
 def _jumps(gap: float, share: float) -> str:

@@ -43,7 +43,7 @@ CHANGED = 0.3  # one below it when everything is random: the map has changed; fe
 WIDE = 0.5  # between the seeds' lowest and highest correlation
 LEAST = 8  # values; the ranks of fewer say little
 DRAWS = 20  # maps of random values
-POINTS = 64  # at most on the way of a path method that would double them: ranks need no more
+POINTS = 64  # at most on the way of a path method that would add more: ranks need no more
 
 
 def look(subject: Subject, options: Sanity, report: Report) -> Seen:

@@ -190,7 +190,7 @@ def test_conductance_against_the_papers_equations(layer: str) -> None:
 
 def test_captums_own_class_comes_to_the_same_with_many_more_points(trained: Trained) -> None:
     run = trained("cnn", "digits", steps=40)
-    found = why(run, "layer_conductance", 1, layer="relu1", tolerance=0.002)
+    found = why(run, "layer_conductance", 1, layer="relu1", tolerance=5e-4)
     at = of_run(run, 1)
     baseline = torch.from_numpy(found.arrays["baseline"])[None]
     theirs = captum.attr.LayerConductance(at.model, at.network.get_submodule("relu1"))
@@ -217,7 +217,7 @@ def test_all_that_a_layer_holds_is_the_difference_of_the_answers(
     for layer in with_places(at.specs, at.form):
         for sample in range(3):
             found = why(run, method, sample, layer=layer, most=1000)
-            assert found.holds, (layer, sample, found.gap, found.facts["tried"])
+            assert found.holds, (layer, sample, found.gap, found.facts["points"])
             assert found.attribution.sum() == pytest.approx(found.arrays["layer"].sum(), rel=1e-4, abs=1e-5)
             assert found.facts["layer_gap"] == pytest.approx(found.gap, abs=1e-4)
 
@@ -230,17 +230,36 @@ def test_where_the_class_token_holds_a_part_the_map_is_not_called_complete(train
     assert any(f"{rest:.3g} of the layer's sum" in sentence for sentence in found.words)
 
 
-@pytest.mark.parametrize("steps", [6, 20])
-def test_at_the_embedding_layer_integrated_gradients_are_integrated_gradients(steps: int, trained: Trained) -> None:
+@pytest.mark.parametrize("method", COMPLETE)
+@pytest.mark.parametrize("steps", [8, 20])
+def test_at_the_embedding_it_is_integrated_gradients(steps: int, method: str, trained: Trained) -> None:
     run = trained("transformer", "order", steps=40)
     at = of_run(run, 2)
-    baseline = at.baseline(choice("layer_integrated_gradients").options)
+    given = {"steps": steps, "most": steps}
+    expected = torch.from_numpy(why(run, "integrated_gradients", 2, **given).attribution)
+    close(why(run, method, 2, layer="embedding", **given).attribution, expected, 5e-6)
     plain = captum.attr.IntegratedGradients(at.model)
-    expected = plain.attribute(at.inputs, baseline, n_steps=steps).sum(-1)[0].detach()
-    given = {"layer": "embedding", "steps": steps, "most": steps}
-    close(why(run, "layer_integrated_gradients", 2, **given).attribution, expected, 5e-6)
-    flow = why(run, "layer_conductance", 2, layer="embedding", tolerance=1e-3, most=1000).attribution
-    close(flow, plain.attribute(at.inputs, baseline, n_steps=200).sum(-1)[0].detach(), 0.01)
+    baseline = at.baseline(choice(method).options)
+    many = plain.attribute(at.inputs, baseline, n_steps=200).sum(-1)[0].detach()
+    close(why(run, method, 2, layer="embedding", tolerance=1e-3, most=1000).attribution, many, 0.01)
+
+
+@pytest.mark.parametrize("method", COMPLETE)
+def test_points_go_where_the_network_bends_as_those_of_integrated_gradients_do(method: str, trained: Trained) -> None:
+    """512 equal points miss the sum by 93 % (conductance) and by 52 % here."""
+    run = trained("gru", "planted", steps=200)
+    for sample in range(4):
+        whole = why(run, "integrated_gradients", sample)
+        found = why(run, method, sample, layer="embedding")
+        assert found.holds and found.facts["points"] == whole.facts["points"] < 100, (sample, found.gap)
+        close(found.attribution, torch.from_numpy(whole.attribution), 1e-5)
+
+
+def test_a_layer_too_large_for_the_memory_gets_fewer_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.explain.methods.layers.HELD", 16 * 72 * 40)  # conv1 gives 2 maps of 6×6
+    for method in COMPLETE:
+        found = made(tanh_net(), method, layer="conv1", baseline="zero", steps=16, tolerance=1e-5)
+        assert 17 <= found.facts["points"] <= 40
 
 
 def test_internal_influence_of_what_is_linear_after_the_layer_is_its_weight(trained: Trained) -> None:

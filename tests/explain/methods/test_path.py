@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from core.explain.methods.ways import integral
+from core.explain.methods.ways import Bent, integral
 from core.options import SpecError
 from tests.explain.conftest import Trained, case, choice, linear, made, of_run, why
 
@@ -94,6 +94,25 @@ def test_the_rules_of_its_pieces_are_right_for_squares_and_come_near_for_what_is
     assert float(found.values) == pytest.approx(1.0, abs=2e-5) and not found.words
     assert (found.points == 9) == (power <= 3)
     assert found.cuts == sorted({*found.cuts}) and (found.cuts[0], found.cuts[-1]) == (0.0, 1.0)
+
+
+def test_along_values_that_go_a_bent_way_its_pieces_are_right_for_squares_and_halved_for_what_is_steeper() -> None:
+    """∫ (1 + α + α²) d(α²) = 1 + 2/3 + 1/2, and ∫ 3 y² dy = 1 for y = α⁷. Those at the ends have rules of their own."""
+
+    def squares(shares: Tensor) -> tuple[Tensor, Tensor]:
+        gradient, y = 1 + shares + shares**2, shares**2
+        return y + 2 / 3 * shares**3 + shares**4 / 2, torch.stack([gradient, y], 1)[..., None]
+
+    def steep(shares: Tensor) -> tuple[Tensor, Tensor]:
+        y = shares**7
+        return y**3, torch.stack([3 * y**2, y], 1)[..., None]
+
+    bent = Bent(torch.zeros(1, 1), torch.ones(1, 1))
+    options = choice("integrated_gradients", tolerance=1e-5, steps=8).options
+    found = integral(options, bent, squares, torch.tensor([0.0, 1 + 2 / 3 + 1 / 2]))
+    assert float(found.values) == pytest.approx(1 + 2 / 3 + 1 / 2, abs=1e-6) and found.points == 9
+    found = integral(options, bent, steep, torch.tensor([0.0, 1.0]))
+    assert float(found.values) == pytest.approx(1.0, abs=2e-5) and 9 < found.points < 500 and not found.words
 
 
 def test_a_jump_is_given_up_where_float32_tells_no_points_apart_and_its_cuts_stay_in_order() -> None:

@@ -32,6 +32,7 @@ def panels(
 
     The band goes from the lowest of the random orders to the highest, the dotted line is their mean.
     """
+    colors = [color for color in colors if not _grey(color)]  # grey is the random orders'
     figure = make_subplots(1, len(shown), subplot_titles=[one.title for one in shown], horizontal_spacing=0.07,
                            shared_yaxes=True)  # fmt: skip
     x = (100 * share).tolist()
@@ -64,3 +65,9 @@ def panels(
         legend={"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0, "font": {"size": 12}},
     )  # fmt: skip
     return figure
+
+
+def _grey(color: str) -> bool:
+    """Is `#rrggbb` hardly coloured?"""
+    channels = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
+    return max(channels) - min(channels) < 40

@@ -36,8 +36,13 @@ def test_the_band_is_the_range_of_the_random_orders_and_the_dotted_line_their_me
     assert mean.line.dash == "dot"
 
 
+def test_no_method_is_drawn_in_the_grey_of_the_random_orders() -> None:
+    lines = {trace.name: trace for trace in drawn(colors=["#5a5f6b", "#0072b2"]).data if trace.name}
+    assert lines["random"].line.color == faithfulness.GREY and lines["one"].line.color == "#0072b2"
+
+
 def test_axes_have_titles_and_a_probability_its_ends() -> None:
-    figure = drawn(ends=(0.0, 1.0), colors=["#111111"])
+    figure = drawn(ends=(0.0, 1.0), colors=["#d55e00"])
     assert figure.layout.xaxis.title.text == "deleted" and figure.layout.xaxis2.title.text == "inserted"
     assert figure.layout.yaxis.title.text == "probability" and tuple(figure.layout.yaxis2.range) == (0.0, 1.0)
     assert drawn().layout.yaxis.range is None

@@ -125,9 +125,9 @@ def _framed(figure: go.Figure, shape: tuple[int, ...], window: Window | None, ti
             type="rect", x0=x[0], x1=x[1], y0=y[0], y1=y[1], fillcolor=PADDING, line_width=0, layer="below"
         )
     plain = {"showgrid": False, "zeroline": False, "nticks": 6, "tickfont": {"size": 10}, "constrain": "domain"}
-    figure.update_xaxes(range=x, title={"text": titles[0], "standoff": 2}, **plain)
+    figure.update_xaxes(range=x, title={"text": titles[0], "standoff": 5}, **plain)
     figure.update_yaxes(range=y, title={"text": titles[1], "standoff": 2}, scaleanchor="x", scaleratio=1, **plain)
-    figure.update_layout(height=height, margin={"l": 38, "r": 8, "t": 6, "b": 34}, showlegend=False)
+    figure.update_layout(height=height, margin={"l": 38, "r": 8, "t": 6, "b": 40}, showlegend=False)
     return figure
 
 

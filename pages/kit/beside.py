@@ -13,7 +13,7 @@ from pages.kit.builder import Network
 from pages.kit.cards import colors
 from pages.kit.words import _
 
-HEIGHT = 262  # pixels of what is chosen
+HEIGHT = 224  # pixels of what is chosen: with it the page ends at 720
 
 
 def draw(network: Network) -> None:

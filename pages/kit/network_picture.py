@@ -14,7 +14,7 @@ from pages.kit.web_parts import web_part
 from pages.kit.words import _
 
 KEY = "picture"
-HEIGHT = 236
+HEIGHT = 228
 
 _mount = web_part("picture", HEIGHT)
 

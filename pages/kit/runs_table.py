@@ -19,6 +19,7 @@ from pages.kit.run_bar import kinds
 from pages.kit.words import _, size, state_word
 
 KEY = "runs.table"
+ROOM = 300  # pixels: the head and seven rows and a half, so that one sees that there are more
 
 
 def rows(runs: list[Run]) -> list[dict[str, Any]]:
@@ -64,7 +65,7 @@ def table(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     event = st.dataframe(
         shown, key=KEY, on_select="rerun", selection_mode="multi-row", hide_index=True, column_order=order,
         placeholder="–",
-        height=min(283, 35 * (len(shown) + 1) + 3), alt=_("{n} runs, newest first").format(n=len(shown)),
+        height=min(ROOM, 35 * (len(shown) + 1) + 3), alt=_("{n} runs, newest first").format(n=len(shown)),
         column_config={
             "name": column.TextColumn(_("run"), width="medium"),
             "what": column.TextColumn(_("preset on data")),

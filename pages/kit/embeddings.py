@@ -54,7 +54,7 @@ def _headline(seen: Seen) -> None:
     better = None if facts["input"] is None else facts["separation"] - facts["input"]
     st.metric(
         words, f"{facts['separation']:.1%}", delta_color="off", delta_arrow="off",
-        delta=None if better is None else _("{better:+.1%} against the bare input").format(better=better),
+        delta=None if better is None else _("{better:+.1f} points against the bare input").format(better=100 * better),
     )  # fmt: skip
 
 

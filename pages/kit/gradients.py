@@ -69,7 +69,7 @@ def _how(seen: Seen) -> str:
     if seen.arrays["history/steps"].size:
         said.append(_("Left: the batch of each step, after clipping."))
     if _aside(seen):
-        said.append(_("Grey layers weigh nothing and are not compared."))
+        said.append(_("Grey layers have no matrix of weights and are not compared."))
     return " ".join(said)
 
 

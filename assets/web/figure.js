@@ -25,11 +25,28 @@ class Figure {
     this.draw();
   }
 
+  /** One drawing after the other: Plotly loses its way when it is given a figure while it still draws the one before. */
   async draw() {
+    this.wanted = true;
+    if (this.drawing) return;
+    this.drawing = true;
+    try {
+      while (this.wanted) {
+        this.wanted = false;
+        await this.drawOnce();
+      }
+    } finally {
+      this.drawing = false;
+    }
+    this.resize();
+  }
+
+  async drawOnce() {
     const Plotly = await loadPlotly();
     const { data } = this, figure = JSON.parse(data.figure), colors = this.colors();
     if (!this.root.isConnected) return;
     this.theme = JSON.stringify(colors);
+    this.width = this.root.clientWidth;
     await Plotly.react(this.plot, { data: figure.data, layout: dressed(figure.layout, colors, data), frames: figure.frames ?? [],
       config: { displayModeBar: false, responsive: false, scrollZoom: false, doubleClick: "reset" } });
     if (!this.listening) {
@@ -54,13 +71,14 @@ class Figure {
   }
 
   resize() {
-    if (!this.listening || !this.root.clientWidth || this.width === this.root.clientWidth) return;
+    if (this.drawing || !this.listening || !this.root.clientWidth || this.width === this.root.clientWidth) return;
     this.width = this.root.clientWidth;
     window.Plotly.Plots.resize(this.plot);
   }
 
   /** Once a second: has the theme changed, or has the page let go of us? */
   each() {
+    if (this.drawing) return;
     if (!this.root.isConnected) {
       clearInterval(this.pulse);
       this.resized.disconnect();

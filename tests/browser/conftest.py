@@ -137,7 +137,7 @@ def _watch(page: Any, complaints: list[str]) -> None:
         if request.failure != LEFT:
             complaints.append(f"{request.url}: {request.failure}")
 
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("pageerror", lambda error: complaints.append(str(getattr(error, "stack", "") or error)))
     page.on("console", said)
     page.on("requestfailed", failed)
 

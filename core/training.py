@@ -32,6 +32,7 @@ from core.events import Event, Frame, Snapshot
 from core.frames import make_frame
 from core.instruments import Budget, Movement, memory_in_use
 from core.judges import judge_of
+from core.losses import Losses
 from core.modules import initialisation, precision
 from core.options import SpecError, coerce, declared
 from core.passes import Recorded, Work, passes, recordable, step_of
@@ -47,7 +48,6 @@ Happened = tuple[Event | Snapshot, ...]
 EARLY = frozenset((1, 2, 4, 8, 16, 32, 64))  # steps whose weights are kept whatever it costs: most happens there
 VALIDATION_SAMPLES = 192  # of the validation set, for the curve while training; the whole set is used at the end
 CURVE_POINTS, LOOKS = 12, 24  # validation points and readings of the gradients that every run has, however short
-MOST_UNREAD = 4096  # losses that may wait on a GPU until they are read
 FLUSH_SECONDS = 0.25  # how often losses are handed over, and …
 WATCHED_FLUSH_SECONDS = 0.05  # … while somebody watches
 GLANCE_SECONDS = 0.4  # what a watcher finds stands this long: of a new run, the answers of a network that knows nothing
@@ -122,7 +122,6 @@ class Training:
         self._order = self._permutation  # the same on the device
         self.watching: tuple[int, str] | None = None
         self._marks: list[Event] = []
-        self._losses: list[tuple[int, float, float, Tensor]] = []  # step, loss, time, the batch's indices
         self._index = torch.arange(self.batch_size, device=self.device)
         self._fatal: Tensor | None = None  # the indices of the batch whose loss is not finite: the training is over
         self._begin_looking()
@@ -137,12 +136,10 @@ class Training:
     def _begin_learning(self, spec: TrainSpec) -> None:
         self.values = {name: getattr(spec, name) for name in ("lr", "weight_decay", "clip_norm")}
         self.optimizer = make_optimizer(spec, self.network)
-        self._spoilt: Tensor | None = None  # 1 as soon as a loss was not finite; the optimizer then moves nothing
-        self._unread = torch.empty(0, device=self.device)  # losses that only the device knows
-        if losses_come_late(spec, self.device):
-            self.optimizer.found_inf = self._spoilt = self._unread.new_zeros(())  # type: ignore[attr-defined]
-            self._unread = self._unread.new_empty(MOST_UNREAD)
-        self._lr = self._unread.new_zeros(())
+        self._losses = Losses(self.device, losses_come_late(spec, self.device))
+        if self._losses.spoilt is not None:
+            self.optimizer.found_inf = self._losses.spoilt  # type: ignore[attr-defined]
+        self._lr = torch.zeros((), device=self.device)
 
     def _works(self) -> tuple[Work, Callable[[], Any]]:
         """Both passes, and the optimizer's step: as they come, or, on a GPU, to be recorded and replayed.
@@ -151,8 +148,8 @@ class Training:
         """
         forward = precision.forward_in(self.precision, self.network, self.device)
         loss_for = loss_of(self.task, self.experiment.train.label_smoothing)
-        both = passes(self.network, forward, loss_for, self._picked, self.values["clip_norm"], self._spoilt)
-        if self._spoilt is None or self.device.type != "cuda" or not recordable(self.network):
+        both = passes(self.network, forward, loss_for, self._picked, self.values["clip_norm"], self._losses.spoilt)
+        if self._losses.spoilt is None or self.device.type != "cuda" or not recordable(self.network):
             return both, self.optimizer.step
         if registry.OPTIMIZERS.get(self.experiment.train.optimizer.name).of_network:
             return Recorded(both), self.optimizer.step
@@ -165,7 +162,7 @@ class Training:
     def __iter__(self) -> Iterator[Happened]:
         if self.step == 0:
             yield (self.snapshot(),)
-        clock, unread = self.clock, self._unread.unbind() if self._spoilt is not None else ()
+        clock, losses = self.clock, self._losses
         self._resumed = clock()
         while self.step < self.steps and self._fatal is None:
             step = self.step + 1
@@ -173,11 +170,7 @@ class Training:
             self._set_lr(step)
             look = step >= self._next_look or self._gradients.due(clock())
             logits, y, loss = self._passes(*given)
-            if unread:
-                unread[len(self._losses)].copy_(loss)
-            value = 0.0 if unread else loss.item()
-            self._losses.append((step, value, time.time(), self._index))
-            if not math.isfinite(value):  # before the weights are spoilt
+            if not losses.add(step, loss, self._index):  # before the weights are spoilt
                 yield self._flush(clock())
                 break
             if look:
@@ -187,7 +180,7 @@ class Training:
             if look:
                 self._look_after(logits, y, clock())
             now = clock()
-            due = now >= self._flush_at or len(self._losses) == MOST_UNREAD
+            due = now >= self._flush_at or losses.full
             if due or step >= self._next_validation or look or step == self.steps or step in EARLY:
                 happened = self._happened(now)
                 self._active += clock() - self._resumed
@@ -410,20 +403,16 @@ class Training:
         Where losses come late, that may be some steps ago; the weights have stood still since.
         """
         self._flush_at = now + self.flush_seconds
-        values: list[float] = [value for _step, value, _time, _index in self._losses]
-        if self._spoilt is not None:
-            values = self._unread[: len(values)].tolist()
-        fatal = next((i for i, value in enumerate(values) if not math.isfinite(value)), None)
-        if fatal is not None:
-            step, _value, _time, self._fatal = self._losses[fatal]
-            values, self.step = values[: fatal + (not self._tolerant)], step - 1
-            self._pending = [event for event in self._pending if event.step < step]
-        told = zip(self._losses, values, strict=False)
-        happened = [Event(step, "train/loss", float(value), when) for (step, _v, when, _i), value in told]
+        losses = self._losses.read()
+        if losses and not math.isfinite(losses[-1].value):
+            fatal = losses.pop() if self._tolerant else losses[-1]
+            self._fatal, self.step = fatal.batch, fatal.step - 1
+            self._pending = [event for event in self._pending if event.step < fatal.step]
+        happened = [Event(loss.step, "train/loss", loss.value, loss.time) for loss in losses]
         if self._judge:
             self._judge.hear([(self.lr_at(e.step), e.value) for e in happened])
         happened += self._pending + self._marks + self._speeds(now)
-        self._losses, self._pending, self._marks = [], [], []
+        self._pending, self._marks = [], []
         return tuple(happened)
 
     def _speeds(self, now: float) -> list[Event]:
@@ -475,7 +464,7 @@ class Training:
 
     def checkpoint(self) -> Checkpoint:
         """All that a bit-exact resume needs. Diverged where a loss that was not read yet was not finite."""
-        if self._judge or self._spoilt is not None:
+        if self._judge or self._losses.spoilt is not None:
             self._keep_losses()
         if self._fatal is not None and not self._tolerant:
             raise self._diverged()

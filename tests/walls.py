@@ -17,8 +17,8 @@ LIGHT = (
 )  # fmt: skip
 HEAVY = (
     "modules", "data", "augment", "build", "trace", "frames", "generate", "instruments", "resume", "tasks", "judges",
-    "cells", "passes", "probes", "training", "subject", "views", "explain", "worker", "bench", "doctor", "cli",
-    "__main__",
+    "cells", "losses", "passes", "probes", "training", "subject", "views", "explain", "worker", "bench", "doctor",
+    "cli", "__main__",
 )  # fmt: skip
 ROOMS = {room: rank for rank, room in enumerate(LIGHT + HEAVY)}
 BANNED_FOR_THE_WEB = ("torch", "torchvision", "captum", "sklearn", "skimage")

@@ -30,6 +30,7 @@ class CannotShow(Exception):
     """A view that cannot be had; the text says why, and what would do."""
 
 
+DIVERGED = "the training has diverged. Choose an earlier moment of it."
 NO_NUMBER = (
     "What the network answers here is no number: its weights have grown beyond all numbers by this moment. Choose an "
     "earlier one; the view Gradient flow says which layer broke first."

@@ -34,7 +34,7 @@ from core.catalog.entries import CLASSES, PICTURE
 from core.catalog.views.feature_maps import FeatureMaps
 from core.questions import Seen
 from core.specs import LayerSpec
-from core.subject import Report, Subject
+from core.subject import DIVERGED, Report, Subject
 
 TOP = 8  # samples that are kept for each unit
 BATCH = 32  # samples of one forward pass of the search, fewer where the layers are large:
@@ -94,8 +94,7 @@ def look(subject: Subject, options: FeatureMaps, report: Report) -> Seen:
     ]
     if not bool(torch.isfinite(chosen).all()):  # nothing above can be said of them
         words = [
-            f"Some values of {subject.layer} are no finite numbers: the training has diverged. "
-            "Choose an earlier moment of it."
+            f"Some values of {subject.layer} are no finite numbers: {DIVERGED}"
         ]
     return subject.seen(arrays, facts, words, _CODE.format(layer=address))
 

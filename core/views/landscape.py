@@ -30,7 +30,7 @@ from core.catalog.entries import EACH_STEP, NUMBER
 from core.catalog.views.landscape import LINE, PLANE, Landscape
 from core.questions import Seen
 from core.store import StoreError
-from core.subject import CannotShow, Report, Subject
+from core.subject import DIVERGED, CannotShow, Report, Subject
 from core.tasks import Tally
 
 Direction = list[Tensor]  # one tensor for each parameter of the network, in their order
@@ -432,10 +432,7 @@ def _batch_norm(network: nn.Module) -> list[str]:
     ]
 
 
-NO_MODEL = (
-    "At the model itself the loss is no finite number: its training has diverged, and there is no ground to walk on. "
-    "Choose an earlier moment of the training."
-)
+NO_MODEL = f"At the model itself the loss is no finite number, so there is no ground to walk on: {DIVERGED}"
 
 
 def _n(value: float) -> str:

@@ -27,7 +27,7 @@ from core.cells import GATES, Moment, Unrolled, lowest, source
 from core.data.splits import NOT_ASKED
 from core.modules.recurrent import Recurrent
 from core.questions import Seen
-from core.subject import Report, Subject
+from core.subject import DIVERGED, Report, Subject
 from core.views import _recurrent
 from core.views._recurrent import Chosen, chosen, lengths, received, step_names, step_word
 
@@ -325,7 +325,7 @@ def _of_answer(subject: Subject, told: Tensor | None, facts: dict[str, object], 
         "and nothing after it."
     )
     if not bool(torch.isfinite(told).all()):
-        return ["Some of the answers are no finite numbers: the training has diverged. Choose an earlier moment of it."]
+        return [f"Some of the answers are no finite numbers: {DIVERGED}"]
     if subject.form.task == NUMBER:
         return [f"After the last {what} the answer is {float(told[-1, 0]):.3g}. {how}"]
     if subject.form.task == EACH_STEP:

@@ -16,7 +16,7 @@ from core.catalog.attribution._layers import MAPS, PATCHES, ROWS, Place, places
 from core.catalog.entries import PICTURE, TOKENS
 from core.explain.case import Case, Result
 from core.explain.methods.path import summed
-from core.explain.methods.ways import Bent, Integral, broad, integral, quadrature, way
+from core.explain.methods.ways import Bent, Integral, Straight, broad, integral, quadrature, way
 from core.options import Options
 
 HELD = 512 << 20  # bytes that a layer's values and gradients on the way may take
@@ -143,7 +143,7 @@ def integrated_gradients(case: Case, options: Any) -> Result:
     def look(shares: Tensor) -> tuple[Tensor, Tensor]:
         return at.onward(start + broad(shares, start) * (end - start))
 
-    found = integral(_held(options, end), end - start, look, answers)
+    found = integral(_held(options, end), Straight(end - start), look, answers)
     call = _ONWARD + summed("onward({0})", found.cuts, "values", ("low", "high"))
     return _complete(case, found, baseline, call)
 

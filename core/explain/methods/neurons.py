@@ -14,7 +14,7 @@ from torch import Tensor
 from core.explain.case import Case, Result, Target
 from core.explain.methods.layers import LAYER, At
 from core.explain.methods.path import along, summed
-from core.explain.methods.ways import SMALL, State, integral, way
+from core.explain.methods.ways import SMALL, State, Straight, integral, way
 from core.options import SpecError
 
 ANYWHERE = (-1,)
@@ -119,7 +119,7 @@ def conductance(case: Case, options: Any) -> Result:
         u, back, product = (torch.cat(one) for one in zip(*parts, strict=True))
         return torch.stack([u, back], 1), product
 
-    found = integral(options, case.inputs - baseline, look, look(torch.tensor([0.0, 1.0]))[0], _flowed)
+    found = integral(options, Straight(case.inputs - baseline), look, look(torch.tensor([0.0, 1.0]))[0], _flowed)
     case.target = replace(case.target, words=f"{case.target.words} through {unit.words}")
     facts = {"unit": unit.at, "flow": found.expected, "points": found.points, "cuts": found.cuts}
     complete = abs(found.expected) > SMALL

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from core.explain.case import Case, Result
-from core.explain.methods.ways import Integral, integral, way
+from core.explain.methods.ways import Integral, Straight, integral, way
 
 if TYPE_CHECKING:
     from core.catalog.attribution.integrated_gradients import IntegratedGradients
@@ -27,7 +27,7 @@ def along(case: Case, options: Any, baseline: Tensor) -> tuple[Integral, Tensor]
     """(x − b) · ∫ ∂f/∂x dα, and f at the baseline and at the input [2]."""
     ends = case.values(torch.cat([baseline, case.inputs]))
     change = case.inputs - baseline
-    return integral(options, change, lambda shares: case.gradients(way(case, baseline, shares)), ends), ends
+    return integral(options, Straight(change), lambda shares: case.gradients(way(case, baseline, shares)), ends), ends
 
 
 def summed(

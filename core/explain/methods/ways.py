@@ -43,10 +43,11 @@ def quadrature(points: int) -> tuple[Tensor, Tensor]:
 
 # ── pieces that are halved where the sum misses ──────────────────────────────────────────────────────────────────────
 
-# Where in a piece, and with which weights: Simpson's rule, and its like in the first and in the last piece, which look
-# at no end of the way. A blank baseline and a picture's blank ground have windows of equal values; which of them a
-# max-pool takes is a matter of rounding, and so is the gradient there. A halved piece keeps its points. In ninths.
-FIRST, INNER, LAST = ((1 / 4, 1 / 2, 1), (4, 3, 2)), ((0, 1 / 2, 1), (1.5, 6, 1.5)), ((0, 1 / 2, 3 / 4), (2, 3, 4))
+# The weights of a piece's points, in the first piece, inside, and in the last, in ninths: Simpson's rule at 0, 1/2 and
+# 1, and its like at 1/4, 1/2 and 1 and at 0, 1/2 and 3/4, which look at no end of the way. A blank baseline and a
+# picture's blank ground have windows of equal values; which of them a max-pool takes is a matter of rounding, and so is
+# the gradient there. A halved piece keeps its points.
+WEIGHTS = (4, 3, 2), (1.5, 6, 1.5), (2, 3, 4)
 
 # The like for ∫ gradient dy, where y goes a way of its own: per piece, Σ gradient · (weight · (y₂ − y₀) + bend · (y₀ −
 # 2 y₁ + y₂)), with y at the piece's start, middle and end. It is what the parabolas through both would give. In ninths.
@@ -70,15 +71,14 @@ def risen(states: list[State]) -> float:
     return states[-1][0] - states[0][0]
 
 
-def integral(options: Any, change: Tensor | Bent, look: Look, ends: Tensor, moved: Moved = risen) -> Integral:
-    """change [1, …] · ∫ gradient dα over the whole way, in pieces; of values that go a Bent way ∫ gradient dy.
+def integral(options: Any, rule: Straight | Bent, look: Look, ends: Tensor, moved: Moved = risen) -> Integral:
+    """∫ gradient dy over the whole way, in pieces; the rule says how y goes.
 
-    On every piece the gradients, times the change, must sum to what `moved` says of it. Where they do not, the piece is
+    On every piece the gradients, times the moves of y, must sum to what `moved` says of it. Where they do not, it is
     halved: the points go where the network bends, until the misses together are below the tolerance, or those pieces
     that miss are too short to be halved (the answer jumps). No point is looked at twice. ends: the states [2] or [2, k]
     at the baseline and at the input. options: steps (points to begin with), at most so many points, tolerance.
     """
-    rule = change if isinstance(change, Bent) else _Straight(change)
     walk = _Walk(rule, look)
     pieces = walk.begun(max(2, options.steps // 2), *_rows(ends))
     while True:
@@ -127,15 +127,19 @@ class _Piece:
     total: float | None = None  # of a Bent way, once it is known
 
     @property
+    def place(self) -> int:
+        """0 for the first piece, 2 for the last, 1 for those between."""
+        return 0 if self.before else 2 if self.after else 1
+
+    @property
     def weights(self) -> list[float]:
         """Of the nodes."""
-        _places, weights = FIRST if self.before else LAST if self.after else INNER
-        return [(self.end - self.start) * weight / 9 for weight in weights]
+        return [(self.end - self.start) * weight / 9 for weight in WEIGHTS[self.place]]
 
     @property
     def bends(self) -> list[float]:
         """Of the nodes; see BENDS."""
-        return [bend / 9 for bend in BENDS[0 if self.before else 2 if self.after else 1]]
+        return [bend / 9 for bend in BENDS[self.place]]
 
     @property
     def states(self) -> list[State]:
@@ -143,8 +147,8 @@ class _Piece:
         return [*self.before, *(node.state for node in self.nodes), *self.after]
 
 
-class _Straight:
-    """Sums of gradients along a way on which the values [1, …] change evenly."""
+class Straight:
+    """Sums of gradients along a way on which the values [1, …] change evenly; `look` gives [n, …]."""
 
     def __init__(self, change: Tensor) -> None:
         self._change = change
@@ -201,7 +205,7 @@ class Bent:
 class _Walk:
     """Who looks at points of the way and makes pieces of it."""
 
-    def __init__(self, rule: _Straight | Bent, look: Look) -> None:
+    def __init__(self, rule: Straight | Bent, look: Look) -> None:
         self._rule, self._look = rule, look
         self.points = 0
 

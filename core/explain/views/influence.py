@@ -158,8 +158,7 @@ def moments_of(subject: Subject, count: int) -> list[Moment]:
     """At most `count` of the kept moments up to the one that is looked at; each stands for the steps nearest to it."""
     if subject.step == 0:
         raise CannotShow("At step 0 nothing is learned yet: no training sample has any influence. Choose a later step.")
-    kept = [step for step in subject.run.moments() if step <= subject.step and _readable(subject, step)]
-    picked = sorted({kept[round(i)] for i in np.linspace(0, len(kept) - 1, min(count, len(kept)))})
+    picked = _picked(subject, [step for step in subject.run.moments() if step <= subject.step], count)
     samples = len(subject.splits.train[0])
     lr = rates(subject.run, samples, subject.step)
     started = np.arange(subject.step)  # the weights that step 1, 2, … started from
@@ -168,13 +167,17 @@ def moments_of(subject: Subject, count: int) -> list[Moment]:
     return [Moment(step, float(weight)) for step, weight in zip(picked, sums, strict=True) if weight > 0]
 
 
-def _readable(subject: Subject, step: int) -> bool:
-    try:
-        subject.run.weights(step)
-    except StoreError:  # damaged, or gone meanwhile: a run that goes on makes room for newer moments
-        subject.words.append(f"The weights of step {step:,} cannot be read; the moments beside it stand for its steps.")
-        return False
-    return True
+def _picked(subject: Subject, kept: list[int], count: int) -> list[int]:
+    """At most `count` of these moments, evenly; one whose weights cannot be read is passed over, and that is said."""
+    picked = sorted({kept[round(i)] for i in np.linspace(0, len(kept) - 1, min(count, len(kept)))})
+    for step in picked:
+        try:
+            subject.at(step)
+        except StoreError:  # damaged, or gone meanwhile: a run that goes on makes room for newer moments
+            words = f"The weights of step {step:,} cannot be read; the moments beside it stand for its steps."
+            subject.words.append(words)
+            return _picked(subject, [other for other in kept if other != step], count)
+    return picked
 
 
 # ── products of gradients ────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from core.explain.methods.ways import Bent, integral
+from core.explain.methods.ways import Bent, Straight, integral
 from core.options import SpecError
 from tests.explain.conftest import Trained, case, choice, linear, made, of_run, why
 
@@ -77,7 +77,7 @@ def test_no_point_is_at_an_end_of_the_way_where_blank_places_have_no_one_maximum
         looked.extend(shares.tolist())
         return 2 * shares, torch.full((len(shares), 6), 1 / 3)
 
-    found = integral(choice("integrated_gradients").options, asked.inputs, look, torch.tensor([0.0, 2.0]))
+    found = integral(choice("integrated_gradients").options, Straight(asked.inputs), look, torch.tensor([0.0, 2.0]))
     assert min(looked) > 0 and max(looked) < 1 and len({*looked}) == len(looked) == found.points == 17
     assert torch.allclose(found.values, torch.tensor(1 / 3)) and found.gap < 1e-6
 
@@ -90,7 +90,7 @@ def test_the_rules_of_its_pieces_are_right_for_squares_and_come_near_for_what_is
         return shares**power, (power * shares ** (power - 1))[:, None]
 
     options = choice("integrated_gradients", tolerance=1e-5, steps=8).options
-    found = integral(options, torch.ones(1, 1), look, torch.tensor([0.0, 1.0]))
+    found = integral(options, Straight(torch.ones(1, 1)), look, torch.tensor([0.0, 1.0]))
     assert float(found.values) == pytest.approx(1.0, abs=2e-5) and not found.words
     assert (found.points == 9) == (power <= 3)
     assert found.cuts == sorted({*found.cuts}) and (found.cuts[0], found.cuts[-1]) == (0.0, 1.0)
@@ -122,7 +122,9 @@ def test_a_jump_is_given_up_where_float32_tells_no_points_apart_and_its_cuts_sta
         passes.append(shares.tolist())
         return shares + (shares > 0.3), torch.ones(len(shares), 1)
 
-    found = integral(choice("integrated_gradients", most=4000).options, torch.ones(1, 1), look, torch.tensor([0.0, 2]))
+    found = integral(
+        choice("integrated_gradients", most=4000).options, Straight(torch.ones(1, 1)), look, torch.tensor([0.0, 2])
+    )
     points = [share for some in passes for share in some]
     assert found.points == len(points) == len({*points}) and len(passes) < 25
     assert found.cuts == sorted({*found.cuts}) and found.gap == pytest.approx(0.5, abs=1e-3)
@@ -137,7 +139,7 @@ def test_what_is_not_finite_is_given_up_at_once(bad: float, where: str) -> None:
         return shares, torch.full((len(shares), 1), bad if where == "gradient" else 1.0)
 
     ends = torch.tensor([0.0, bad if where == "end" else 1.0])
-    assert integral(choice("integrated_gradients").options, torch.ones(1, 1), look, ends).points == 17
+    assert integral(choice("integrated_gradients").options, Straight(torch.ones(1, 1)), look, ends).points == 17
 
 
 def test_symmetry_and_dummy() -> None:

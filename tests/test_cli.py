@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -107,6 +109,37 @@ def test_train_runs_control_and_resume_through_a_real_engine(home):
     assert again.returncode == 2 and "finished" in again.stderr
     paused = call("control", found["run"][:8], "pause", home=home)
     assert paused.returncode == 2 and paused.stderr.count("\n") == 1
+
+
+def test_train_waits_on_when_the_engine_ends_before_the_run_does(home):
+    """The engine of another terminal: `layerlab train` there ends it, and somebody may kill it."""
+    env = {**os.environ, "LAYERLAB_HOME": str(home)}
+    words = [sys.executable, "-m", "core"]
+    engine = subprocess.Popen([*words, "engine"], cwd=ROOT, env=env)
+    until(lambda: (home / "runs" / ".engine.json").exists())
+    train = subprocess.Popen(
+        [*words, "train", "--preset", "mlp", "--steps", "3000", "--threads", "1", "--json",
+         "--set", "data.size=8", "model.hidden=16"],
+        cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        until(lambda: any(run.latest() for run in Store(home / "runs").runs()))
+        assert Store(home / "runs").runs()[0].latest().get("test/accuracy") is None, "it has ended already"
+        engine.kill()
+        out, err = train.communicate(timeout=120)
+    finally:
+        for process in (engine, train):
+            process.kill()
+            process.wait()
+    assert (train.returncode, err) == (0, "")
+    assert json.loads(out)["steps"] == 3000 and out.count("\n") == 1
+
+
+def until(seen: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not seen():
+        assert time.monotonic() < end, "it was not seen in time"
+        time.sleep(0.01)
 
 
 def test_an_experiment_file_and_the_same_flags_give_the_same_losses_to_the_bit(home, tmp_path):

@@ -12,8 +12,8 @@ from typing import Any
 from core import registry
 from core.applies import check_experiment
 from core.cli.said import Mistake, pair, print_json, runs_folder, show
-from core.engine.client import connect
-from core.engine.protocol import Engine
+from core.engine.client import ClientEngine, connect
+from core.engine.protocol import EngineGone
 from core.events import ENDED, FINISHED, PAUSED, SETTABLE, Command
 from core.questions import Describe
 from core.specs import Experiment, assign, experiment_from_json, model_from_json, preset
@@ -102,8 +102,12 @@ def _checked(experiment: Experiment) -> Experiment:
     return experiment
 
 
-def _follow(engine: Engine, run: Run, quiet: bool) -> int:
-    """Wait until the run ends; Ctrl-C stops it (it can be resumed)."""
+def _follow(engine: ClientEngine, run: Run, quiet: bool) -> int:
+    """Wait until the run ends; Ctrl-C stops it (it can be resumed).
+
+    The engine may end before the run does: it was killed, or belonged to a command that has done its work. Then another
+    one is joined or started, which carries the run on.
+    """
     said = ""
     while True:
         try:
@@ -115,6 +119,8 @@ def _follow(engine: Engine, run: Run, quiet: bool) -> int:
             if status.state in ENDED or (status.state == PAUSED and status.words):
                 break
             time.sleep(0.1)
+        except EngineGone:
+            engine.ensure()
         except KeyboardInterrupt:
             engine.command(run.id, Command("stop"))
     if status.state != FINISHED:

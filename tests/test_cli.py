@@ -84,6 +84,23 @@ def test_a_mistake_is_one_line_and_exit_code_2(capsys, home, words, says):
     assert err.count("\n") == 1 and says in err and "Traceback" not in err
 
 
+@pytest.mark.parametrize("words", [
+    ["runs"], ["doctor"], ["engine"], ["train", "--preset", "mlp"], ["control", "abcdef", "pause"],
+    ["look", "abcdef", "--view", "feature_maps"],
+])  # fmt: skip
+def test_a_folder_that_cannot_be_is_one_line(capsys, home, tmp_path, words):
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "runs"):
+        code, out, err = here(capsys, *words, "--runs", str(folder))
+        assert (code, out, err.count("\n")) == (2, "", 1) and str(folder) in err and "--runs" in err
+
+
+def test_a_home_that_cannot_be_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = call("train", "--preset", "mlp", "--steps", "1", "--runs", str(tmp_path / "runs"), home=tmp_path / "file")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "LAYERLAB_HOME" in done.stderr
+
+
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", '{"train": {"lr": "x"}}', '{"nonsense": 1}', '{"format": 99}', "[" * 100_000]
 )

@@ -22,7 +22,7 @@ from typing import IO
 
 import filelock
 
-from core.store.files import StoreError, layerlab_home, read_json, write_json
+from core.store.files import StoreError, layerlab_home, made_folder, read_json, write_json
 from core.store.runs import Run
 
 _SOCKET_PATH_LIMIT = 100  # bytes; a Unix socket's path may have about 104 on macOS, 108 on Linux
@@ -46,7 +46,7 @@ def runs_home() -> Path:
 
 def hold_runs(runs: Path) -> filelock.BaseFileLock | None:
     """The lock of a runs folder, held; None when another engine holds it. A killed holder's lock is free."""
-    runs.mkdir(parents=True, exist_ok=True)
+    made_folder(runs)
     lock = filelock.FileLock(runs / ".engine.lock")
     try:
         lock.acquire(timeout=0)
@@ -111,9 +111,7 @@ def _remove_socket(address: Address | None) -> None:
 
 def logs_folder() -> Path:
     """$LAYERLAB_HOME/logs, made if need be."""
-    folder = layerlab_home() / "logs"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return made_folder(layerlab_home() / "logs")
 
 
 def output_path() -> Path:

@@ -33,6 +33,20 @@ def data_home() -> Path:
     return Path(os.environ.get("LAYERLAB_DATA") or layerlab_home() / "data")
 
 
+def made_folder(folder: Path) -> Path:
+    """The folder, made if need be. StoreError in words where there can be none, or only one that we may not read."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with os.scandir(folder):
+            return folder
+    except OSError as error:
+        reason = "a file of that name is in the way" if isinstance(error, FileExistsError) else error.strerror
+        raise StoreError(
+            f"{folder} cannot be used as a folder: {reason}. Choose another one: --runs or LAYERLAB_RUNS for runs, "
+            "LAYERLAB_HOME for all that LayerLab keeps."
+        ) from None
+
+
 def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
     """Replace `path` by `data` in one step: a temporary name, flushed to the disk if `sync`, then renamed.
 

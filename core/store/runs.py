@@ -22,7 +22,7 @@ from core.events import QUEUED, Event, Snapshot, Status
 from core.options import SpecError
 from core.specs import Experiment, experiment_from_json, to_json
 from core.store import log
-from core.store.files import StoreError, read_json, used, write_atomic, write_json
+from core.store.files import StoreError, made_folder, read_json, used, write_atomic, write_json
 
 FORMAT = 1  # of the folder
 SNAPSHOT_CAP = 64 << 20  # bytes of snapshots that one run keeps
@@ -219,11 +219,10 @@ class Run:
 
 
 class Store:
-    """A folder of runs."""
+    """A folder of runs, made if need be; StoreError in words where that cannot be."""
 
     def __init__(self, root: Path | str) -> None:
-        self.root = Path(root)
-        self.root.mkdir(parents=True, exist_ok=True)
+        self.root = made_folder(Path(root))
 
     def create(self, experiment: Experiment, name: str = "", **about: Any) -> Run:
         """A new run, queued."""

@@ -120,6 +120,22 @@ def test_pause_step_set_watch_resume_and_stop(store):
     assert run.load_checkpoint().meta["values"]["lr"] == 0.25
 
 
+def test_a_kill_after_a_change_by_hand_does_not_take_it_back(store, monkeypatch):
+    """The mark on the curves and the value that a resume goes on with are kept together."""
+    monkeypatch.setattr(worker, "CHECKPOINT_SECONDS", 1e9)  # the change alone has one written
+    run = store.create(small(100_000))
+    with going(store, run) as conn:
+        wait_for(conn, RUNNING)
+        conn.send(Command("set", {"lr": "0.25", "clip_norm": "2"}))
+        end = time.monotonic() + 20
+        while run.checkpoint_step() is None:
+            assert time.monotonic() < end, "a kill would take the change back"
+            time.sleep(0.01)
+        kept = run.load_checkpoint()
+        assert {"set/lr", "set/clip_norm"} <= run.latest().keys()
+    assert (kept.meta["values"]["lr"], kept.meta["values"]["clip_norm"]) == (0.25, 2.0)
+
+
 def test_frames_are_written_only_while_somebody_watches(store):
     run = store.create(small(100_000))
     with going(store, run) as conn:

@@ -45,9 +45,23 @@ def experiment_of(asked: argparse.Namespace) -> Experiment:
     return assign(made, changes)
 
 
+def _one_source(asked: argparse.Namespace) -> None:
+    """A flag that another one would silently outdo is a Mistake."""
+    chosen = [name for name in ("resume", "experiment", "model", "preset") if getattr(asked, name, None)]
+    if len(chosen) > 1:
+        raise Mistake(f"--{chosen[0]} and --{chosen[1]} each say what to train; give one of them")
+    if chosen == ["resume"]:
+        given = [name for name in ("data", "set", "steps", "epochs", "seed", "threads", "name", "data_dir")
+                 if getattr(asked, name) not in (None, [], 0, "")]  # fmt: skip
+        if given:
+            flag = given[0].replace("_", "-")
+            raise Mistake(f"--resume carries a run on as it was started; leave out --{flag}, or start a new run")
+
+
 def do_describe(asked: argparse.Namespace) -> int:
     from core.build import describe
 
+    _one_source(asked)
     made = experiment_of(asked)
     shape = _shape(asked.input) if asked.input else ()
     if not asked.data and not shape and not made.model.layers:  # a preset alone: what it was made for
@@ -76,6 +90,7 @@ def _shape(text: str) -> tuple[int, ...]:
 
 def do_train(asked: argparse.Namespace) -> int:
     store = Store(runs_folder(asked))
+    _one_source(asked)
     experiment = None if asked.resume else _checked(experiment_of(asked))
     engine = connect(store.root)
     try:

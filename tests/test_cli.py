@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from core import cli
+from core import cli, registry
 from core.specs import preset, to_json
 from core.store import Store
 
@@ -40,6 +40,13 @@ def test_describe_resnet20_as_one_json_object(capsys):
     assert (code, err, found["params"], found["problems"]) == (0, "", 269_722, [])
     assert set(found["layers"][0]) >= {"name", "kind", "in_shape", "out_shape", "params", "macs", "receptive_field"}
     assert found["macs"] == sum(row["macs"] for row in found["layers"])
+
+
+@pytest.mark.parametrize("name", registry.ARCHITECTURES.names())
+def test_every_preset_is_described_without_naming_its_data(capsys, name):
+    code, out, _err = here(capsys, "describe", "--preset", name, "--json")
+    found = json.loads(out)
+    assert code == 0 and not found["problems"] and found["params"] > 0
 
 
 def test_describe_for_people(capsys):

@@ -29,9 +29,9 @@ def experiment_of(asked: argparse.Namespace) -> Experiment:
             made = replace(made, data=replace(made.data, name=dataset.name, options=dataset.options()))
     elif asked.model:
         model = model_from_json(read_named_json(Path(asked.model)))
-        made = replace(preset(model.architecture, asked.data or "digits"), model=model)
+        made = replace(preset(model.architecture, asked.data or _usual_data(model.architecture)), model=model)
     elif asked.preset:
-        made = preset(asked.preset, asked.data or "digits")
+        made = preset(asked.preset, asked.data or _usual_data(asked.preset))
     else:
         raise Mistake("say which model: --preset NAME or --model FILE.json")
     changes: dict[str, Any] = dict(pair(one) for group in asked.set for one in group)
@@ -43,6 +43,14 @@ def experiment_of(asked: argparse.Namespace) -> Experiment:
     if getattr(asked, "seed", None) is not None:
         changes.setdefault("data.seed", asked.seed)
     return assign(made, changes)
+
+
+def _usual_data(architecture: str) -> str:
+    """The data set that is meant where none is named: the digits, or the first that the architecture can learn."""
+    entry = registry.ARCHITECTURES.get(architecture)
+    forms = {known.name: known.form(known.options()) for known in registry.DATASETS}
+    fitting = [name for name, form in forms.items() if form.kind in entry.takes and form.task in entry.tasks]
+    return "digits" if "digits" in fitting else fitting[0]
 
 
 def _one_source(asked: argparse.Namespace) -> None:

@@ -16,8 +16,9 @@ from core.store.runs import Run
 
 POINTS = 64  # of the small loss curve, at most twice as many while it is collected
 KEPT = 2000  # runs that are remembered
-_LOSS = re.compile(rb'"train/loss":"?([-+.\w]+)')
-_ACCURACY = re.compile(rb'"val/accuracy":"?([-+.\w]+)')
+_NUMBER = rb'":"?(nan|-?inf|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)'
+_LOSS = re.compile(rb'"train/loss' + _NUMBER)
+_ACCURACY = re.compile(rb'"val/accuracy' + _NUMBER)
 
 
 @dataclass

@@ -102,9 +102,14 @@ def read_rows(path: Path) -> Iterator[Event]:
     seen: dict[str, int] = {}
     for row in raw_rows(path):
         for name, value in row.get("values", {}).items():
-            if row["step"] > seen.get(name, -1):
-                seen[name] = row["step"]
-                yield Event(row["step"], name, from_json_number(value), row["time"])
+            if row["step"] <= seen.get(name, -1):
+                continue
+            try:
+                number = from_json_number(value)
+            except (TypeError, ValueError):  # a failing disk, or another program, was here
+                continue
+            seen[name] = row["step"]
+            yield Event(row["step"], name, number, row["time"])
 
 
 def raw_rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -119,7 +124,8 @@ def raw_rows(path: Path) -> Iterator[dict[str, Any]]:
                 row = json.loads(line)
             except ValueError:
                 continue
-            if isinstance(row, dict) and isinstance(row.get("step"), int) and "time" in row:
+            sound = isinstance(row, dict) and isinstance(row.get("step"), int) and "time" in row
+            if sound and isinstance(row.get("values", {}), dict):
                 yield row
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from core.events import QUEUED, Event, Snapshot, Status
+from core.events import QUEUED, STATES, Event, Snapshot, Status
 from core.options import SpecError
 from core.specs import Experiment, experiment_from_json, to_json
 from core.store import log
@@ -66,6 +66,8 @@ class Run:
                 f"Run {self.id[:8]} has folder format {about.get('format')!r}; this LayerLab reads format {FORMAT}. "
                 "Open it with the LayerLab that made it."
             )
+        if not isinstance(about.get("name"), str) or not isinstance(about.get("created"), int | float):
+            raise StoreError(f"{self.id[:8]}/about.json cannot be read: it has no name, or no time of its making.")
         return about
 
     def note(self, **values: Any) -> None:
@@ -75,9 +77,14 @@ class Run:
     def status(self) -> Status:
         """Where the run stands."""
         try:
-            return Status(**read_json(self.path / "status.json"))
+            status = Status(**read_json(self.path / "status.json"))
         except TypeError:
             raise StoreError(f"{self.id[:8]}/status.json cannot be read: those are no fields of a status.") from None
+        counts, words = (status.step, status.steps), (status.state, status.words, status.layer)
+        sound = all(type(n) is int for n in counts) and all(isinstance(word, str) for word in words)
+        if not sound or status.state not in STATES:
+            raise StoreError(f"{self.id[:8]}/status.json cannot be read: it names no state that a run can be in.")
+        return status
 
     def set_status(self, status: Status) -> None:
         """Record where the run stands (the log's status rows are written by the log's one writer)."""

@@ -15,6 +15,7 @@ from core import specs
 from core.events import FINISHED, QUEUED, Event, Snapshot, Status
 from core.specs import Experiment
 from core.store import Checkpoint, DiskFull, Run, Store, StoreError, runs
+from core.store.glance import glance
 
 
 @pytest.fixture
@@ -25,6 +26,27 @@ def experiment() -> Experiment:
 @pytest.fixture
 def run(store: Store, experiment: Experiment) -> Run:
     return store.create(experiment, "mine", threads=2)
+
+
+@pytest.mark.parametrize(("file", "text"), [
+    ("about.json", '{"format": 1}'), ("about.json", '{"format": 1, "name": [1], "created": 1}'),
+    ("status.json", '{"state": [], "step": "x", "steps": null}'), ("status.json", '{"state": "dancing"}'),
+    ("status.json", '{"state": "running", "step": "x"}'),
+])  # fmt: skip
+def test_a_strange_file_is_told_in_words(run: Run, file: str, text: str) -> None:
+    """Or one such folder would take the list of all runs down with it."""
+    (run.path / file).write_text(text)
+    with pytest.raises(StoreError, match=file):
+        run.about(), run.status()
+
+
+def test_a_row_that_holds_no_numbers_is_passed_over(run: Run) -> None:
+    good = '{"step":1,"time":1.0,"values":{"train/loss":0.5}}'
+    strange = ('"values":[1]', '"values":{"train/loss":"abc"}', '"values":{"train/loss":null}', '"values":null')
+    lines = [f'{{"step":{i},"time":1.0,{one}}}' for i, one in enumerate(strange, 2)]
+    run.events_path.write_text("\n".join([good, *lines, good.replace("1,", "9,", 1)]) + "\n")
+    assert [event.step for event in run.events()] == [1, 9]
+    assert glance(run).loss == [0.5, 0.5]
 
 
 # ── the folder ───────────────────────────────────────────────────────────────

@@ -13,8 +13,8 @@ from core import registry
 from core.applies import check_experiment
 from core.cli.said import Mistake, pair, print_json, runs_folder, show
 from core.engine.client import ClientEngine, connect
-from core.engine.protocol import EngineGone
-from core.events import ENDED, FINISHED, PAUSED, SETTABLE, Command
+from core.engine.protocol import EngineError, EngineGone
+from core.events import ENDED, FINISHED, PAUSED, SETTABLE, Command, Status
 from core.questions import Describe
 from core.specs import Experiment, assign, experiment_from_json, model_from_json, preset
 from core.store import Run, Store, StoreError, data_home, read_named_json
@@ -193,10 +193,11 @@ def do_control(asked: argparse.Namespace) -> int:
 
 
 def do_runs(asked: argparse.Namespace) -> int:
-    rows = []
-    for run in Store(runs_folder(asked)).runs():
+    rows, store = [], Store(runs_folder(asked))
+    training = _training(store)
+    for run in store.runs():
         try:
-            status = run.status()
+            status = training.get(run.id) or run.status()
             rows.append({
                 "run": run.id, "name": run.about()["name"], "status": status.state, "step": status.step,
                 "steps": status.steps, "bytes": run.bytes(),
@@ -215,3 +216,16 @@ def do_runs(asked: argparse.Namespace) -> int:
         shown = f"{accuracy:.1%}" if accuracy is not None else "" if squared is None else f"{squared:.3g}"
         print(f"{row['run'][:8]}  {row['status']:10}{reached:>16}{shown:>8}  {row['name']}")
     return 0
+
+
+def _training(store: Store) -> dict[str, Status]:
+    """Where the unfinished runs are now, by id: a run's folder says what it does, its engine how far it is."""
+    engine = None
+    try:
+        engine = connect(store.root, start=False)
+        return {run: state.status for run, state in engine.runs().items()}
+    except EngineError:  # nobody trains them at the moment
+        return {}
+    finally:
+        if engine is not None:
+            engine.close()

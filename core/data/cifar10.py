@@ -13,12 +13,14 @@ from torchvision.datasets import CIFAR10
 
 from core.data.download import Unreachable, fetched, offline
 from core.data.splits import DataError, Report, Splits, pictures, split_by_class
+from core.options import shown
 
 FOLDER, SUBSET = "cifar-10-batches-py", "cifar-10-subset-py"
 TRAIN, TEST, META = tuple(f"data_batch_{i}" for i in range(1, 6)), ("test_batch",), "batches.meta"
 BATCH = 10_000  # pictures in each file of the full set
 VALUES = 3 * 32 * 32
 VALIDATION = 0.1  # of the training pictures
+MEND = "Put a whole file of that name there, or remove its folder to have the set downloaded again."
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
@@ -91,12 +93,16 @@ def read_batch(path: Path, count: int = 0) -> tuple[np.ndarray, np.ndarray]:
         held = _Plain(io.BytesIO(path.read_bytes()), encoding="latin1").load()
         data, labels = np.asarray(held["data"]), np.asarray(held["labels"])
     except Exception as error:  # noqa: BLE001 (a torn pickle raises anything)
-        what = f"{type(error).__name__}: {error}"
-        raise DataError(f"{path} cannot be read: expected a batch of CIFAR-10 with {wanted}, found {what}.") from None
+        found = f"expected a batch of CIFAR-10 with {wanted}, found {type(error).__name__}: {error}"
+        raise DataError(f"{path} cannot be read: {found}. {MEND}") from None
     fits = data.ndim == 2 and data.shape[1] == VALUES and data.dtype == np.uint8 and labels.shape == data.shape[:1]
     if not fits or not len(data) or len(data) != (count or len(data)):
         found = f"{data.dtype} {'×'.join(map(str, data.shape))} with labels {'×'.join(map(str, labels.shape))}"
-        raise DataError(f"{path} holds another shape: expected {wanted} with a label each, found {found}.")
-    if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() > 9:
-        raise DataError(f"{path} holds other labels: expected 0 … 9, found {labels.min()} … {labels.max()}.")
+        raise DataError(f"{path} holds another shape: expected {wanted} with a label each, found {found}. {MEND}")
+    if labels.dtype.kind not in "iu":
+        found = f"{labels.dtype}, the first {shown(labels[0].item())}"
+        raise DataError(f"{path} holds other labels: expected whole numbers 0 … 9, found {found}. {MEND}")
+    if labels.min() < 0 or labels.max() > 9:
+        found = f"{labels.min()} … {labels.max()}"
+        raise DataError(f"{path} holds other labels: expected 0 … 9, found {found}. {MEND}")
     return data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels.astype(np.int64)

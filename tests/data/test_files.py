@@ -173,6 +173,7 @@ class Harm:
     ({"data": np.zeros((3, 3072), np.uint8), "labels": [0] * 3}, "expected 20 pictures.*3×3072"),
     ({"data": np.zeros((20, 3072), np.uint8), "labels": [0] * 19}, "labels 19"),
     ({"data": np.zeros((20, 3072), np.uint8), "labels": [77] * 20}, "expected 0 … 9, found 77"),
+    ({"data": np.zeros((20, 3072), np.uint8), "labels": ["cat"] * 20}, "expected whole numbers 0 … 9, found .*'cat'"),
     ({"data": np.zeros((20, 3072), np.float32), "labels": [0] * 20}, "float32"),
     ({"pixels": 1}, "KeyError"), ([1, 2], "TypeError"), (Harm(), "builtins.print"), (b"torn", "cannot be read"),
 ], ids=str)  # fmt: skip
@@ -184,7 +185,8 @@ def test_a_broken_batch_is_named_and_runs_nothing(tmp_path, monkeypatch, capsys,
     path.write_bytes(whole[: len(whole) // 2] if held == b"torn" else pickle.dumps(held))
     with pytest.raises(DataError, match=words) as caught:
         load("cifar10", tmp_path)
-    assert str(path) in str(caught.value) and "harm" not in capsys.readouterr().out
+    assert str(path) in str(caught.value) and "Put a whole file" in str(caught.value)
+    assert "harm" not in capsys.readouterr().out
 
 
 # ── downloads ────────────────────────────────────────────────────────────────

@@ -54,7 +54,7 @@ from core.questions import (
     Seen,
 )
 from core.specs import DataSpec
-from core.store import DiskFull, Run, Store, StoreError
+from core.store import DiskFull, Run, Store, StoreError, data_home
 from core.store.scores import keep_scores, making_scores
 from core.subject import subject_of
 from core.training import Diverged, Happened, Training, load_data
@@ -427,17 +427,18 @@ def _refresh(question: Refresh) -> None:
     torch.set_num_threads(1)
     network = build(experiment.model, data_form(experiment.data)).eval()
     load_state(network, {k[6:]: v for k, v in checkpoint.arrays.items() if k.startswith("model/")})
-    layers, splits = layers_of(experiment.model, data_form(experiment.data)), _splits(experiment.data)
+    folder = run.about().get("data_dir") or str(data_home())  # where the run itself has its data from
+    layers, splits = layers_of(experiment.model, data_form(experiment.data)), _splits(experiment.data, folder)
     frame = make_frame(network, layers, splits, checkpoint.step, question.sample, question.layer)
     run.write_frame(encode_frame(frame))
 
 
 @lru_cache(maxsize=2)
-def _splits(data: DataSpec) -> Splits:
+def _splits(data: DataSpec, folder: str) -> Splits:
     from core.specs import Experiment, preset
 
     sample = preset("cnn", data.name)
-    return load_data(Experiment(data, sample.model, sample.train))
+    return load_data(Experiment(data, sample.model, sample.train), Path(folder))
 
 
 def _doctor() -> dict[str, Any]:

@@ -294,6 +294,20 @@ def test_a_resting_runs_frame_is_made_for_another_sample_and_layer(store):
     assert (frame.step, frame.meta["sample"], frame.meta["layer"]) == (30, 100, "head")
 
 
+def test_a_resting_runs_frame_is_of_the_data_that_the_run_was_trained_on(store, tmp_path, monkeypatch):
+    monkeypatch.setenv("LAYERLAB_DATA", str(tmp_path / "elsewhere"))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "text.txt").write_text("abcd " * 200)
+    experiment = assign(preset("gpt", "characters"), {
+        "train.steps": 2, "data.path": "text.txt", "data.length": 8, "data.samples": 50, "model.width": 8,
+    })  # fmt: skip
+    run = store.create(experiment, data_dir=str(tmp_path / "mine"))
+    with going(store, run) as conn:
+        wait_for(conn, FINISHED)
+    worker.answer(Refresh(run.id, 3, "", str(store.root)), QUIET)
+    assert decode_frame(run.frame()).meta["sample"] == 3
+
+
 def test_doctor_names_devices_and_versions():
     found = worker.answer(Doctor(), QUIET)
     assert found["devices"][0]["name"] == "cpu" and found["versions"]["torch"] == torch.__version__

@@ -125,7 +125,7 @@ def make(spec: LayerSpec, takes: Form) -> nn.Module:
     return module
 
 
-def check(model: ModelSpec, data: DataForm, batch_size: int = 1) -> list[Placed]:
+def check(model: ModelSpec, data: DataForm, batch_size: int = 2) -> list[Placed]:
     """Every layer placed, on the meta device; ModelError at the first layer that cannot work."""
     placed, problem = walk(model, data, batch_size)
     if problem:
@@ -133,7 +133,7 @@ def check(model: ModelSpec, data: DataForm, batch_size: int = 1) -> list[Placed]
     return placed
 
 
-def walk(model: ModelSpec, data: DataForm, batch_size: int = 1) -> tuple[list[Placed], Problem | None]:
+def walk(model: ModelSpec, data: DataForm, batch_size: int = 2) -> tuple[list[Placed], Problem | None]:
     """The layers that can be placed, one after the other, and why the next one, or the whole, cannot work."""
     placed: list[Placed] = []
     try:
@@ -444,7 +444,22 @@ def _wrong_whole(specs: Layers, placed: list[Placed], data: DataForm, batch_size
         last = specs[-1].name if specs else "input"
         message = f"the model ends with {WORDS[form.kind]} of {form.words()}, not {data.asks()}"
         return Problem(last, message, *_end(specs, placed, data))
-    return _too_much_memory(specs, placed, data, batch_size)
+    return _batch_of_one(specs, placed, batch_size) or _too_much_memory(specs, placed, data, batch_size)
+
+
+def _batch_of_one(specs: Layers, placed: list[Placed], batch_size: int) -> Problem | None:
+    """A batch norm that would train on one number a map: it has no spread, and torch refuses it at the first step."""
+    if batch_size > 1:
+        return None
+    for index, p in enumerate(placed):
+        norms = any(isinstance(m, nn.BatchNorm2d) for m in p.module.modules())
+        if norms and prod(p.gives.shape[1:]) == 1:  # inside a block they stand where the maps are as small
+            message = "its batch norm gets one number a map from a batch of one sample, and so has nothing to compare"
+            fix = "use a batch size of 2 or more"
+            if p.spec.kind == "batch_norm":
+                return Problem(p.spec.name, message, f"remove it, or {fix}", _without(specs, index))
+            return Problem(p.spec.name, message, fix)
+    return None
 
 
 def _end(specs: Layers, placed: list[Placed], data: DataForm) -> tuple[str, Layers]:

@@ -297,3 +297,22 @@ def test_check_is_quick_enough_for_a_form():
     started = time.process_time()
     check(replace(model, options=replace(model.options, width=24)), DIGITS)
     assert time.process_time() - started < 0.5
+
+
+@pytest.mark.parametrize("row", [
+    ("batch_norm", {}), ("residual", {"channels": 8}), ("depthwise_separable", {}), ("inverted_bottleneck", {}),
+], ids=lambda row: row[0])  # fmt: skip
+def test_a_batch_norm_with_one_number_to_train_on_is_found_before_the_run(row):
+    """torch raises at the first step: “Expected more than 1 value per channel when training”."""
+    end = [("flatten", {}), ("linear", {"features": 10})]
+    model = layers(("conv", {"channels": 8}), ("max_pool", {"kernel": 28}), row, *end)
+    with pytest.raises(ValueError, match="more than 1 value"):
+        build(model, DIGITS)(batch(DIGITS, 1))
+    problem = ask(model, batch_size=1).problems[0]
+    assert problem.layer == f"{row[0]}2" and "batch size of 2" in problem.fix
+    build(model, DIGITS)(batch(DIGITS, 2))
+    assert not ask(model, batch_size=2).problems
+    if problem.mended:
+        assert not ask(replace(model, layers=problem.mended), batch_size=1).problems
+    wider = layers(("conv", {"channels": 8}), ("max_pool", {"kernel": 14}), row, *end)
+    assert not ask(wider, batch_size=1).problems

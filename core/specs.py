@@ -208,7 +208,11 @@ def _layer_from_json(raw: Any, place: str) -> LayerSpec:
     if not isinstance(name, str) or not name.isidentifier() or len(name) > 60:
         wanted = "letters, digits and _, such as conv1"
         raise SpecError(f"{place}.name", f"{place}.name must be {wanted}; not {shown(name)}.")
-    return LayerSpec(entry.name, _options(entry.options, raw.get("options", {}), f"{place}.options"), name)
+    try:
+        options = _options(entry.options, raw.get("options", {}), f"{place}.options")
+    except SpecError as error:  # of many layers alike the sentence must say which one
+        raise SpecError(error.field, f"{name}: {error.message}") from None
+    return LayerSpec(entry.name, options, name)
 
 
 def _train_from_json(raw: Any, model: ModelSpec) -> TrainSpec:

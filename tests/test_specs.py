@@ -110,6 +110,8 @@ def test_missing_fields_take_their_defaults() -> None:
         ({"model": {"layers": [{"kind": "relu", "name": "a.b"}]}}, "model.layers[0].name", "letters, digits and _"),
         ({"model": {"layers": [{"kind": "relu", "name": "a"}] * 2}}, "model.layers", "Two layers are called “a”"),
         ({"model": {"layers": [{"kind": "rely", "name": "a"}]}}, "model.layers[0].kind", "Did you mean “relu”?"),
+        ({"model": {"layers": [{"kind": "linear", "name": "head", "options": {"features": 0}}]}},
+         "model.layers[0].options.features", "head: features = 0 is out of range"),
         ({"data": {"name": 3}}, "data.name", "must be a word"),
         ({"data": {"seed": -1}}, "data.seed", "seed = -1 is out of range: it must be between 0 and 2,147,483,647"),
         ({"train": {"lr": 0}}, "train.lr", "lr = 0 is out of range: it must be between 1e-07 and 100 per step"),

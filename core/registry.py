@@ -26,6 +26,7 @@ class Registry:
 
     def __init__(self, kind: str, package: str) -> None:
         self.kind = kind  # the word used in sentences: "layer", "dataset", …
+        self._one = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
         self.package = package
         self._entries: dict[str, Any] = {}
         self._read = False
@@ -46,7 +47,7 @@ class Registry:
         if isinstance(name, str) and name in entries:
             return entries[name]
         if not isinstance(name, str):
-            raise CatalogError(f"The name of a {self.kind} must be a word. Known: {', '.join(sorted(entries))}.")
+            raise CatalogError(f"The name of {self._one} must be a word. Known: {', '.join(sorted(entries))}.")
         shown = name if len(name) <= 60 else f"{name[:60]}…"
         near = difflib.get_close_matches(shown, entries, n=1)
         hint = f" Did you mean “{near[0]}”?" if near else ""

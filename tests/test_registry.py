@@ -50,8 +50,10 @@ def test_an_unknown_name_is_answered_with_the_nearest_one(folder: Path) -> None:
 def test_a_name_that_is_no_word_or_very_long_is_answered_in_one_short_sentence(folder: Path) -> None:
     _write(folder, "conv", "conv")
     known = Registry("layer", "shelf")
-    with pytest.raises(CatalogError, match="must be a word"):
+    with pytest.raises(CatalogError, match="name of a layer must be a word"):
         known.get(["conv"])  # type: ignore[arg-type]
+    with pytest.raises(CatalogError, match="name of an architecture must be a word"):
+        Registry("architecture", "shelf").get(["conv"])  # type: ignore[arg-type]
     with pytest.raises(CatalogError) as caught:
         known.get("x" * 100_000)
     assert len(str(caught.value)) < 200

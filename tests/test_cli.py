@@ -68,6 +68,14 @@ def test_a_model_file_with_a_fault_lists_the_layer_and_the_mend(capsys, tmp_path
     assert code == 2 and found["problems"][0]["message"] in err
 
 
+def test_the_columns_for_people_do_not_run_together(capsys, tmp_path):
+    wide = {"layers": [{"kind": "conv", "name": "a_name_of_more_than_sixteen", "options": {"channels": 8000}}]}
+    (tmp_path / "MODEL.json").write_text(json.dumps(wide))
+    _code, out, _err = here(capsys, "describe", "--model", str(tmp_path / "MODEL.json"), "--input", "900,6000,6000")
+    assert out.splitlines()[0].split()[0] == "a_name_of_more_than_sixteen"
+    assert out.splitlines()[0].split()[-4:-2] == ["64,808,000", "2,332,800,000,000,000"]
+
+
 @pytest.mark.parametrize(("words", "says"), [
     (["describe", "--preset", "resnet21"], "Did you mean"),
     (["describe"], "--preset NAME"),

@@ -82,7 +82,7 @@ def do_describe(asked: argparse.Namespace) -> int:
     for row in found.layers:
         sizes = f"{'×'.join(map(str, row.in_shape))} → {'×'.join(map(str, row.out_shape))}"
         field = f"RF {row.receptive_field}" if row.receptive_field else ""
-        print(f"{row.name:16}{row.kind:18}{sizes:26}{row.params:>12,}{row.macs:>14,}  {field}")
+        print(f"{row.name:15} {row.kind:17} {sizes:25} {row.params:>12,} {row.macs:>13,}  {field}".rstrip())
     print(f"{found.params:,} parameters, {found.macs:,} multiply-adds per sample")
     for problem in found.problems:
         print(f"{problem.layer}: {problem.message}. To mend it: {problem.fix}.")

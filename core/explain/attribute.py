@@ -12,7 +12,7 @@ from torch import Tensor
 
 from core import registry
 from core.catalog.entries import CONTROL, TOKENS, WITHHELD, WORDS, Fit, Method
-from core.explain.case import Case, Result, Withheld, seeded
+from core.explain.case import ROUNDING, Case, Result, Withheld, seeded
 from core.options import Options, SpecError
 from core.questions import Explained
 from core.specs import Choice
@@ -102,11 +102,12 @@ def _proved(
             expected = f_x - facts["f_baseline"]
         delta = float(found.double().sum()) - expected
         facts["expected"] = expected
-        if abs(expected) > SMALL:
+        if abs(expected) > max(SMALL, ROUNDING * _size(case, facts)):
             gap = abs(delta) / abs(expected)
             holds = bool(gap <= method.tolerance)
         else:
-            words.append("The answers to the input and to the baseline are the same: there is nothing to explain.")
+            same = "The answers to the input and to the baseline are the same, up to rounding"
+            words.append(f"{same}: there is nothing to explain.")
     if float(found.max() - found.min()) == 0.0:
         words.append("The map is the same everywhere: the method finds no place that matters more than another.")
     arrays = {name: _plain(value) for name, value in {"x": case.inputs, **result.arrays}.items()}
@@ -117,6 +118,11 @@ def _proved(
         None if delta is None or not math.isfinite(delta) else delta, gap, holds, cost, seconds, case.seed, facts,
         tuple(words), result.code,
     )  # fmt: skip
+
+
+def _size(case: Case, facts: dict[str, Any]) -> float:
+    """Of the numbers that are subtracted: of all answers, as a target may be the difference of two large ones."""
+    return abs(facts["f_x"]) if "unit" in facts else float(case.answers.abs().max())
 
 
 def _per_token(case: Case, found: Tensor) -> Tensor:

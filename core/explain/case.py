@@ -32,6 +32,7 @@ from core.subject import CannotShow, Report, Subject
 BUDGET = 192 << 20  # bytes that the activations of one batch may take
 ROWS = 64  # at most in one batch; µs a row, forward and backward, by rows 16, 32, 64, 96 (one thread):
 # transformer 82, 61, 53, 49 · lstm 46, 36, 30, 29 · cnn 98, 98, 103, 103 · resnet8 368, 366, 369, 492
+ROUNDING = 1e-6  # of the answers: a difference of two of them, or a place of a map, is no more than float32's rounding
 LAST_SEED = 2**32 - 1  # that numpy takes
 TELL = 0.05  # seconds between two words on progress
 

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from core.catalog.entries import PICTURE, SEQUENCE, TOKENS
-from core.catalog.views.sanity import ABSOLUTE, BETWEEN, DEPENDS, FEW, GONE, INDEPENDENT
+from core.catalog.views.sanity import ABSOLUTE, BETWEEN, DEPENDS, FEW, GONE, INDEPENDENT, NOISE
 from core.figures import attribution, sanity
 from core.questions import Seen
 from pages.kit import figure, why_maps
@@ -20,6 +20,7 @@ HEIGHT = 390  # of the curve
 BADGES = {  # verdict → colour and icon
     INDEPENDENT: ("red", ":material/block:"), DEPENDS: ("green", ":material/check:"),
     BETWEEN: ("orange", ":material/contrast:"), GONE: ("gray", ":material/help:"), FEW: ("gray", ":material/help:"),
+    NOISE: ("gray", ":material/help:"),
 }  # fmt: skip
 
 
@@ -28,6 +29,7 @@ def draw(seen: Seen) -> None:
     words = {
         INDEPENDENT: _("does not depend on the model"), DEPENDS: _("depends on the model"),
         BETWEEN: _("depends on the model only in part"), GONE: _("the same everywhere"), FEW: _("too few values"),
+        NOISE: _("no more than rounding"),
     }  # fmt: skip
     color, icon = BADGES[seen.facts["verdict"]]
     asked = _("**{method}** · why {explained}?")

@@ -170,3 +170,12 @@ def test_a_run_without_kept_weights_says_so(trained: Trained, tmp_path) -> None:
 def test_data_of_a_single_class_is_explained_too() -> None:
     found = made(case(linear(classes=1), torch.randn(1, 6), classes=1), "integrated_gradients")
     assert found.holds and found.target == "“0”"
+
+
+def test_a_difference_that_is_rounding_beside_the_answers_is_none_and_is_not_chased_with_points() -> None:
+    network = nn.Sequential(nn.Linear(6, 3), nn.Tanh(), nn.Linear(3, 3))
+    with torch.no_grad():
+        network[2].bias.fill_(1e14)  # beside which float32 tells differences of 1e7 and more
+    found = made(case(network, torch.randn(1, 6), target="0"), "integrated_gradients")
+    assert found.gap is None and found.holds is None and found.facts["points"] == 17
+    assert "nothing to explain" in " ".join(found.words) and "converge" not in " ".join(found.words)

@@ -6,7 +6,8 @@ from core import registry
 from core.catalog.entries import View
 from core.options import Options, _, option
 
-INDEPENDENT, DEPENDS, BETWEEN, GONE, FEW = "independent", "depends", "between", "gone", "few"  # what a check can find
+INDEPENDENT, DEPENDS, BETWEEN = "independent", "depends", "between"  # what a check can find
+GONE, FEW, NOISE = "gone", "few", "noise"  # or why it cannot
 SIGNED, ABSOLUTE = "signed", "absolute"
 
 

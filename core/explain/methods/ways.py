@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.explain.case import Case
+from core.explain.case import ROUNDING, Case
 
 SMALL = 1e-6  # a difference of answers below this is none
 SHORTEST = 2.0**-20  # of a piece that is halved: the points of a shorter one are the same in float32
@@ -81,11 +81,13 @@ def integral(options: Any, rule: Straight | Bent, look: Look, ends: Tensor, move
     """
     walk = _Walk(rule, look)
     pieces = walk.begun(max(2, options.steps // 2), *_rows(ends))
+    answers = max(abs(one[0]) for one in _rows(ends)) if moved is risen else 0.0
+    least = max(SMALL, ROUNDING * answers)  # a difference below it is none
     while True:
         expected = sum(moved(piece.states) for piece in pieces)
         misses = [(rule.sum(piece) - moved(piece.states), piece) for piece in pieces]
         allowed, strayed = options.tolerance * abs(expected), sum(abs(miss) for miss, _piece in misses)
-        if abs(expected) <= SMALL or not math.isfinite(expected) or not math.isfinite(strayed):  # no sum to be right
+        if abs(expected) <= least or not math.isfinite(expected) or not math.isfinite(strayed):  # no sum to be right
             break
         if abs(sum(miss for miss, _piece in misses)) <= allowed and strayed <= STRAYS * allowed:
             break
@@ -98,7 +100,8 @@ def integral(options: Any, rule: Straight | Bent, look: Look, ends: Tensor, move
     pieces.sort(key=lambda piece: piece.start)
     values = rule.values(pieces)
     gap = abs(float(values.double().sum()) - expected) / max(abs(expected), SMALL)
-    cuts, said = [0.0, *(piece.end for piece in pieces)], _said(gap, walk.points, expected, options.tolerance)
+    cuts = [0.0, *(piece.end for piece in pieces)]
+    said = _said(gap, walk.points, options.tolerance) if abs(expected) > least else []
     jump = next((piece for miss, piece in misses if abs(miss) > allowed and piece.end - piece.start <= SHORTEST), None)
     if said and jump:
         said = [_jumps(gap, jump.start)]
@@ -274,8 +277,8 @@ def _jumps(gap: float, share: float) -> str:
     )
 
 
-def _said(gap: float, points: int, expected: float, tolerance: float) -> list[str]:
-    if gap <= tolerance or abs(expected) <= SMALL:
+def _said(gap: float, points: int, tolerance: float) -> list[str]:
+    if gap <= tolerance:
         return []
     return [
         f"With {points} points the sum still misses the difference that it should be by {gap:.1%}: it does not "

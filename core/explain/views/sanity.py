@@ -18,6 +18,7 @@ signed or absolute · signed: do the maps have signs · explained: what is expla
 from __future__ import annotations
 
 import copy
+import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,10 +28,10 @@ import numpy as np
 
 from core import registry
 from core.build import Network
-from core.catalog.entries import NUMBER, PICTURE, TOKENS, Method
-from core.catalog.views.sanity import ABSOLUTE, BETWEEN, DEPENDS, FEW, GONE, INDEPENDENT, Sanity
+from core.catalog.entries import CONTROL, NUMBER, PICTURE, TOKENS, Method
+from core.catalog.views.sanity import ABSOLUTE, BETWEEN, DEPENDS, FEW, GONE, INDEPENDENT, NOISE, Sanity
 from core.explain.attribute import MOST, attribute
-from core.explain.case import Case, case_of
+from core.explain.case import ROUNDING, Case, case_of
 from core.explain.methods.controls import fresh
 from core.options import Options, SpecError, declared
 from core.questions import PREDICTED, Explained, Seen
@@ -43,6 +44,7 @@ CHANGED = 0.3  # one below it when everything is random: the map has changed; fe
 WIDE = 0.5  # between the seeds' lowest and highest correlation
 LEAST = 8  # values; the ranks of fewer say little
 DRAWS = 20  # maps of random values
+SQUARED = ("var_grad",)  # methods whose values are squares of gradients
 POINTS = 64  # at most on the way of a path method that would add more: ranks need no more
 
 
@@ -78,7 +80,8 @@ def look(subject: Subject, options: Sanity, report: Report) -> Seen:
         "random": _of_random(ranked), "input": _of_input(subject, ranked, options),
     }  # fmt: skip
     facts = {
-        **subject.answer(), "layers": top_down, "verdict": judged(correlation, len(ranked)), "method": method.title,
+        **subject.answer(), "layers": top_down, "method": method.title,
+        "verdict": NOISE if rounding(case, method, original) else judged(correlation, len(ranked)),
         "ranked": options.values, "signed": bool((maps < 0).any()), "explained": original.target, "count": len(ranked),
     }  # fmt: skip
     return subject.seen(arrays, facts, _said(facts, arrays), _code(original, top_down))
@@ -143,6 +146,13 @@ def _at(report: Report, share: float) -> Report:
 def shown(case: Case, found: Explained) -> np.ndarray:
     """The map as it is drawn: the channels of a picture are summed."""
     return found.attribution.sum(0) if case.form.kind == PICTURE else found.attribution
+
+
+def rounding(case: Case, method: Method, found: Explained) -> bool:
+    """Is the map of the trained network no more than rounding beside its answers? Controls do not ask the network."""
+    largest = float(np.abs(found.attribution).max())
+    size = math.sqrt(largest) if method.name in SQUARED else largest
+    return method.family != CONTROL and size <= ROUNDING * float(case.answers.abs().max())
 
 
 def _ranked(case: Case, values: np.ndarray, options: Sanity) -> np.ndarray:
@@ -211,6 +221,9 @@ def _said(facts: dict[str, Any], arrays: dict[str, Any]) -> list[str]:
         "from the architecture, and not from what was learned.",
         GONE: f"{title} gives a map that is the same everywhere, here or with fresh weights: there are no ranks to "
         "compare.",
+        NOISE: f"{title} gives values here that are no more than rounding beside the answers: this network "
+        "answers nearly the same whatever it is given, so there are no ranks to compare. Choose a later "
+        "moment, or train it longer.",
         FEW: f"The map has {facts['count']} values. The ranks of fewer than {LEAST} agree or disagree by chance, so "
         "this check cannot tell; look at the maps themselves.",
     }  # fmt: skip

@@ -10,14 +10,14 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from core.catalog.views.sanity import BETWEEN, DEPENDS, FEW, GONE, INDEPENDENT
+from core.catalog.views.sanity import BETWEEN, DEPENDS, FEW, GONE, INDEPENDENT, NOISE, Sanity
 from core.explain.methods.controls import fresh
 from core.explain.views import sanity
 from core.options import SpecError
 from core.questions import Explain
 from core.subject import CannotShow, subject_of
 from tests.explain.conftest import Trained, of_run, why
-from tests.views.conftest import ask
+from tests.views.conftest import ask, subject
 
 
 @pytest.fixture(scope="module")
@@ -181,3 +181,17 @@ def test_its_lines_of_pytorch_give_the_same_correlations(cnn: Any) -> None:
         exec(seen.code, names)
     assert names["correlation"][0] == pytest.approx(1.0)
     assert abs(names["correlation"][-1]) < 0.5
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "saliency", "occlusion", "var_grad"])
+def test_a_network_that_answers_the_same_whatever_it_is_given_has_no_ranks_to_compare(
+    trained: Trained, method: str
+) -> None:
+    at = subject(trained("cnn", "digits", steps=8), "sanity")
+    at.network = at.copied()
+    with torch.no_grad():
+        at.network.head.weight.mul_(1e-9)
+        at.network.head.bias.add_(0.2)
+    seen = sanity.look(at, Sanity(method=method, seeds=1), lambda *_told, part=None: None)
+    assert seen.facts["verdict"] == NOISE and "rounding" in seen.words[0]
+    assert not any("depends on the model" in sentence for sentence in seen.words)

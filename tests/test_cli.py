@@ -94,6 +94,7 @@ def test_the_columns_for_people_do_not_run_together(capsys, tmp_path):
     (["describe", "--model", "m.json", "--preset", "cnn"], "give one of them"),
     (["control", "abcdef", "pause"], "no run"),
     (["control", "abcdef", "fly"], "invalid choice"),
+    (["engine", "--slots", "-4"], "1 or more"),
     (["paint"], "invalid choice"),
     ([], "required"),
 ])  # fmt: skip
@@ -154,15 +155,21 @@ def test_train_waits_on_when_the_engine_ends_before_the_run_does(home):
     engine = subprocess.Popen([*words, "engine"], cwd=ROOT, env=env)
     until(lambda: (home / "runs" / ".engine.json").exists())
     train = subprocess.Popen(
-        [*words, "train", "--preset", "mlp", "--steps", "10000", "--threads", "1", "--json",
+        [*words, "train", "--preset", "mlp", "--steps", "40000", "--threads", "1", "--json",
          "--set", "data.size=8", "model.hidden=16"],
         cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
         until(lambda: any(run.latest() for run in Store(home / "runs").runs()))
         assert Store(home / "runs").runs()[0].latest().get("test/accuracy") is None, "it has ended already"
-        listed = json.loads(call("runs", "--json", home=home).stdout)["runs"]
-        assert listed[0]["status"] == "running" and listed[0]["step"] > 0
+        listed: list[dict[str, object]] = []
+
+        def far() -> bool:  # the engine is told once a second
+            listed[:] = json.loads(call("runs", "--json", home=home).stdout)["runs"]
+            return listed[0]["step"] > 0
+
+        until(far)
+        assert listed[0]["status"] == "running"
         engine.kill()
         out, err = train.communicate(timeout=120)
     finally:
@@ -170,7 +177,7 @@ def test_train_waits_on_when_the_engine_ends_before_the_run_does(home):
             process.kill()
             process.wait()
     assert (train.returncode, err) == (0, "")
-    assert json.loads(out)["steps"] == 10_000 and out.count("\n") == 1
+    assert json.loads(out)["steps"] == 40_000 and out.count("\n") == 1
 
 
 def until(seen: Callable[[], bool], seconds: float = 60) -> None:

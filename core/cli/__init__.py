@@ -100,8 +100,15 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--quick", action="store_true", help="fewer pairs: a look, not a claim")
     one.add_argument("--case", action="append", metavar="NAME", help="only this case (may be repeated)")
     one = add("engine", do_engine, "run the engine as a service: it outlives the web process")
-    one.add_argument("--slots", type=int, default=0, help="runs at once (default: one per core)")
+    one.add_argument("--slots", type=_count, default=0, help="runs at once (default: one per core)")
     return top
+
+
+def _count(text: str) -> int:
+    """A number of things, 0 for the default; less than none would be taken for a wish and never be met."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more (0: the default), got {text!r}")
+    return int(text)
 
 
 def _scores(one: _Parser) -> None:

@@ -140,9 +140,11 @@ FILE_LIMIT = 4 << 20  # bytes of a file that a person names
 def read_named_json(path: Path) -> Any:
     """The JSON of a file that a person named; StoreError in words."""
     try:
-        if path.stat().st_size > FILE_LIMIT:
+        with path.open("rb") as file:  # a device has no size and no end: only what was read tells
+            data = file.read(FILE_LIMIT + 1)
+        if len(data) > FILE_LIMIT:
             raise StoreError(f"{path} is larger than {FILE_LIMIT >> 20} MiB; an experiment is a few kilobytes.")
-        return json.loads(path.read_bytes())
+        return json.loads(data)
     except OSError as error:
         raise StoreError(f"{path} cannot be opened: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:

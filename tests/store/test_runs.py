@@ -14,7 +14,7 @@ import pytest
 from core import specs
 from core.events import FINISHED, QUEUED, Event, Snapshot, Status
 from core.specs import Experiment
-from core.store import Checkpoint, DiskFull, Run, Store, StoreError, runs
+from core.store import Checkpoint, DiskFull, Run, Store, StoreError, files, runs
 from core.store.glance import glance
 
 
@@ -92,6 +92,14 @@ def test_a_frame_is_replaced_and_its_stamp_changes(run: Run) -> None:
         stamps.add(run.frame_stamp())
         assert run.frame() == data
     assert len(stamps) == 3
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux has files that hide their size")
+def test_a_named_file_that_hides_its_size_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """/dev/zero would take all memory there is; what the kernel writes of a process hides its size, too, and ends."""
+    monkeypatch.setattr(files, "FILE_LIMIT", 100)
+    with pytest.raises(StoreError, match="is larger than"):
+        files.read_named_json(Path("/proc/self/status"))
 
 
 HOSTILE_IDS = [

@@ -16,7 +16,7 @@ from core.store.runs import Run
 
 POINTS = 64  # of the small loss curve, at most twice as many while it is collected
 KEPT = 2000  # runs that are remembered
-_NUMBER = rb'":"?(nan|-?inf|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)'
+_NUMBER = rb'":"?(nan|-?inf|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)[",}]'  # nothing else is a value: see events.json_number
 _LOSS = re.compile(rb'"train/loss' + _NUMBER)
 _ACCURACY = re.compile(rb'"val/accuracy' + _NUMBER)
 

@@ -122,7 +122,7 @@ def raw_rows(path: Path) -> Iterator[dict[str, Any]]:
                 return
             try:
                 row = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             sound = isinstance(row, dict) and isinstance(row.get("step"), int) and "time" in row
             if sound and isinstance(row.get("values", {}), dict):

@@ -46,6 +46,13 @@ def test_a_log_that_was_mended_is_read_again(store: Store) -> None:
     assert glance(run).loss == [2.0]
 
 
+def test_a_row_that_a_broken_disk_spoilt_is_left_out(store: Store) -> None:
+    run = store.create(DIGITS)
+    rows = ('"rubbish"', "1e", "-", "1e-05", "2.5")
+    run.events_path.write_text("".join(f'{{"step":1,"time":0,"values":{{"train/loss":{row}}}}}\n' for row in rows))
+    assert glance(run).loss == [1e-05, 2.5]
+
+
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
 def test_a_loss_that_is_no_number_is_taken_as_it_is(store: Store, value: str) -> None:
     run = store.create(DIGITS)

@@ -46,6 +46,7 @@ from core.trace import first_non_finite, looking
 Happened = tuple[Event | Snapshot, ...]
 
 EARLY = frozenset((1, 2, 4, 8, 16, 32, 64))  # steps whose weights are kept whatever it costs: most happens there
+EVALUATED = 1024  # samples at once, at most
 VALIDATION_SAMPLES = 192  # of the validation set, for the curve while training; the whole set is used at the end
 CURVE_POINTS, LOOKS = 12, 24  # validation points and readings of the gradients that every run has, however short
 FLUSH_SECONDS = 0.25  # how often losses are handed over, and …
@@ -115,6 +116,11 @@ class Training:
         self._batches = len(self.splits.train[0]) // self.batch_size  # a last smaller batch is left out
         self.steps = spec.epochs * self._batches if spec.epochs else spec.steps
         self.planned = self.steps  # a judge may end the run earlier: steps is then where it ended
+        if spec.early_stopping and not len(self.splits.validation[0]):
+            raise SpecError(
+                "train.early_stopping", "early_stopping watches the validation loss, and this data set is too small to "
+                "have validation samples: set early_stopping to 0, or take more samples.",
+            )  # fmt: skip
         self._judge = judge_of(spec, schedule, self.steps)
         self.step = 0
         self._shuffle = torch.Generator().manual_seed(spec.seed)
@@ -437,9 +443,10 @@ class Training:
         """Loss, and accuracy or mse, on `validation` or `test` (all of it, or its first `most` samples)."""
         x, y = getattr(self.splits, part)
         n, tally = min(most or len(x), len(x)), Tally(self.task)
+        at_once = min(EVALUATED, 2 * self.batch_size)  # without gradients these take no more than a batch with them
         with looking(self.network):
-            for start in range(0, n, 1024):
-                piece = slice(start, min(n, start + 1024))
+            for start in range(0, n, at_once):
+                piece = slice(start, min(n, start + at_once))
                 tally.add(self.network(x[piece]), y[piece])
         now, short = time.time(), {"validation": "val"}.get(part, part)
         return [Event(self.step, f"{short}/{name}", value, now) for name, value in tally.figures().items()]

@@ -309,6 +309,20 @@ def test_every_run_however_short_has_a_validation_curve_and_snapshots(small_spli
     assert kept[0] == 0 and kept[-1] == 60 and len(kept) >= 3
 
 
+def test_early_stopping_without_validation_samples_is_refused_in_words(small_splits):
+    empty = replace(small_splits, validation=tuple(part[:0] for part in small_splits.validation))
+    with pytest.raises(SpecError, match=r"too small to have validation samples.*set early_stopping to 0"):
+        Training(made("mlp", "digits", {"train.early_stopping": 3}, 5), empty)
+    assert run_to(Training(made("mlp", "digits", {}, 5), empty), 5)
+
+
+def test_no_evaluation_takes_more_samples_at_once_than_two_batches(small_splits):
+    training, sizes = Training(made("mlp", "digits", {}, 3), small_splits), []
+    training.network.register_forward_pre_hook(lambda _module, given: sizes.append(len(given[0])))
+    training.evaluate("test")
+    assert max(sizes) == 64 and sum(sizes) == len(small_splits.test[0])
+
+
 def test_evaluation_is_of_all_samples_in_evaluation_mode(small_splits):
     training = Training(made("resnet8", "digits", {"model.width": 4}, 20), small_splits)
     run_to(training, 20)

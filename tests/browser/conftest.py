@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -78,7 +79,7 @@ def _healthy(port: int) -> bool:
 def _wait(done: Callable[[], bool], seconds: float) -> None:
     end = time.monotonic() + seconds
     while not done():
-        assert time.monotonic() < end, "the server did not begin"
+        assert time.monotonic() < end, f"waited {seconds} s in vain"
         time.sleep(0.1)
 
 
@@ -150,6 +151,17 @@ def page(context: Any) -> Any:
 def press(page: Any, label: str) -> None:
     """Press the button with this label."""
     page.get_by_role("button", name=label, exact=True).click()
+
+
+def until_begun(page: Any, site: Site, before: int) -> Run:
+    """Wait until there are more runs than before and the page has gone to the newest of them.
+
+    A finished run may have been on the stage: its steps are not the new one's.
+    """
+    _wait(lambda: len(site.store.runs()) > before, 30)
+    run = site.newest()
+    page.wait_for_url(re.compile(f"run={run.id}"))
+    return run
 
 
 def until_step(page: Any, step: int, seconds: float = 30) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import Site, press, status, until_step
+from tests.browser.conftest import Site, press, status, until_begun, until_step
 
 pytestmark = pytest.mark.browser
 SHAPE = ".lb-layer[data-name={name}] .lb-c2"
@@ -65,9 +65,11 @@ def test_build_from_nothing_break_it_mend_it_train_it(page: Any, site: Site) -> 
     until_layers(page, ["conv1", "max_pool1", "flatten1", "linear1"])
     press(page, "Train this")
     page.get_by_text("Your own network").wait_for()
+    before = len(site.store.runs())
     press(page, "Start")
+    run = until_begun(page, site, before)
     until_step(page, 5)
-    kinds = [layer.kind for layer in site.newest().experiment().model.layers]
+    kinds = [layer.kind for layer in run.experiment().model.layers]
     assert kinds == ["conv", "max_pool", "flatten", "linear"]
     press(page, "Stop")
     status(page, "stopped")

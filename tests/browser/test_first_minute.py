@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import Site, press, record, status, until_step
+from tests.browser.conftest import Site, press, record, status, until_begun, until_step
 
 pytestmark = pytest.mark.browser
 FIRST = "Train your first network"
@@ -63,8 +63,8 @@ def test_pressing_twice_is_one_run(page: Any, site: Site) -> None:
     page.goto("/")
     before = len(site.store.runs())
     page.get_by_role("button", name=FIRST).dblclick()
-    until_step(page, 1)
-    page.wait_for_timeout(1000)
+    until_begun(page, site, before)
+    page.wait_for_timeout(2000)
     assert len(site.store.runs()) == before + 1
 
 
@@ -76,8 +76,9 @@ def test_the_keyboard_alone_is_enough(page: Any, site: Site) -> None:
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.innerText") == FIRST:
             break
+    assert page.evaluate("document.activeElement.innerText") == FIRST
     page.keyboard.press("Enter")
-    until_step(page, 1)
+    until_begun(page, site, before)
     assert len(site.store.runs()) == before + 1
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from core.store import Run
-from tests.browser.conftest import Site, expect, press, record, status, until_step
+from tests.browser.conftest import Site, expect, press, record, status, until_begun, until_step
 
 pytestmark = pytest.mark.browser
 LINK = "/train-live?model=mlp&data=digits&train.steps={steps}"
@@ -27,8 +27,9 @@ def begin(page: Any, site: Site, steps: int) -> Run:
     page.wait_for_function("window.__layerlab?.mounts > 0")
     assert len(site.store.runs()) == before  # a link trains nothing
     button.click()
+    run = until_begun(page, site, before)
     until_step(page, 1)
-    return site.newest()
+    return run
 
 
 def rows(run: Run) -> int:

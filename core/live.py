@@ -1,7 +1,8 @@
 """A run's rows → messages for watchers. It knows no web framework.
 
 To a watcher go, in any order:
-  text    {"offset": N, "rows": [row, …]}   rows of events.jsonl as they stand; N = byte offset after the last one
+  text    {"after": A, "offset": N, "rows": [row, …]}   rows of events.jsonl as they stand, bytes A to N; A = 0 once
+                                                       more when rows were taken back: what was sent before is void
   text    {"state": {"run", "state", "step", "steps", "words", "layer", "place", "threads", "pid"}}   on every change
   bytes   a frame (encode_frame), whenever a newer one is there
 From a watcher come:
@@ -63,8 +64,9 @@ def decode_frame(data: bytes) -> Frame:
 
 def rows_message(data: bytes, offset: int) -> str:
     """Whole lines of events.jsonl as one message. The rows are taken as they stand; a broken line is left out."""
+    after = offset - len(data)
     lines = [line for line in data.split(b"\n") if line.startswith(b"{") and line.endswith(b"}")]
-    return f'{{"offset":{offset},"rows":[{b",".join(lines).decode(errors="replace")}]}}'
+    return f'{{"after":{after},"offset":{offset},"rows":[{b",".join(lines).decode(errors="replace")}]}}'
 
 
 class Hub:

@@ -174,6 +174,8 @@ class RunSession:
         elif command.verb == "set":
             for name, value in command.values.items():
                 training.set(name, value)
+            self.log.forget_after(training.step)
+            self.run.forget_snapshots_after(training.step)
             self.checkpoint()  # or a kill before the next one would bring the old values back, under the mark
         elif command.verb == "watch":
             training.watch(int(command.values.get("sample", 0)), str(command.values.get("layer", "")))

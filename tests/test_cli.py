@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -90,6 +91,7 @@ def test_the_columns_for_people_do_not_run_together(capsys, tmp_path):
     (["train", "--resume", "abcdef"], "no run"),
     (["train", "--resume", "abcdef", "--steps", "500"], "leave out --steps"),
     (["train", "--resume", "abcdef", "--preset", "cnn"], "give one of them"),
+    (["train", "--resume", "abcdef", "--set", "train.lr=0.1", "model.hidden=9"], "hidden cannot be set; train.lr, "),
     (["train", "--experiment", "e.json", "--preset", "cnn"], "give one of them"),
     (["describe", "--model", "m.json", "--preset", "cnn"], "give one of them"),
     (["control", "abcdef", "pause"], "no run"),
@@ -202,7 +204,7 @@ def test_an_experiment_file_and_the_same_flags_give_the_same_losses_to_the_bit(h
     assert len(losses[0]) == 20 and losses[0] == losses[1]
 
 
-def test_a_diverged_run_is_exit_code_1_and_one_line(home):
+def test_a_diverged_run_is_exit_code_1_and_one_line_and_goes_on_with_a_smaller_rate(home):
     done = call(
         "train", "--preset", "mlp", "--set", "model.hidden=64,64",
         "train.optimizer=sgd", "train.lr=100", "train.schedule=constant",
@@ -210,6 +212,11 @@ def test_a_diverged_run_is_exit_code_1_and_one_line(home):
     )  # fmt: skip
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.count("\n") == 1 and "learning rate" in done.stderr
+    run = Store(home / "runs").runs()[0]
+    done = call("train", "--resume", run.id[:8], "--set", "train.lr=0.05", "--json", home=home)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["steps"] == 300
+    assert all(math.isfinite(event.value) for event in run.events())
 
 
 def test_doctor_says_what_the_machine_offers(home):

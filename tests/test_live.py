@@ -29,7 +29,9 @@ class Watcher:
         await asyncio.sleep(self.slow)
         message = json.loads(text)
         if "rows" in message:
-            assert message["offset"] > self.offset
+            if message["after"] == 0:
+                self.steps = []
+            assert message["after"] in (0, self.offset)
             self.offset = message["offset"]
             self.steps += [row["step"] for row in message["rows"]]
         else:
@@ -107,6 +109,20 @@ def test_late_watchers_and_live_ones_get_every_row_once(store: Store) -> None:
         assert late.steps == list(range(50, 90))
         assert early.offset == late.offset == scene.run.events_path.stat().st_size
         assert scene.hub.watched() == {scene.run.id: 3}
+
+    play(store, part)
+
+
+def test_rows_that_were_taken_back_come_anew_from_the_first(store: Store) -> None:
+    async def part(scene: Scene) -> None:
+        scene.write(*range(50))
+        early = scene.watch()
+        await until(lambda: len(early.steps) == 50)
+        scene.log.forget_after(9)
+        late = scene.watch(after=early.offset)
+        await until(lambda: early.steps == late.steps == list(range(10)))
+        scene.write(*range(10, 60))
+        await until(lambda: early.steps == late.steps == list(range(60)))
 
     play(store, part)
 

@@ -198,6 +198,25 @@ def test_a_diverged_run_says_step_layer_and_mend(store):
     assert run.status() == status
 
 
+def test_a_diverged_run_goes_on_with_a_smaller_rate_and_nothing_of_what_it_would_have_been_stays(store):
+    calm = {"train.optimizer": "sgd", "train.lr": 0.05, "train.schedule": "constant", "model.hidden": "64,64"}
+    run = store.create(small(60, **calm))
+    with going(store, run, Command("pause")) as conn:
+        at = wait_for(conn, PAUSED).step
+        before = run.events_path.read_bytes()
+        conn.send(Command("set", {"lr": 100.0}))
+        conn.send(Command("resume"))
+        wait_for(conn, FAILED)
+    assert not np.isfinite(run.latest()["train/loss"])
+    with going(store, run, Command("set", {"lr": 0.05})) as conn:
+        assert wait_for(conn, FINISHED).step == 60
+    marks = [(e.step, e.value) for e in run.events() if e.name == "set/lr"]
+    losses = {e.step: e.value for e in run.events() if e.name == "train/loss"}
+    assert sorted(losses) == list(range(1, 61)) and run.events_path.read_bytes().startswith(before)
+    assert marks[-1][1] == 0.05 and all(np.isfinite(losses[step]) for step in range(marks[-1][0], 61))
+    assert [step for step in run.snapshots() if step > at][-1] == 60
+
+
 def test_missing_data_ends_the_run_in_words(store, monkeypatch):
     from torchvision.datasets import MNIST
 

@@ -156,11 +156,18 @@ class Stage {
   // ---- what the run says ------------------------------------------------------------------------------------------
 
   clear() {
-    this.series = {};
+    this.forget();
     this.status = { state: "", step: 0, steps: 0, words: "" };
-    this.frame = this.view = this.bad = this.pictureKey = this.clock = this.stride = this.told = undefined;
+    this.frame = this.view = this.pictureKey = this.told = undefined;
     this.lost = "";
+  }
+
+  /** The numbers, as before the first row. */
+  forget() {
+    this.series = {};
+    this.bad = this.clock = this.stride = undefined;
     this.fresh = [];
+    this.status = { ...this.status, step: 0 };
     Object.assign(record, { latencies: [], rows: 0, gaps: 0, lastStep: -1 });
   }
 
@@ -181,6 +188,7 @@ class Stage {
           this.watch();
         },
         onLost: (unknown) => { this.lost = unknown ? "unknown" : "lost"; this.schedule(); },
+        onVoid: () => this.forget(),
         onRows: (rows) => this.take(rows),
         onState: (state) => { this.status = { ...this.status, ...state }; this.told = true; this.redraw(); },
         onFrame: (frame) => { this.frame = frame; this.newFrame = true; this.schedule(); },

@@ -22,7 +22,7 @@ export function decodeFrame(buffer) {
 }
 
 /** Listen to a run until close(). `after` grows with what arrived, so a cut loses nothing and doubles nothing. */
-export function listen(run, { onRows, onState, onFrame, onOpen, onLost }) {
+export function listen(run, { onRows, onVoid, onState, onFrame, onOpen, onLost }) {
   let socket, timer, offset = 0, wait = FIRST_WAIT, closed = false, opened = 0;
   const send = (message) => socket?.readyState === WebSocket.OPEN && socket.send(JSON.stringify(message));
 
@@ -38,7 +38,8 @@ export function listen(run, { onRows, onState, onFrame, onOpen, onLost }) {
       if (typeof data !== "string") return onFrame(decodeFrame(data));
       const message = JSON.parse(data);
       if (message.rows) {
-        offset = Math.max(offset, message.offset);
+        if (message.after < offset) onVoid(); // rows were taken back: all come anew
+        offset = message.offset;
         onRows(message.rows);
       }
       if (message.state) onState(message.state);

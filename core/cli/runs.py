@@ -59,11 +59,20 @@ def _one_source(asked: argparse.Namespace) -> None:
     if len(chosen) > 1:
         raise Mistake(f"--{chosen[0]} and --{chosen[1]} each say what to train; give one of them")
     if chosen == ["resume"]:
-        given = [name for name in ("data", "set", "steps", "epochs", "seed", "threads", "name", "data_dir")
+        given = [name for name in ("data", "steps", "epochs", "seed", "threads", "name", "data_dir")
                  if getattr(asked, name) not in (None, [], 0, "")]  # fmt: skip
         if given:
             flag = given[0].replace("_", "-")
             raise Mistake(f"--resume carries a run on as it was started; leave out --{flag}, or start a new run")
+
+
+def _by_hand(asked: argparse.Namespace) -> dict[str, Any]:
+    """What --set changes of a run that is carried on: only what may be changed of one that trains."""
+    changes = dict(pair(one) for group in asked.set for one in group)
+    if others := [name for name in changes if name.removeprefix("train.") not in SETTABLE]:
+        can = ", ".join(f"train.{name}" for name in SETTABLE)
+        raise Mistake(f"--resume carries a run on as it was started: {others[0]} cannot be set; {can} can")
+    return {name.removeprefix("train."): value for name, value in changes.items()}
 
 
 def do_describe(asked: argparse.Namespace) -> int:
@@ -99,11 +108,14 @@ def _shape(text: str) -> tuple[int, ...]:
 def do_train(asked: argparse.Namespace) -> int:
     store = Store(runs_folder(asked))
     _one_source(asked)
+    changes = _by_hand(asked) if asked.resume else {}
     experiment = None if asked.resume else _checked(experiment_of(asked))
     engine = connect(store.root)
     try:
         if experiment is None:
             run = store.run(asked.resume)
+            if changes:
+                engine.command(run.id, Command("set", changes))
             engine.command(run.id, Command("resume"))
         else:
             folder = str(data_home().resolve()) if asked.data_dir else ""

@@ -159,9 +159,10 @@ class Runs:
                 self._nursery.give(worker)
                 self.drop(job)
                 return
+            changes = job.run.take_changes()
             worker.send(Train(str(self._store.root), job.run.id, job.threads))
             job.worker, job.phase, job.oom_before = worker, WORKING, oom_kills()
-            for command in job.pending:
+            for command in ([Command("set", changes)] if changes else []) + job.pending:
                 worker.send(command)
             job.pending.clear()
             self._changed.notify_all()

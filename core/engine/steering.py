@@ -111,8 +111,12 @@ def _step(runs: Runs, _questions: Questions, job: Job, command: Command) -> None
 def _set(_runs: Runs, _questions: Questions, job: Job, command: Command) -> None:
     if job.live():
         _forward(job, command)
-    else:
+    elif job.phase == STARTING:
         job.pending.append(command)
+    elif job.status.state == FINISHED:
+        raise EngineError("The run is finished; it cannot be changed.")
+    else:
+        job.run.change_later(command.values)
 
 
 def _watch(_runs: Runs, questions: Questions, job: Job, command: Command) -> None:
@@ -176,6 +180,8 @@ def steer_ended(runs: Runs, questions: Questions, run: Run, command: Command) ->
         job = Job(run, status, RESTING, threads)
         runs.enqueue(job)
         return job.status
+    elif command.verb == "set" and status.state != FINISHED:  # how a run that diverged is mended: set, then resume
+        run.change_later(command.values)
     elif command.verb not in ("stop", "unwatch"):
         verb = {"set": "changed", "step": "taken further"}.get(command.verb, f"{command.verb}d")
         hint = "" if status.state == FINISHED else " Resume it first."

@@ -1,6 +1,6 @@
 """A run at a glance: what a list of runs shows of each, found without parsing the whole log.
 
-The log only grows, so what was read stands; each look reads what is new. The folder is the truth: this is forgotten
+What was read mostly stands, so each look reads what is new. The folder is the truth: this is forgotten
 with the process and built again from the rows.
 """
 
@@ -59,7 +59,7 @@ def glance(run: Run) -> Glance:
             _known.popitem(last=False)
         while True:
             rows, offset = run.rows_after(found.offset)
-            if offset < found.offset:  # the log was mended and is shorter now
+            if offset - len(rows) < found.offset:  # the log was mended, or rows were taken back: from the beginning
                 found = _known[run.path] = Glance()
                 continue
             if not rows:

@@ -31,9 +31,7 @@ class EventLog:
         sweep(path.parent)  # here, because a run has one writer
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
         self._size = self._repair()
-        self._last: dict[str, int] = {}  # name → the last step that stands
-        for event in read_rows(path):
-            self._last[event.name] = max(event.step, self._last.get(event.name, -1))
+        self._last = self._standing()
 
     def append(self, events: Iterable[Event]) -> None:
         """Write the events in one raw write: all of them stand afterwards, or none and DiskFull is raised."""
@@ -48,6 +46,21 @@ class EventLog:
         if rows:
             self._write("".join([_encode(row) + "\n" for row in rows.values()]))
             self._last |= fresh
+
+    def forget_after(self, step: int) -> None:
+        """Take back the rows of later steps: a change by hand, made at `step`, has them come out otherwise."""
+        if max(self._last.values(), default=-1) <= step:
+            return
+        end = 0
+        with self.path.open("rb") as file:
+            for line in file:
+                row = _row(line)
+                if row is not None and row["step"] > step:
+                    break
+                end += len(line)
+        os.ftruncate(self._file, end)
+        os.fsync(self._file)
+        self._size, self._last = end, self._standing()
 
     def status(self, status: Status) -> None:
         """Write a row that says where the run stands."""
@@ -64,6 +77,13 @@ class EventLog:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+    def _standing(self) -> dict[str, int]:
+        """name → its last step in the file."""
+        last: dict[str, int] = {}
+        for event in read_rows(self.path):
+            last[event.name] = max(event.step, last.get(event.name, -1))
+        return last
 
     def _write(self, text: str) -> None:
         data = text.encode()
@@ -120,23 +140,29 @@ def raw_rows(path: Path) -> Iterator[dict[str, Any]]:
         for line in file:
             if not line.endswith(b"\n"):
                 return
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            sound = isinstance(row, dict) and isinstance(row.get("step"), int) and "time" in row
-            if sound and isinstance(row.get("values", {}), dict):
+            if (row := _row(line)) is not None:
                 yield row
 
 
+def _row(line: bytes) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    sound = isinstance(row, dict) and isinstance(row.get("step"), int) and "time" in row
+    return row if sound and isinstance(row.get("values", {}), dict) else None
+
+
 def read_after(path: Path, offset: int, limit: int = 1 << 20) -> tuple[bytes, int]:
-    """Whole lines after byte `offset` (at most about `limit` bytes), and the offset after them."""
+    """Whole lines after byte `offset` (at most about `limit` bytes), and the offset after them.
+
+    From the beginning where no line ends at `offset`: the file became shorter, and has perhaps grown again.
+    """
     try:
         with path.open("rb") as file:
-            file.seek(0, os.SEEK_END)
-            if offset > file.tell():  # the file became shorter: a torn tail was repaired
-                offset = 0
-            file.seek(offset)
+            file.seek(max(0, offset - 1))
+            if offset and file.read(1) != b"\n":
+                file.seek(offset := 0)
             data = file.read(limit)
             if len(data) == limit:
                 data += file.readline()  # a row may be longer than the limit

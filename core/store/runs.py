@@ -74,6 +74,17 @@ class Run:
         """Change or add fields of about.json."""
         write_json(self.path / "about.json", {**self.about(), **values})
 
+    def change_later(self, values: dict[str, Any]) -> None:
+        """Keep changes by hand (of SETTABLE) that no worker is there to make, for the one that carries the run on."""
+        self.note(set={**self.about().get("set", {}), **values})
+
+    def take_changes(self) -> dict[str, Any]:
+        """The changes kept for later; they are not kept any longer."""
+        changes: dict[str, Any] = self.about().get("set", {})
+        if changes:
+            self.note(set={})
+        return changes
+
     def status(self) -> Status:
         """Where the run stands."""
         try:
@@ -102,6 +113,12 @@ class Run:
     def rows_after(self, offset: int) -> tuple[bytes, int]:
         """Whole lines of events.jsonl after byte `offset`, and the offset after them."""
         return log.read_after(self.events_path, offset)
+
+    def forget_snapshots_after(self, step: int) -> None:
+        """Take back the weights of later steps: a change by hand, made at `step`, has them come out otherwise."""
+        for later in self.snapshots():
+            if later > step:
+                (self.path / "snapshots" / f"{later:09d}.safetensors").unlink(missing_ok=True)
 
     def latest(self) -> dict[str, float]:
         """name → its last value."""

@@ -2,13 +2,14 @@
 
 import streamlit as st
 
+from core import events
 from pages.kit import boundary, exchange, here, run_bar, setup, stage, steer, verdict
 from pages.kit.words import _
 
 notices = setup.begin()
 run = here.current()
 state = run_bar.state_of(run) if run else None
-active = state is not None and state.status.state in steer.ACTIVE
+steerable = state is not None and state.status.state in (*steer.ACTIVE, events.FAILED)
 
 controls, pictures = st.columns([0.27, 0.73], gap="medium")
 controls = controls.container(gap="xsmall")
@@ -18,7 +19,7 @@ with controls:
     for notice in notices:
         st.warning(_("Part of the link was left aside: {notice}").format(notice=notice), icon=":material/link_off:")
     bar = st.container()
-    if active and run:
+    if steerable and run:
         with boundary.answered(gone=False):
             steer.sliders(run)
     asked = setup.draw(verdict.draw)

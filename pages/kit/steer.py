@@ -59,7 +59,7 @@ def buttons(experiment: Experiment | None, run: Run | None) -> None:
 
 
 def sliders(run: Run) -> None:
-    """What may be changed while the run goes on; a change acts from its next step."""
+    """What may be changed of a run that has not ended well; a change acts from its next step."""
     known = declared(TrainSpec)
     train = run.experiment().train
     latest = run.latest() if any(_key(run, name) not in st.session_state for name in events.SETTABLE) else {}

@@ -68,6 +68,21 @@ def test_a_stopped_run_is_carried_on_from_its_checkpoint(engine: Engine, store: 
         engine.command(run, Command("pause"))
 
 
+def test_a_change_to_a_run_that_nobody_trains_is_made_when_it_goes_on(engine: Engine, store: Store) -> None:
+    run = engine.start(experiment(40))
+    running(engine, run, 5)
+    engine.command(run, Command("stop"))
+    at = engine.command(run, Command("set", {"lr": 0.25})).status
+    assert at.state == STOPPED
+    until(lambda: not engine.status()["running"])
+    engine.command(run, Command("resume"))
+    assert ended(engine, run) == FINISHED
+    lr = {e.step: e.value for e in store.run(run).events() if e.name == "lr"}
+    assert sorted(lr) == list(range(1, 41)) and lr[at.step] == 0.003 and lr[40] == 0.25
+    with pytest.raises(EngineError, match="finished; it cannot be changed"):
+        engine.command(run, Command("set", {"lr": 0.5}))
+
+
 def test_runs_wait_in_a_line_with_places(engine: Engine) -> None:
     first, second, third = (engine.start(experiment(2000, seed)) for seed in range(3))
     running(engine, first)

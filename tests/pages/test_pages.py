@@ -14,7 +14,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import specs
-from core.events import FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command
+from core.events import FAILED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command
 from core.questions import Problem
 from core.store import Store
 from pages.kit import runs_table
@@ -282,6 +282,20 @@ def test_steering_reaches_the_engine(visit: Visit, fake: FakeEngine, store: Stor
         button(at, label).click().run()
     assert [command.verb for _run, command in fake.commands] == ["set", "pause", "resume", "stop"]
     assert fake.commands[0][1].values == {"lr": 0.02}
+    assert not at.error
+
+
+def test_a_diverged_run_can_be_given_another_rate_before_it_goes_on(
+    visit: Visit, fake: FakeEngine, store: Store
+) -> None:
+    run = store.create(DIGITS)
+    fake.put(run, FAILED, 10)
+    at = visit("train", run=run.id)
+    at.select_slider(key=f"steer.lr.{run.id[:8]}").set_value(0.0002).run()
+    button(at, "Resume").click().run()
+    assert [(command.verb, command.values) for _run, command in fake.commands] == [
+        ("set", {"lr": 0.0002}), ("resume", {}),
+    ]  # fmt: skip
     assert not at.error
 
 

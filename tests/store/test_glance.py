@@ -53,6 +53,17 @@ def test_a_row_that_a_broken_disk_spoilt_is_left_out(store: Store) -> None:
     assert glance(run).loss == [1e-05, 2.5]
 
 
+def test_a_log_that_was_cut_and_has_grown_past_it_is_read_again(store: Store) -> None:
+    run = store.create(DIGITS)
+    log = run.log()
+    log.append([Event(step, "train/loss", 2.0, 0.0) for step in (1, 2)])
+    assert glance(run).loss == [2.0, 2.0]
+    log.forget_after(1)
+    log.append([Event(step, "train/loss", 1.125, 0.0) for step in (2, 3)])
+    log.close()
+    assert glance(run).loss == [2.0, 1.125, 1.125]
+
+
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
 def test_a_loss_that_is_no_number_is_taken_as_it_is(store: Store, value: str) -> None:
     run = store.create(DIGITS)

@@ -178,3 +178,30 @@ def test_a_row_longer_than_the_limit_reaches_the_watcher(path: Path) -> None:
 def test_a_watcher_of_a_log_that_became_shorter_begins_again(path: Path) -> None:
     path.write_bytes(b'{"step":0}\n')
     assert read_after(path, 500) == (b'{"step":0}\n', 11)
+
+
+def test_rows_that_a_change_by_hand_makes_void_are_taken_back_and_written_anew(path: Path) -> None:
+    log = EventLog(path)
+    log.append([_loss(step, 1.0) for step in range(1, 8)] + [Event(7, "set/lr", 0.1, 1.0)])
+    log.status(Status("failed", 7, 10))
+    log.close()
+    log = EventLog(path)
+    log.status(Status("running", 4, 10))
+    log.forget_after(7)
+    assert len(list(read_rows(path))) == 8, "nothing is later than 7"
+    log.forget_after(4)
+    assert [e.step for e in read_rows(path)] == [1, 2, 3, 4]
+    log.append([_loss(step, 2.0) for step in range(3, 7)])
+    log.close()
+    assert [(e.step, e.value) for e in read_rows(path)] == [(1, 1), (2, 1), (3, 1), (4, 1), (5, 2), (6, 2)]
+
+
+def test_a_watcher_of_a_log_that_was_cut_and_has_grown_past_it_begins_again(path: Path) -> None:
+    log = EventLog(path)
+    log.append([_loss(1), _loss(2), _loss(3)])
+    _data, offset = read_after(path, 0)
+    log.forget_after(1)
+    log.append([_loss(2, 0.123456789), _loss(3, 0.25), _loss(4)])
+    log.close()
+    assert path.stat().st_size > offset
+    assert read_after(path, offset) == (path.read_bytes(), path.stat().st_size)

@@ -59,6 +59,9 @@ class Script:
             fresh.append(json.dumps(row) + "\n")
             self.step += 1
         self.log += "".join(fresh).encode()
+        if "back" in self.words and self.step >= 500:  # changed by hand at step 99: what came later is taken back
+            self.words -= {"back", "nan"}
+            self.log, self.step = b"".join(self.log.splitlines(keepends=True)[:100]), 100
 
     def values(self, step: int) -> dict[str, Any]:
         t, noise = step / 600, self.random.normal
@@ -187,10 +190,11 @@ async def live(socket: WebSocket) -> None:
             if not script.words & {"queue", "still"} and not ("fail" in script.words and script.step >= 200):
                 held = 340 if "half" in script.words else script.steps
                 script.grow(min(held, script.step + max(1, round(script.rate / 50))))
-            if len(script.log) > offset:
-                rows = [json.loads(line) for line in script.log[offset:].splitlines()]
+            if len(script.log) != offset:
+                after = offset if len(script.log) > offset else 0
+                rows = [json.loads(line) for line in script.log[after:].splitlines()]
                 offset = len(script.log)
-                await socket.send_text(json.dumps({"offset": offset, "rows": rows}))
+                await socket.send_text(json.dumps({"after": after, "offset": offset, "rows": rows}))
             state = {"run": run, "place": None, "pid": 1, **script.state()}
             if (now := json.dumps(state | {"step": 0})) != said:
                 said = now

@@ -110,6 +110,17 @@ def test_a_cut_connection_loses_nothing_and_doubles_nothing(page: Any, door: str
     assert (about["rows"], about["gaps"], about["mounts"]) == (600, 0, 1)
 
 
+def test_rows_that_were_taken_back_are_drawn_anew(page: Any, door: str) -> None:
+    page.goto(f"{door}/?run=fast-back-nan")  # no number from step 300 on, until the rows from 100 on are taken back
+    marked = page.get_by_text("loss is no longer a number")
+    marked.first.wait_for()
+    wait(page, "window.__layerlab.lastStep < 250")
+    marked.first.wait_for(state="detached")
+    wait(page, "window.__layerlab.lastStep === 599")
+    about = said(page)
+    assert (about["rows"], about["gaps"], about["mounts"]) == (600, 0, 1)
+
+
 def test_zoom_and_hover_outlive_the_updates(page: Any, door: str) -> None:
     page.goto(f"{door}/?run=zoom")
     wait(page, "window.__layerlab?.lastStep > 60")

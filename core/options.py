@@ -44,6 +44,7 @@ class Option:
     log: bool = False  # a slider for it is logarithmic
     slider: bool = False  # moved to see what happens, rather than typed
     group: str = ""  # fields of one group stand together under its name
+    auto: str = ""  # what it means that nobody has chosen, which `low` stands for
     applies: Callable[[Any], bool] | None = None  # given the options: does this field matter?
 
 
@@ -59,10 +60,11 @@ def option(  # noqa: PLR0913 (all but two are by keyword)
     log: bool = False,
     slider: bool = False,
     group: str = "",
+    auto: str = "",
     applies: Callable[[Any], bool] | None = None,
 ) -> Any:
     """A field of an Options class."""
-    known = Option(help, label, low, high, unit, choices, log, slider, group, applies)
+    known = Option(help, label, low, high, unit, choices, log, slider, group, auto, applies)
     return field(default=default, metadata={"option": known})
 
 

@@ -252,9 +252,10 @@ class Training:
         layer = first_non_finite(self.network, self._augment(x, y)[0] if self._augment else x)
         lr = self.lr_at(step)
         where = f"the first layer to go non-finite is {layer}" if layer else "the logits are finite, the loss is not"
+        was, less = (f"{float(f'{value:.2g}'):g}" for value in (lr, lr / 10))  # 100, not 1e+02
         words = (
             f"The loss stopped being a number at step {step}; {where}. Try a smaller learning rate "
-            f"(it was {lr:.2g}; try {lr / 10:.1g}), or clip the gradient norm at 1."
+            f"(it was {was}; try {less}), or clip the gradient norm at 1."
         )
         return Diverged(step, layer, words)
 

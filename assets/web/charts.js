@@ -3,8 +3,8 @@
 
 const POINTS = 1500, COLUMNS = 160, SLOWEST = 100;
 const DECADES = [1e-5, 1e-4, 1e-3, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 1e3, 1e4, 1e5];
-const CIVIDIS = "#00224e,#123570,#3b496c,#575d6d,#707173,#8a8678,#a59c74,#c3b369,#e1cc55,#fee838";
-const BLUE_ORANGE = "#08306b,#1f5fa8,#5b9bd0,#a6cce6,#e6f0f7,#fbeee2,#f5c08f,#e08a3c,#b3560f,#6e2f04";
+export const CIVIDIS = "#00224e,#123570,#3b496c,#575d6d,#707173,#8a8678,#a59c74,#c3b369,#e1cc55,#fee838";
+export const BLUE_ORANGE = "#08306b,#1f5fa8,#5b9bd0,#a6cce6,#e6f0f7,#fbeee2,#f5c08f,#e08a3c,#b3560f,#6e2f04";
 
 /** One name's numbers in order of step. The first value of a step stands. */
 export class Series {

@@ -47,6 +47,7 @@ class Figure {
     if (!this.root.isConnected) return;
     this.theme = JSON.stringify(colors);
     this.width = this.root.clientWidth;
+    rescale(figure, data.signed, colors.signed);
     await Plotly.react(this.plot, { data: figure.data, layout: dressed(figure.layout, colors, data), frames: figure.frames ?? [],
       config: { displayModeBar: false, responsive: false, scrollZoom: false, doubleClick: "reset" } });
     if (!this.listening) {
@@ -59,8 +60,9 @@ class Figure {
 
   colors() {
     const style = getComputedStyle(this.root), get = (name) => style.getPropertyValue(name).trim();
+    const list = (name) => get(name).split(",").filter(Boolean).map((color) => color.trim());
     return { text: get("--st-text-color") || style.color, ground: get("--st-background-color") || "#ffffff", line: plain(getComputedStyle(this.png).borderTopColor),
-      font: style.fontFamily, lines: get("--st-chart-categorical-colors").split(",").filter(Boolean) };
+      font: style.fontFamily, lines: list("--st-chart-categorical-colors"), signed: list("--st-chart-diverging-colors") };
   }
 
   clicked(point) {
@@ -93,6 +95,14 @@ class Figure {
     window.Plotly.downloadImage(this.plot, { format: "png", width, height, scale: 2, filename: `layerlab-${this.data.name}` })
       .finally(() => { this.plot.layout.paper_bgcolor = before; });
   }
+}
+
+/** The figure's signed colour scales become the theme's, whose zero is as quiet as the ground. */
+function rescale({ data, layout }, signed, ours) {
+  if (!ours.length) return;
+  const scale = ours.map((color, i) => [i / (ours.length - 1), color]);
+  const holders = [...data, ...data.map((trace) => trace.marker), ...Object.keys(layout).map((name) => /^coloraxis/.test(name) && layout[name])];
+  for (const one of holders) if (one?.colorscale?.map?.(([, color]) => color).join() === signed.join()) one.colorscale = scale;
 }
 
 /** A scene of three axes, each with what the theme decides where the figure does not. */

@@ -1,13 +1,12 @@
 // A layer's maps on one canvas, the kernel that made each beside it, and one of them large. Python sends the bytes of the
 // maps and says which one is chosen; a click or Enter chooses another.
+import { BLUE_ORANGE, CIVIDIS } from "./charts.js";
 import { number } from "./frames.js";
 import { el, fill, keep } from "./parts.js";
 
 export const mount = (component) => keep(component, Maps, "maps.css");
 
 const GAP = 6, LABEL = 13, LARGE = 204, KERNEL = 0.34; // a kernel's side as a share of its map's
-const CIVIDIS = "#00224e,#123570,#3b496c,#575d6d,#707173,#8a8678,#a59c74,#c3b369,#e1cc55,#fee838";
-const BLUE_ORANGE = "#08306b,#1f5fa8,#5b9bd0,#a6cce6,#e6f0f7,#fbeee2,#f5c08f,#e08a3c,#b3560f,#6e2f04";
 
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));

@@ -42,10 +42,12 @@ def field(
     told: DeltaGenerator | None = None,
 ) -> None:  # fmt: skip
     """The widget of one option, and the sentence under it (or in `told`) when its value cannot be."""
-    st.session_state.setdefault(address, to_widget(default))
+    st.session_state.setdefault(address, None if option.auto and default == option.low else to_widget(default))
     name = address.partition(".")[2]
     label = _(option.label or name.replace("_", " "))
     widget(address, label, kind, option, disabled=disabled)
+    if option.auto and st.session_state[address] is None:
+        return
     try:
         coerce(label, kind, st.session_state[address], option)
     except SpecError as error:
@@ -72,6 +74,8 @@ def widget(address: str, label: str, kind: Any, option: Option, **more: Any) -> 
     elif option.slider and option.low is not None and option.high is not None:
         ends = (kind(option.low), kind(option.high))
         st.slider(label, *ends, step=1 if kind is int else step_of(option), **_KEEP, **more)
+    elif option.auto:
+        st.number_input(label, value=None, step=1, format="%d", placeholder=_(option.auto), **_KEEP, **more)
     elif kind is int:
         st.number_input(label, step=1, format="%d", **_KEEP, **more)
     elif kind is float:

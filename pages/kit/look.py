@@ -105,7 +105,7 @@ def _offered(view: View, layers: tuple[LayerSpec, ...], form: DataForm) -> list[
 def _options(view: View, offered: list[str]) -> Any:
     given = {
         name: st.session_state[_key(view.name, name)]
-        for name in offered if _key(view.name, name) in st.session_state
+        for name in offered if st.session_state.get(_key(view.name, name)) is not None
     }  # fmt: skip
     return specs.options_of(view.options, given)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from typing import Any
 
 import streamlit as st
@@ -38,8 +39,8 @@ def _row(run: Run, status: Status | None) -> dict[str, Any]:
         "name": _named(run, str(about.get("name", "")), what), "what": what,
         "state": state_word(status.state), "raw_state": status.state, "step": status.step, "steps": status.steps,
         "progress": f"{status.step:,} / {status.steps:,}", "best": _percent(seen.best_accuracy),
-        "last": _percent(seen.last_accuracy), "loss": list(seen.loss), "size": size(run.bytes()),
-        "created": about.get("created", 0),
+        "last": _percent(seen.last_accuracy), "loss": [loss for loss in seen.loss if math.isfinite(loss)],
+        "size": size(run.bytes()), "created": about.get("created", 0),
     }  # fmt: skip
 
 

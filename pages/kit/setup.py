@@ -163,7 +163,11 @@ def draw(verdict: Callable[[Asked], None]) -> Asked:
         entry("train.optimizer", _("optimizer"), registry.OPTIMIZERS, _new_choice, args=("train.optimizer",))
     with right:
         entry("train.schedule", _("schedule"), registry.SCHEDULES, _new_choice, args=("train.schedule",))
-    _train_fields(faults, MAIN)
+    left, right = st.columns([0.56, 0.44], gap="small")
+    with left:
+        _train_fields(faults, MAIN[:1])
+    with right:
+        _train_fields(faults, MAIN[1:])
     _more(faults)
     asked = collect(faults)
     _misfit(asked)

@@ -63,7 +63,8 @@ def sliders(run: Run) -> None:
     known = declared(TrainSpec)
     train = run.experiment().train
     latest = run.latest() if any(_key(run, name) not in st.session_state for name in events.SETTABLE) else {}
-    places = {"lr": st.container(), "": st.popover(_("More while it runs"), width="stretch")}
+    lr, more = st.columns([0.68, 0.32], gap="small", vertical_alignment="center")
+    places = {"lr": lr, "": more.popover(_("More"), help=_("What else may be changed while it runs."), width="stretch")}
     for name in events.SETTABLE:
         kind, _default, option = known[name]
         key = _key(run, name)

@@ -154,3 +154,11 @@ def test_a_deleted_run_is_told_and_the_page_stands(page: Any, site: Site) -> Non
     page.goto(f"/look_inside-feature_maps?run={'0' * 32}")
     page.get_by_text(re.compile("does not exist here")).wait_for()
     page.get_by_text("Train a network").wait_for()
+
+
+def test_signed_pictures_have_the_themes_scale_whose_zero_is_quiet(page: Any, runs: dict[str, Run]) -> None:
+    heat = "[...document.querySelectorAll('.lf-plot')].flatMap((plot) => plot.data ?? []).map((one) => one.colorscale)"
+    for theme, below in (("light", "#08306b"), ("dark", "#a6d3f5")):
+        page.emulate_media(color_scheme=theme)
+        open_view(page, runs, "convolution")
+        page.wait_for_function(f"below => {heat}.some((scale) => scale?.[0]?.[1] === below)", arg=below)

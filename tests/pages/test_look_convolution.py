@@ -32,6 +32,8 @@ def test_the_first_layer_shows_window_map_and_products(
 def test_arrows_and_numbers_move_the_cell(visit: Visit, made: Made, drawn: Drawn) -> None:
     at = visit("look_convolution", run=made("cnn").id, layer="conv2")
     assert "convolution.given.conv2" in drawn
+    row = at.number_input(key="look_convolution.row")
+    assert (row.value, row.placeholder) == (None, "of the largest")
     at.number_input(key="look_convolution.row").set_value(0)
     at.number_input(key="look_convolution.column").set_value(5)
     at.number_input(key="look_convolution.map").set_value(2).run()
@@ -42,6 +44,18 @@ def test_arrows_and_numbers_move_the_cell(visit: Visit, made: Made, drawn: Drawn
     at.button(key="convolution.right").click().run()
     assert at.number_input(key="look_convolution.column").value == 6
     assert "y[2, 13, 6]" in html_of(at)
+
+
+def test_a_field_that_is_emptied_goes_back_to_the_largest_cell(visit: Visit, made: Made, drawn: Drawn) -> None:
+    at = visit("look_convolution", run=made("cnn").id, layer="conv2")
+    first = html_of(at)
+    for name, value in (("row", 0), ("column", 5)):
+        at.number_input(key=f"look_convolution.{name}").set_value(value)
+    assert html_of(at.run()) != first
+    for name in ("row", "column"):
+        at.number_input(key=f"look_convolution.{name}").set_value(None)
+    assert html_of(at.run()) == first
+    assert not at.exception
 
 
 def test_a_click_on_the_map_chooses_the_cell(

@@ -14,7 +14,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import specs
-from core.events import FAILED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command
+from core.events import FAILED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command, Event
 from core.questions import Problem
 from core.store import Store
 from pages.kit import runs_table
@@ -343,6 +343,14 @@ def test_the_filter_looks_at_names_presets_data_and_states(visit: Visit, store: 
 
 def test_no_runs_yet_is_said(visit: Visit) -> None:
     assert "No runs yet" in said(visit("runs"))
+
+
+def test_a_run_that_diverged_has_the_curve_of_what_came_before(store: Store, fake: FakeEngine) -> None:
+    run = store.create(DIGITS)
+    log = run.log()
+    log.append(Event(step, "train/loss", value, 0.0) for step, value in ((1, 2.5), (2, 4e27), (3, float("nan"))))
+    log.close()
+    assert runs_table.rows([run])[0]["loss"] == [2.5, 4e27]
 
 
 def test_the_list_stays_quick_with_two_hundred_runs(visit: Visit, store: Store) -> None:

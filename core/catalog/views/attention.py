@@ -15,7 +15,7 @@ class Attention(Options):
     head: int = option(0, _("Which head of the layer; they are counted from 0."), low=0, high=63)
     query: int = option(
         -1, _("The token that reads, counted from 0; −1 is the class token, or the last real token where there is "
-              "none."), label=_("query token"), low=-1, high=4095,
+              "none."), label=_("query token"), low=-1, high=4095, auto=_("the one that answers"),
     )  # fmt: skip
     temperature: float = option(
         1.0, _("Scores are divided by it before the softmax: below 1 sharper, above 1 more even. The model itself uses "

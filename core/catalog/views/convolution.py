@@ -17,11 +17,11 @@ class Convolution(Options):
     map: int = option(0, _("Which of the maps that the convolution makes."), low=0, high=8191, unit=_("map"))
     row: int = option(
         LARGEST, _("Row of the cell, from 0 at the top; −1: where the map is largest, away from the padding."),
-        low=LARGEST, high=4095, unit=_("row"),
+        low=LARGEST, high=4095, unit=_("row"), auto=_("of the largest"),
     )  # fmt: skip
     column: int = option(
         LARGEST, _("Column of the cell, from 0 at the left; −1: where the map is largest, away from the padding."),
-        low=LARGEST, high=4095, unit=_("column"),
+        low=LARGEST, high=4095, unit=_("column"), auto=_("of the largest"),
     )  # fmt: skip
     inner: str = option(
         "", _("Inside a block: which of its convolutions, such as conv2; empty: the first."),

@@ -6,8 +6,7 @@ What cannot work is told as a Problem: the guilty layer, what it gets and needs,
 from __future__ import annotations
 
 import keyword
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from core import registry
+from core import mends, registry
 from core.catalog.entries import (
     EACH_STEP,
     PICTURE,
@@ -35,6 +34,7 @@ from core.catalog.entries import (
     Layer,
 )
 from core.code import pytorch_code
+from core.mends import Layers
 from core.options import SpecError
 from core.questions import Describe, Description, LayerRow, Problem
 from core.specs import LAYER_LIMIT, DataSpec, LayerSpec, ModelSpec
@@ -42,8 +42,6 @@ from core.specs import LAYER_LIMIT, DataSpec, LayerSpec, ModelSpec
 PARAMETER_LIMIT = 200_000_000
 MEMORY_SHARE = 0.6  # of the machine's memory that one model may ask for
 
-Layers = tuple[LayerSpec, ...]
-Rows = Sequence[tuple[str, dict[str, Any]]]  # (kind, options) of layers that are still without a name
 
 
 class ModelError(Exception):
@@ -102,7 +100,7 @@ def layers_of(model: ModelSpec, data: DataForm) -> Layers:
     fits = [a.name for a in registry.ARCHITECTURES if data.kind in a.takes and data.task in a.tasks]
     fix = f"choose {', '.join(fits)} for this data"
     if data.kind not in entry.takes:
-        message = f"{entry.name} needs {_kinds(entry.takes)}, but gets {WORDS[data.kind]} of {data.words()}"
+        message = f"{entry.name} needs {mends.kinds(entry.takes)}, but gets {WORDS[data.kind]} of {data.words()}"
         raise ModelError(Problem("input", message, fix))
     if data.task not in entry.tasks:
         gives = " or ".join(TASKS[task] for task in entry.tasks)
@@ -165,7 +163,7 @@ def fit(spec: LayerSpec, takes: Form, data: DataForm) -> Placed | Fault:
     """One layer on the meta device, or why it cannot take what it gets."""
     entry: Layer = registry.LAYERS.get(spec.kind)
     if takes.kind not in entry.takes:
-        return _wrong_kind(entry, takes, data)
+        return mends.wrong_kind(entry, takes, data)
     fault = entry.fault(spec.options, takes)
     if fault:
         return fault
@@ -331,73 +329,12 @@ def _wrong_names(specs: Layers) -> Problem | None:
     for index, spec in enumerate(specs):
         taken = hasattr(plain, spec.name) or keyword.iskeyword(spec.name)
         if taken or spec.name in seen:
-            name = _free_name(spec.kind, specs)
+            name = mends.free_name(spec.kind, specs)
             why = "is a word that Python or torch needs itself" if taken else "is the name of two layers"
             layers = (*specs[:index], replace(spec, name=name), *specs[index + 1 :])
             return Problem(spec.name, f"“{spec.name}” {why}", f"call it {name}", layers)
         seen.add(spec.name)
     return None
-
-
-def _free_name(kind: str, specs: Sequence[LayerSpec]) -> str:
-    taken = {spec.name for spec in specs}
-    return next(name for i in range(1, len(taken) + 2) if (name := f"{kind}{i}") not in taken)
-
-
-def _with(specs: Layers, index: int, rows: Rows) -> Layers:
-    """The layers with new ones put before the one at `index`; none where an option would be out of range."""
-    made = list(specs)
-    try:
-        for row, (kind, options) in enumerate(rows):
-            spec = LayerSpec(kind, registry.LAYERS.get(kind).options(**options), _free_name(kind, made))
-            made.insert(index + row, spec)
-    except SpecError:
-        return ()
-    return tuple(made)
-
-
-def _set(specs: Layers, index: int, options: dict[str, Any]) -> Layers:
-    """The layers with options of the one at `index` changed; none where one would be out of range."""
-    try:
-        changed: Any = replace(specs[index].options, **options)
-    except SpecError:
-        return ()
-    return (*specs[:index], replace(specs[index], options=changed), *specs[index + 1 :])
-
-
-def _without(specs: Layers, index: int) -> Layers:
-    return (*specs[:index], *specs[index + 1 :])
-
-
-def _embedding(data: DataForm) -> tuple[str, dict[str, Any]]:
-    return "embedding", {"vocabulary": max(2, data.vocabulary)}
-
-
-def _kinds(takes: tuple[str, ...]) -> str:
-    return " or ".join(WORDS[kind] for kind in takes)
-
-
-def _wrong_kind(entry: Layer, got: Form, data: DataForm) -> Fault:
-    """A layer that takes another kind of form: what turns one into the other is put before it, where there is such."""
-    message = f"it needs {_kinds(entry.takes)}, but gets {WORDS[got.kind]} of {got.words()}"
-    if got.kind == PICTURE and VECTOR in entry.takes:
-        return Fault(message, "put a flatten layer before it", insert=(("flatten", {}),))
-    if got.kind == PICTURE and SEQUENCE in entry.takes:
-        return Fault(message, "put a rows layer before it", insert=(("rows", {}),))
-    if got.kind == SEQUENCE and VECTOR in entry.takes:
-        return Fault(message, "put a read-out layer before it", insert=(("read_out", {}),))
-    if got.kind == TOKENS and {SEQUENCE, VECTOR} & set(entry.takes):
-        return Fault(message, "put a token embedding before it", insert=(_embedding(data),))
-    return Fault(message, "remove it, or move it to where the shape still fits", remove=True)
-
-
-def _apply(specs: Layers, index: int, fault: Fault) -> Layers:
-    """The layers after one click on the mend of the layer at `index`; none where words alone can mend it."""
-    if fault.remove:
-        return _without(specs, index)
-    if fault.insert:
-        return _with(specs, index, fault.insert)
-    return _set(specs, index, fault.options) if fault.options else ()
 
 
 def _mended(specs: Layers, index: int, fault: Fault, placed: list[Placed], data: DataForm) -> Problem:
@@ -406,14 +343,14 @@ def _mended(specs: Layers, index: int, fault: Fault, placed: list[Placed], data:
     takes = registry.LAYERS.get(specs[index].kind).takes
     if fault.remove and before and before.takes.kind in takes and before.gives.kind not in takes:
         fix = f"remove {before.spec.name}, which has changed the shape"
-        return Problem(name, fault.message, fix, _without(specs, index - 1))
-    layers, fixes = _apply(specs, index, fault), [fault.fix]
+        return Problem(name, fault.message, fix, mends.without(specs, index - 1))
+    layers, fixes = mends.applied(specs, index, fault), [fault.fix]
     if fault.remove and not layers:  # it was the only one
         fix, layers = _end((), [], data)
         fixes = ["remove it", fix]
     for _again in range(3):
         at, next_fault = _first_fault(layers, index, name, placed, data)
-        if next_fault is None or not (more := _apply(layers, at, next_fault)):
+        if next_fault is None or not (more := mends.applied(layers, at, next_fault)):
             break
         layers = more
         fixes.append(next_fault.fix)
@@ -457,7 +394,7 @@ def _batch_of_one(specs: Layers, placed: list[Placed], batch_size: int) -> Probl
             message = "its batch norm gets one number a map from a batch of one sample, and so has nothing to compare"
             fix = "use a batch size of 2 or more"
             if p.spec.kind == "batch_norm":
-                return Problem(p.spec.name, message, f"remove it, or {fix}", _without(specs, index))
+                return Problem(p.spec.name, message, f"remove it, or {fix}", mends.without(specs, index))
             return Problem(p.spec.name, message, fix)
     return None
 
@@ -466,28 +403,7 @@ def _end(specs: Layers, placed: list[Placed], data: DataForm) -> tuple[str, Laye
     """(the mend in words, the layers with it) for a model that ends with something else than the answer."""
     if data.task == EACH_STEP:
         return _each_step_end(specs, placed, data)
-    return _one_end(specs, placed[-1].gives if placed else data, data)
-
-
-def _one_end(specs: Layers, form: Form, data: DataForm) -> tuple[str, Layers]:
-    """One answer a sample: a flatten, pooling or read-out where one is missing, then a linear layer of that size."""
-    head = f"end with a linear layer of {data.classes} features"
-    is_linear = bool(specs) and specs[-1].kind == "linear"
-    if form.kind == VECTOR and is_linear:
-        return head, _set(specs, len(specs) - 1, {"features": data.classes})
-    if form.kind == SEQUENCE and is_linear and form.shape[1] == data.classes:
-        return "put a read-out layer after it", _with(specs, len(specs), [("read_out", {})])
-    rows, words = list[tuple[str, dict[str, Any]]](), ""
-    if form.kind == PICTURE:
-        kind = "flatten" if prod(form.shape) <= 65_536 else "global_pool"
-        rows, words = [(kind, {})], f"put a {registry.LAYERS.get(kind).title} layer after it and "
-    elif form.kind == SEQUENCE:
-        take = "mean" if any(spec.kind == "transformer_block" for spec in specs) else "last"
-        rows, words = [("read_out", {"take": take})], "put a read-out layer after it and "
-    elif form.kind == TOKENS:
-        rows = [_embedding(data), ("read_out", {"take": "mean"})]
-        words = "put a token embedding and a read-out layer after it and "
-    return words + head, _with(specs, len(specs), [*rows, ("linear", {"features": data.classes})])
+    return mends.one_end(specs, placed[-1].gives if placed else data, data)
 
 
 def _each_step_end(specs: Layers, placed: list[Placed], data: DataForm) -> tuple[str, Layers]:
@@ -496,33 +412,16 @@ def _each_step_end(specs: Layers, placed: list[Placed], data: DataForm) -> tuple
     steps, end = data.shape[0], len(specs)
     for index, p in enumerate(placed):  # the layer after which there is no longer one vector for each step
         if p.takes.kind in (SEQUENCE, TOKENS) and (p.gives.kind != SEQUENCE or p.gives.shape[0] != steps):
-            return f"remove {p.spec.name}: every step needs its answer", _without(specs, index)
+            return f"remove {p.spec.name}: every step needs its answer", mends.without(specs, index)
     head = f"end with a linear layer of {data.classes} features"
     if form.kind == SEQUENCE and specs and specs[-1].kind == "linear":
-        return head, _set(specs, end - 1, {"features": data.classes})
+        return head, mends.with_options(specs, end - 1, {"features": data.classes})
     if form.kind == SEQUENCE:
-        return head, _with(specs, end, [("linear", {"features": data.classes})])
+        return head, mends.inserted(specs, end, [("linear", {"features": data.classes})])
     if form.kind == TOKENS:
-        rows = [_embedding(data), ("linear", {"features": data.classes})]
-        return f"put a token embedding after it and {head}", _with(specs, end, rows)
+        rows = [mends.embedding(data), ("linear", {"features": data.classes})]
+        return f"put a token embedding after it and {head}", mends.inserted(specs, end, rows)
     return "keep one vector for each step", ()
-
-
-_WIDTHS = ("channels", "features", "hidden", "width")
-
-
-def _narrower(specs: Layers, index: int, share: float, data: DataForm) -> tuple[str, Layers]:
-    """The layer at `index` with its width times `share`, as a power of two; the answer's own width stays."""
-    options = specs[index].options
-    name = next((f.name for f in fields(options) if f.name in _WIDTHS), "")
-    wide = getattr(options, name) if name else 0
-    if wide > 1 and not (index == len(specs) - 1 and wide == data.classes):
-        less = 1 << max(0, int(min(wide // 2, wide * share)).bit_length() - 1)
-        return f"set {name} to {less}", _set(specs, index, {name: less})
-    if index and specs[index - 1].kind == "flatten":
-        pooled = _with(_without(specs, index - 1), index - 1, [("global_pool", {})])
-        return f"use global average pooling instead of {specs[index - 1].name}", pooled
-    return "make what comes before it smaller", ()
 
 
 def _too_large(specs: Layers, placed: list[Placed], data: DataForm) -> Problem:
@@ -532,7 +431,7 @@ def _too_large(specs: Layers, placed: list[Placed], data: DataForm) -> Problem:
     message = f"it has {count:,} parameters; {limit}"
     if count <= PARAMETER_LIMIT:
         message = f"the model has {total:,} parameters, {count:,} of them here; {limit}"
-    return Problem(specs[index].name, message, *_narrower(specs, index, 0.5 * PARAMETER_LIMIT / total, data))
+    return Problem(specs[index].name, message, *mends.narrower(specs, index, 0.5 * PARAMETER_LIMIT / total, data))
 
 
 def _too_much_memory(specs: Layers, placed: list[Placed], data: DataForm, batch_size: int) -> Problem | None:
@@ -541,7 +440,7 @@ def _too_much_memory(specs: Layers, placed: list[Placed], data: DataForm, batch_
         return None
     index = max(range(len(placed)), key=lambda i: prod(placed[i].gives.shape) * batch_size + 4 * placed[i].params)
     asks = f"the model needs about {total / 2**30:,.1f} GiB to train with {batch_size} samples a step"
-    fix, layers = _narrower(specs, index, 0.5 * limit / total, data)
+    fix, layers = mends.narrower(specs, index, 0.5 * limit / total, data)
     message = f"{asks}; {limit / 2**30:,.1f} GiB may be used"
     return Problem(specs[index].name, message, f"{fix}, or use a smaller batch", layers)
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # ── imports ──────────────────────────────────────────────────────────────────
 
 LIGHT = (
-    "registry", "options", "specs", "events", "questions", "diagnosis", "store", "catalog", "applies", "code",
+    "registry", "options", "specs", "events", "questions", "diagnosis", "store", "catalog", "applies", "mends", "code",
     "drawings", "figures", "live", "engine",
 )  # fmt: skip
 HEAVY = (

@@ -9,6 +9,7 @@ from typing import Any
 
 from core import registry
 from core.catalog.entries import TOKENS, DataForm, Form, Layer
+from core.mends import free_name
 from core.options import SpecError, declared
 from core.questions import LayerRow
 from core.specs import LAYER_LIMIT, LayerSpec
@@ -28,13 +29,13 @@ def inserted(layers: Layers, after: str, kind: str, data: DataForm) -> tuple[Lay
     entry: Layer = registry.LAYERS.get(kind)
     known = {"vocabulary": data.vocabulary} if "vocabulary" in declared(entry.options) and data.vocabulary else {}
     at = index_of(layers, after) + 1 or len(layers)
-    return _put(layers, at, LayerSpec(kind, entry.options(**known), _next_name(_stem_of(kind, layers), layers)))
+    return _put(layers, at, LayerSpec(kind, entry.options(**known), free_name(_stem_of(kind, layers), layers)))
 
 
 def copied(layers: Layers, name: str) -> tuple[Layers, str]:
     """The layer called `name` once more, right after itself; and the copy's name."""
     at = index_of(layers, name)
-    return _put(layers, at + 1, replace(layers[at], name=_next_name(_stem(name), layers)))
+    return _put(layers, at + 1, replace(layers[at], name=free_name(_stem(name), layers)))
 
 
 def _put(layers: Layers, at: int, layer: LayerSpec) -> tuple[Layers, str]:
@@ -79,11 +80,6 @@ def _stem_of(kind: str, layers: Layers) -> str:
     """As its kin are called here (norm1 → norm), else its kind."""
     kin = [layer.name for layer in layers if layer.kind == kind]
     return _stem(kin[-1]) if kin and re.search(r"\d$", kin[-1]) else kind
-
-
-def _next_name(stem: str, layers: Layers) -> str:
-    taken = {layer.name for layer in layers}
-    return next(name for i in range(1, len(taken) + 2) if (name := f"{stem}{i}") not in taken)
 
 
 # ── what fits where ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,5 +1,5 @@
 // A Plotly figure that Python makes and the browser keeps: redrawn in place, in the theme's colours, with its clicks told.
-import { loadPlotly, plain } from "./charts.js";
+import { BLUE_ORANGE, loadPlotly, plain } from "./charts.js";
 import { el, keep } from "./parts.js";
 
 export const mount = (component) => keep(component, Figure, "figure.css");
@@ -47,7 +47,7 @@ class Figure {
     if (!this.root.isConnected) return;
     this.theme = JSON.stringify(colors);
     this.width = this.root.clientWidth;
-    rescale(figure, data.signed, colors.signed);
+    rescale(figure, colors.signed);
     await Plotly.react(this.plot, { data: figure.data, layout: dressed(figure.layout, colors, data), frames: figure.frames ?? [],
       config: { displayModeBar: false, responsive: false, scrollZoom: false, doubleClick: "reset" } });
     if (!this.listening) {
@@ -98,11 +98,11 @@ class Figure {
 }
 
 /** The figure's signed colour scales become the theme's, whose zero is as quiet as the ground. */
-function rescale({ data, layout }, signed, ours) {
+function rescale({ data, layout }, ours) {
   if (!ours.length) return;
   const scale = ours.map((color, i) => [i / (ours.length - 1), color]);
   const holders = [...data, ...data.map((trace) => trace.marker), ...Object.keys(layout).map((name) => /^coloraxis/.test(name) && layout[name])];
-  for (const one of holders) if (one?.colorscale?.map?.(([, color]) => color).join() === signed.join()) one.colorscale = scale;
+  for (const one of holders) if (one?.colorscale?.map?.(([, color]) => color).join() === BLUE_ORANGE) one.colorscale = scale;
 }
 
 /** A scene of three axes, each with what the theme decides where the figure does not. */

@@ -159,10 +159,11 @@ class Runs:
                 self._nursery.give(worker)
                 self.drop(job)
                 return
-            changes = job.run.take_changes()
+            if changes := job.run.take_changes():
+                job.pending.insert(0, Command("set", changes))
             worker.send(Train(str(self._store.root), job.run.id, job.threads))
             job.worker, job.phase, job.oom_before = worker, WORKING, oom_kills()
-            for command in ([Command("set", changes)] if changes else []) + job.pending:
+            for command in job.pending:
                 worker.send(command)
             job.pending.clear()
             self._changed.notify_all()

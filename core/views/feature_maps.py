@@ -93,9 +93,7 @@ def look(subject: Subject, options: FeatureMaps, report: Report) -> Seen:
         *smaller,
     ]
     if not bool(torch.isfinite(chosen).all()):  # nothing above can be said of them
-        words = [
-            f"Some values of {subject.layer} are no finite numbers: {DIVERGED}"
-        ]
+        words = [f"Some values of {subject.layer} are no finite numbers: {DIVERGED}"]
     return subject.seen(arrays, facts, words, _CODE.format(layer=address))
 
 

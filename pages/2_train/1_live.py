@@ -2,14 +2,13 @@
 
 import streamlit as st
 
-from core import events
 from pages.kit import boundary, exchange, here, run_bar, setup, stage, steer, verdict
 from pages.kit.words import _
 
 notices = setup.begin()
 run = here.current()
 state = run_bar.state_of(run) if run else None
-steerable = state is not None and state.status.state in (*steer.ACTIVE, events.FAILED)
+steerable = state is not None and state.status.state in steer.STEERABLE
 
 controls, pictures = st.columns([0.27, 0.73], gap="medium")
 controls = controls.container(gap="xsmall")

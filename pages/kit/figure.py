@@ -8,7 +8,6 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.figures.scales import BLUE_ORANGE
 from pages.kit.boundary import answered
 from pages.kit.web_parts import web_part
 from pages.kit.words import _
@@ -30,7 +29,7 @@ def show(fig: go.Figure, *, key: str, alt: str, on_click: Callable[[dict[str, An
         key=key,
         data={
             "figure": fig.to_json(), "alt": alt, "height": height, "name": key, "clicks": on_click is not None,
-            "signed": BLUE_ORANGE, "words": {"png": _("Download as a PNG picture")},
+            "words": {"png": _("Download as a PNG picture")},
         },
         height=height,
         on_click_change=lambda: _clicked(key, on_click),

@@ -163,11 +163,9 @@ def draw(verdict: Callable[[Asked], None]) -> Asked:
         entry("train.optimizer", _("optimizer"), registry.OPTIMIZERS, _new_choice, args=("train.optimizer",))
     with right:
         entry("train.schedule", _("schedule"), registry.SCHEDULES, _new_choice, args=("train.schedule",))
-    left, right = st.columns([0.56, 0.44], gap="small")
-    with left:
-        _train_fields(faults, MAIN[:1])
-    with right:
-        _train_fields(faults, MAIN[1:])
+    for column, name in zip(st.columns([0.56, 0.44], gap="small"), MAIN, strict=True):
+        with column:
+            _train_fields(faults, (name,))
     _more(faults)
     asked = collect(faults)
     _misfit(asked)

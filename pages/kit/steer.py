@@ -15,6 +15,7 @@ from pages.kit import engine as doors
 from pages.kit.words import _
 
 ACTIVE = (events.QUEUED, events.RUNNING, events.PAUSED)
+STEERABLE = (*ACTIVE, events.FAILED)  # what diverged may go on with other settings
 _MARKS = {"weight_decay": (1e-5, 1.0), "clip_norm": (0.1, 100.0)}  # ends of the sliders' logarithmic part; 0 is off
 
 

@@ -68,6 +68,14 @@ class Preview:
 
 
 @dataclass(frozen=True)
+class Sound:
+    """Can the files of a data set that are here be used? Answer: a sentence on what is wrong, or ""."""
+
+    data: DataSpec
+    folder: str = ""  # as in Preview
+
+
+@dataclass(frozen=True)
 class ValueRange:
     """Of all values of the training part: the least, the largest, the mean and the standard deviation."""
 
@@ -336,9 +344,10 @@ class Scored:
     facts: dict[str, Any] = field(default_factory=dict)  # of the examples: "NAME/class", "NAME/seed", "NAME/words"
 
 
-Question = Describe | Preview | Refresh | Doctor | Look | Explain | Reproduce | Fits | Score
+Question = Describe | Preview | Sound | Refresh | Doctor | Look | Explain | Reproduce | Fits | Score
 Answer = (
     Description | DataPreview | Seen | tuple[Explained, ...] | Reproduction | tuple[MethodFit, ...] | Scored
     | dict[str, Any]
+    | str
     | None
 )  # fmt: skip

@@ -30,7 +30,7 @@ import torchvision
 from core import registry
 from core.build import ModelError, build, data_form, describe, layers_of, load_state
 from core.catalog.entries import View
-from core.data.preview import preview
+from core.data.preview import fault, preview
 from core.data.splits import DataError, Splits
 from core.events import FAILED, FINISHED, PAUSED, RUNNING, STOPPED, Command, Event, Status
 from core.frames import make_frame
@@ -52,6 +52,7 @@ from core.questions import (
     Score,
     Scored,
     Seen,
+    Sound,
 )
 from core.specs import DataSpec
 from core.store import DiskFull, Run, Store, StoreError, data_home
@@ -375,8 +376,8 @@ def answer(question: Question, send: Send) -> Answer:
     if isinstance(question, Refresh):
         _refresh(question)
         return None
-    if isinstance(question, Preview):
-        return preview(question, send)
+    if isinstance(question, Preview | Sound):
+        return preview(question, send) if isinstance(question, Preview) else fault(question)
     if isinstance(question, Look):
         return look(question, send)
     if isinstance(question, Explain | Reproduce | Fits | Score):

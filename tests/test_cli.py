@@ -182,6 +182,15 @@ def test_train_waits_on_when_the_engine_ends_before_the_run_does(home):
     assert json.loads(out)["steps"] == 40_000 and out.count("\n") == 1
 
 
+def test_a_broken_data_file_is_one_line_and_leaves_no_run(home, tmp_path):
+    (tmp_path / "short.txt").write_text("too short to learn from")
+    done = call("train", "--preset", "gpt", "--data", "characters", "--set", "data.path=short.txt",
+                "--data-dir", str(tmp_path), "--json", home=home)  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "short.txt has 23 characters" in done.stderr
+    assert Store(home / "runs").runs() == []
+
+
 def until(seen: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not seen():

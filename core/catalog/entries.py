@@ -152,6 +152,7 @@ class Dataset:
     form: Callable[[Any], DataForm]
     source: str
     licence: str
+    files: bool = False  # is read from files, which may be broken: they are looked at before a run is made
     examples: tuple[Options, ...] = ()
     order: int = 100
 

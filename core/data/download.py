@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
 from core.data.splits import DataError, Report
@@ -21,6 +22,23 @@ SECONDS = 20  # without a byte, after which a server counts as gone
 
 class Unreachable(Exception):
     """No address gave the file; the text says why."""
+
+
+class NotHere(Exception):
+    """The file would have to be downloaded, which only_here() forbids."""
+
+
+_forbidden: ContextVar[bool] = ContextVar("_forbidden", default=False)
+
+
+@contextmanager
+def only_here() -> Iterator[None]:
+    """Within it nothing is downloaded: NotHere where something would have to be."""
+    before = _forbidden.set(True)
+    try:
+        yield
+    finally:
+        _forbidden.reset(before)
 
 
 def offline(title: str, folder: Path, reason: object, put: str) -> DataError:
@@ -34,6 +52,8 @@ def offline(title: str, folder: Path, reason: object, put: str) -> DataError:
 @contextmanager
 def fetched(urls: list[str], md5: str, folder: Path, report: Callable[[float], None]) -> Iterator[Path]:
     """The first of `urls` that answers, as a temporary file in `folder`, its checksum right. Unreachable, DataError."""
+    if _forbidden.get():
+        raise NotHere
     fresh = [one for one in (folder, *folder.parents) if not one.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from core import registry
 from core.catalog.entries import NUMBER, PICTURE, Dataset
-from core.data.splits import NOT_ASKED, Report, Splits, in_turn
-from core.questions import DataPreview, Preview, ValueRange
+from core.data.download import NotHere, only_here
+from core.data.splits import NOT_ASKED, DataError, Report, Splits, in_turn
+from core.questions import DataPreview, Preview, Sound, ValueRange
 from core.store import data_home
 
 
@@ -40,6 +41,21 @@ def preview(question: Preview, report: Report, splits: Splits | None = None) -> 
         licence=entry.licence,
         notes=splits.notes,
     )
+
+
+def fault(question: Sound) -> str:
+    """Why the files of a data set that are here cannot be used; "" where they can, or are still to be downloaded."""
+    data = question.data
+    folder = Path(question.folder) if question.folder else data_home()
+    load = registry.load(registry.DATASETS.get(data.name).load)
+    try:
+        with only_here():
+            load(data.options, data.seed, folder, lambda _fraction, _words: None)
+    except NotHere:
+        return ""
+    except DataError as error:
+        return str(error)
+    return ""
 
 
 def chosen_samples(y: Tensor, task: str, count: int) -> Tensor:

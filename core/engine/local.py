@@ -15,6 +15,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from core import registry
 from core.engine.asking import Questions
 from core.engine.protocol import EngineError, Progress, RunState
 from core.engine.running import LEAVING, RESTING, STARTING, WAITING, WORKING, Job, Runs
@@ -23,12 +24,13 @@ from core.engine.wire import VERSION, words
 from core.engine.workers import Nursery, Worker
 from core.events import ENDED, PAUSED, STOPPED, Command
 from core.options import SpecError
-from core.questions import Answer, Explain, Fits, Look, Question, Refresh, Reproduce, Score
+from core.questions import Answer, Explain, Fits, Look, Question, Refresh, Reproduce, Score, Sound
 from core.specs import Experiment, content_id
 from core.store import Run, Store, StoreError
 
 log = logging.getLogger(__name__)
 SAME_CLICK = 2.0  # seconds within which an equal start is the same one
+LOOKED_AT = 20.0  # seconds that may be spent on looking at the data files before a run is made
 EFFECT_WAIT = 0.5  # seconds that a command waits to see its effect, so that the answer tells it
 CLOSE = 2.2  # seconds that workers have to save a checkpoint when the engine is closed
 _TICK = 0.25  # seconds between two looks at the clock
@@ -103,6 +105,8 @@ class LocalEngine:
             raise EngineError("start takes an Experiment.")
         if not 0 <= threads <= 1024:
             raise EngineError(f"threads must be between 1 and 1024, or 0 for the engine to choose; not {threads}.")
+        if wrong := self._broken(experiment, data_dir):
+            raise EngineError(wrong)
         click = (token, content_id(experiment))
         with self._changed:
             self._check_open()
@@ -116,6 +120,15 @@ class LocalEngine:
             self._runs.enqueue(Job(run, run.status(), WAITING, threads))
             self._wake()
         return run.id
+
+    def _broken(self, experiment: Experiment, data_dir: str) -> str:
+        """Why the run's data files cannot be used; "" too where nobody has time to look: the run says it then."""
+        if not registry.DATASETS.get(experiment.data.name).files:
+            return ""
+        try:
+            return str(self.ask(Sound(experiment.data, data_dir), LOOKED_AT))
+        except EngineError:
+            return ""
 
     @_in_words
     def command(self, run: str, command: Command) -> RunState:

@@ -56,7 +56,7 @@ class Engine(Protocol):
     ) -> str:
         """Make a run and queue it; its id. The same token and experiment within two seconds: the same run.
 
-        data_dir: where the run looks for data files, if not where the engine does.
+        data_dir: where the run looks for data files, if not where the engine does. EngineError where they are broken.
         threads = 0 lets the engine choose: a lone job may use several cores, one that starts beside others takes one.
         """
 

@@ -21,7 +21,10 @@ from core import registry
 from core.data import cifar10, emnist
 from core.data.download import Unreachable, fetched
 from core.data.idx import IdxSet, load_idx, read_idx
+from core.data.preview import fault
 from core.data.splits import DataError
+from core.questions import Sound
+from core.specs import DataSpec
 from tests.data.files import idx_bytes, write_batches, write_idx_set
 
 QUIET = lambda _fraction, _words: None  # noqa: E731
@@ -308,3 +311,25 @@ def test_a_folder_that_may_not_be_written_to_is_named(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(Unreachable, match="cannot be written to"), fetched([], "", tmp_path / "file" / "raw", print):
         pass
+
+
+# ── before a run ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in registry.DATASETS if entry.files])
+def test_files_that_are_not_here_are_no_fault_and_are_not_asked_for(name, tmp_path, monkeypatch):
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_a, **_k: pytest.fail("a look must not download"))
+    assert fault(Sound(DataSpec(name, registry.DATASETS.get(name).options()), str(tmp_path))) == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_cut_off_is_a_fault_in_the_sentence_of_the_trainer(tmp_path):
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
+                 "t10k-labels-idx1-ubyte"):  # fmt: skip
+        (raw / name).write_bytes(b"\0\0\x08\x03")
+    with pytest.raises(DataError) as told:
+        load("mnist", tmp_path)
+    assert fault(Sound(DataSpec("mnist", registry.DATASETS.get("mnist").options()), str(tmp_path))) == str(told.value)
+    assert "train-images-idx3-ubyte" in str(told.value)

@@ -10,6 +10,7 @@ import pytest
 from core.engine.protocol import Engine, EngineError
 from core.events import FAILED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command
 from core.questions import Describe, Description, Doctor, Refresh
+from core.specs import assign, preset
 from core.store import Store
 from tests.engine.conftest import ended, experiment, kill, until
 
@@ -81,6 +82,15 @@ def test_a_change_to_a_run_that_nobody_trains_is_made_when_it_goes_on(engine: En
     assert sorted(lr) == list(range(1, 41)) and lr[at.step] == 0.003 and lr[40] == 0.25
     with pytest.raises(EngineError, match="finished; it cannot be changed"):
         engine.command(run, Command("set", {"lr": 0.5}))
+
+
+def test_broken_data_files_are_told_before_there_is_a_run(engine: Engine, store: Store) -> None:
+    read = assign(preset("cnn", "mnist"), {"train.steps": 3})
+    with pytest.raises(EngineError, match="not whole"):
+        engine.start(read, data_dir="broken")
+    assert store.runs() == []
+    assert ended(engine, engine.start(read)) == FINISHED
+    assert ended(engine, engine.start(experiment(3), data_dir="broken")) == FINISHED  # made, not read
 
 
 def test_runs_wait_in_a_line_with_places(engine: Engine) -> None:

@@ -32,6 +32,7 @@ ENTRY = Dataset(
     form=lambda o: DataForm(TOKENS, (o.length,), o.vocabulary, vocabulary=o.vocabulary, task=EACH_STEP),
     source="fourteen sonnets by William Shakespeare (1609), or a text of your own",
     licence="public domain; a text of your own has its own licence",
+    files=True,
     examples=(Characters(samples=200), Characters(length=16, vocabulary=20, samples=200)),
     order=9,
 )

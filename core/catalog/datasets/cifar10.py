@@ -22,6 +22,7 @@ ENTRY = Dataset(
     form=lambda _o: DataForm(PICTURE, (3, 32, 32), 10),
     source="A. Krizhevsky: Learning Multiple Layers of Features from Tiny Images (2009), read through torchvision",
     licence="none stated by its author",
+    files=True,
     examples=(Cifar10(samples=200),),
     order=24,
 )

@@ -26,6 +26,7 @@ ENTRY = Dataset(
     form=lambda o: DataForm(PICTURE, (1, 28, 28), CLASSES[o.split]),
     source="G. Cohen, S. Afshar, J. Tapson, A. van Schaik: EMNIST, from NIST Special Database 19, through torchvision",
     licence="none stated by its authors",
+    files=True,
     examples=(Emnist(samples=200), Emnist(split="digits", samples=200), Emnist(split="balanced", samples=200)),
     order=23,
 )

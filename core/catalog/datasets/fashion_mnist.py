@@ -22,6 +22,7 @@ ENTRY = Dataset(
     form=lambda _o: DataForm(PICTURE, (1, 28, 28), 10),
     source="H. Xiao, K. Rasul, R. Vollgraf (Zalando): Fashion-MNIST, read through torchvision",
     licence="MIT",
+    files=True,
     examples=(FashionMnist(samples=200),),
     order=21,
 )

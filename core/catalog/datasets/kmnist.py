@@ -22,6 +22,7 @@ ENTRY = Dataset(
     form=lambda _o: DataForm(PICTURE, (1, 28, 28), 10),
     source="T. Clanuwat et al.: Kuzushiji-MNIST (Center for Open Data in the Humanities), read through torchvision",
     licence="CC BY-SA 4.0",
+    files=True,
     examples=(Kmnist(samples=200),),
     order=22,
 )

@@ -22,6 +22,7 @@ ENTRY = Dataset(
     form=lambda _o: DataForm(PICTURE, (1, 28, 28), 10),
     source="Y. LeCun, C. Cortes, C. Burges: the MNIST database, read through torchvision",
     licence="CC BY-SA 3.0 (as stated by its curators)",
+    files=True,
     examples=(Mnist(samples=200),),
     order=20,
 )

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from core import mends, registry
+from core import flaws, mends, registry
 from core.catalog.entries import (
     EACH_STEP,
     PICTURE,
@@ -201,12 +201,18 @@ def describe(question: Describe) -> Description:
     if problem:
         return Description(params, macs, tuple(rows), (problem,))
     memory = training_memory(placed, question.batch_size)
-    return Description(params, macs, tuple(rows), (), memory, code(placed, data))
+    remarks = flaws.remarks(stack_of(placed), data)
+    return Description(params, macs, tuple(rows), (), memory, code(placed, data), remarks)
+
+
+def stack_of(placed: list[Placed]) -> list[tuple[LayerSpec, Form]]:
+    """Every layer with what it gets."""
+    return [(p.spec, p.takes) for p in placed]
 
 
 def code(placed: list[Placed], data: DataForm) -> str:
     """PyTorch source of a checked model: the same state_dict keys, the same logits."""
-    return pytorch_code([(p.spec, p.takes) for p in placed], data)
+    return pytorch_code(stack_of(placed), data)
 
 
 def described_form(question: Describe) -> DataForm:
@@ -381,7 +387,8 @@ def _wrong_whole(specs: Layers, placed: list[Placed], data: DataForm, batch_size
         last = specs[-1].name if specs else "input"
         message = f"the model ends with {WORDS[form.kind]} of {form.words()}, not {data.asks()}"
         return Problem(last, message, *_end(specs, placed, data))
-    return _batch_of_one(specs, placed, batch_size) or _too_much_memory(specs, placed, data, batch_size)
+    ahead = flaws.answer_in_the_input(stack_of(placed), data)
+    return ahead or _batch_of_one(specs, placed, batch_size) or _too_much_memory(specs, placed, data, batch_size)
 
 
 def _batch_of_one(specs: Layers, placed: list[Placed], batch_size: int) -> Problem | None:

@@ -94,7 +94,8 @@ def one_end(specs: Layers, form: Form, data: DataForm) -> tuple[str, Layers]:
         kind = "flatten" if prod(form.shape) <= 65_536 else "global_pool"
         rows, words = [(kind, {})], f"put a {registry.LAYERS.get(kind).title} layer after it and "
     elif form.kind == SEQUENCE:
-        take = "mean" if any(spec.kind == "transformer_block" for spec in specs) else "last"
+        both = any(getattr(spec.options, "bidirectional", False) for spec in specs)
+        take = "mean" if both or any(spec.kind == "transformer_block" for spec in specs) else "last"
         rows, words = [("read_out", {"take": take})], "put a read-out layer after it and "
     elif form.kind == TOKENS:
         rows = [embedding(data), ("read_out", {"take": "mean"})]
@@ -102,13 +103,23 @@ def one_end(specs: Layers, form: Form, data: DataForm) -> tuple[str, Layers]:
     return words + head, inserted(specs, len(specs), [*rows, ("linear", {"features": data.classes})])
 
 
-_WIDTHS = ("channels", "features", "hidden", "width")
+WIDTHS = ("channels", "features", "hidden", "width")
+_LOOKING_BACK = {"bidirectional": "make {name} one-directional", "causal": "make {name} causal"}
+
+
+def looking_back(name: str, options: dict[str, bool]) -> str:
+    """The words for a layer that is kept from reading later steps: by this option or, where none can, by removal."""
+    if not options:
+        return f"remove {name}"
+    (option, value), = options.items()
+    words = _LOOKING_BACK.get(option, "keep {name} from reading later steps").format(name=name)
+    return f"{words} (set {option} to {str(value).lower()})"
 
 
 def narrower(specs: Layers, index: int, share: float, data: DataForm) -> tuple[str, Layers]:
     """The layer at `index` with its width times `share`, as a power of two; the answer's own width stays."""
     options = specs[index].options
-    name = next((f.name for f in fields(options) if f.name in _WIDTHS), "")
+    name = next((f.name for f in fields(options) if f.name in WIDTHS), "")
     wide = getattr(options, name) if name else 0
     if wide > 1 and not (index == len(specs) - 1 and wide == data.classes):
         less = 1 << max(0, int(min(wide // 2, wide * share)).bit_length() - 1)

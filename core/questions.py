@@ -38,7 +38,7 @@ class LayerRow:
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a model cannot work: the guilty layer, a sentence, and one way to mend it."""
+    """Why a model cannot work, or works badly: the guilty layer, a sentence, and one way to mend it."""
 
     layer: str
     message: str
@@ -56,6 +56,7 @@ class Description:
     problems: tuple[Problem, ...]
     memory: int = 0  # bytes one training step needs with Adam: weights × 4, and what is kept for the backward pass
     code: str = ""  # PyTorch source of exactly this model; empty where it cannot work
+    remarks: tuple[Problem, ...] = ()  # what a model that can work would do badly all the same
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,33 @@ def test_every_preset_is_described_without_naming_its_data(capsys, name):
     assert code == 0 and not found["problems"] and found["params"] > 0
 
 
+BACK = "make lstm one-directional"
+
+
+@pytest.mark.parametrize("command", ["train", "describe"])
+def test_a_model_whose_answer_is_in_the_input_is_refused_with_a_fix(capsys, tmp_path, command):
+    asked = ("--preset", "lstm", "--data", "characters", "--set", "model.bidirectional=true")
+    more = ("--steps", "300", "--runs", str(tmp_path / "runs")) if command == "train" else ()
+    code, out, err = here(capsys, command, *asked, *more)
+    said = err if command == "train" else out
+    assert code == (2 if command == "train" else 0)
+    assert "the answer would be in the input" in said and BACK in said and "Traceback" not in said
+    assert not list((tmp_path / "runs").glob("*/experiment.json"))
+
+
+def test_describe_tells_what_a_model_would_do_badly(capsys, tmp_path):
+    """A file of a model with a ReLU after the layer that answers."""
+    file = tmp_path / "last_relu.json"
+    file.write_text(json.dumps({"layers": [
+        {"kind": "flatten", "name": "flatten"}, {"kind": "linear", "name": "out", "options": {"features": 10}},
+        {"kind": "relu", "name": "last"},
+    ]}))  # fmt: skip
+    code, out, _err = here(capsys, "describe", "--model", str(file), "--data", "digits")
+    assert code == 0 and "Note: last:" in out and "a logit can never be below 0" in out and "remove last" in out
+    _code, out, _err = here(capsys, "describe", "--model", str(file), "--data", "digits", "--json")
+    assert [one["layer"] for one in json.loads(out)["remarks"]] == ["last"]
+
+
 def test_describe_for_people(capsys):
     code, out, _err = here(capsys, "describe", "--preset", "lenet", "--data", "mnist")
     assert code == 0 and "61,706 parameters" in out and "conv1" in out

@@ -16,9 +16,9 @@ LIGHT = (
     "drawings", "figures", "live", "engine",
 )  # fmt: skip
 HEAVY = (
-    "modules", "data", "augment", "build", "trace", "frames", "generate", "instruments", "resume", "tasks", "judges",
-    "cells", "losses", "passes", "probes", "training", "subject", "views", "explain", "worker", "bench", "doctor",
-    "cli", "__main__",
+    "modules", "flaws", "data", "augment", "build", "trace", "frames", "generate", "instruments", "resume", "tasks",
+    "judges", "cells", "losses", "passes", "probes", "training", "subject", "views", "explain", "worker", "bench",
+    "doctor", "cli", "__main__",
 )  # fmt: skip
 ROOMS = {room: rank for rank, room in enumerate(LIGHT + HEAVY)}
 BANNED_FOR_THE_WEB = ("torch", "torchvision", "captum", "sklearn", "skimage")

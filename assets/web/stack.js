@@ -48,7 +48,7 @@ class Stack {
     const { words, fault } = this.data;
     const open = row.name === this.selected;
     const line = el("div", {
-      className: `lb-row lb-layer${fault?.name === row.name ? " lb-guilty" : ""}`, role: "row", tabIndex: open ? 0 : -1,
+      className: `lb-row lb-layer${fault?.name === row.name && !fault.mild ? " lb-guilty" : ""}`, role: "row", tabIndex: open ? 0 : -1,
       onclick: (event) => { if (!event.target.closest("button")) this.choose(row.name, true); },
     });
     line.dataset.name = row.name;
@@ -89,7 +89,7 @@ class Stack {
     const mend = known
       ? el("button", { type: "button", className: "lb-mend", onclick: () => this.tell(fault.verb, name) }, fill(words.mend, fault))
       : el("span", { className: "lb-fix" }, fault.fix);
-    const line = el("div", { className: "lb-fault", role: "row" }, el("span", { role: "gridcell" }, text, " ", mend));
+    const line = el("div", { className: `lb-fault${fault.mild ? " lb-mild" : ""}`, role: "row" }, el("span", { role: "gridcell" }, text, " ", mend));
     line.setAttribute("aria-live", "polite");
     return [line];
   }

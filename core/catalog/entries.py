@@ -44,6 +44,7 @@ class DataForm(Form):
     classes: int = 10  # logits of the answer; 1 for a number
     vocabulary: int = 0  # number of token ids, 0 = padding; for TOKENS only
     task: str = CLASSES  # classes: one of them a sample · number: one a sample · each_step: a class at every step
+    next_step: bool = False  # the class asked at a step is the token of the next: no step may read a later one
 
     def answer(self) -> Form:
         """What a model must end with."""

@@ -85,8 +85,11 @@ def do_describe(asked: argparse.Namespace) -> int:
         shape = registry.ARCHITECTURES.get(made.model.architecture).example_data.shape
     found = describe(Describe(made.model, made.data, made.train.batch_size, shape, asked.classes or 0))
     if asked.json:
-        problems = [{"layer": p.layer, "message": p.message, "fix": p.fix} for p in found.problems]
-        print_json({**asdict(found), "problems": problems})
+        told = {
+            name: [{"layer": p.layer, "message": p.message, "fix": p.fix} for p in getattr(found, name)]
+            for name in ("problems", "remarks")
+        }
+        print_json({**asdict(found), **told})
         return 0
     for row in found.layers:
         sizes = f"{'×'.join(map(str, row.in_shape))} → {'×'.join(map(str, row.out_shape))}"
@@ -95,6 +98,8 @@ def do_describe(asked: argparse.Namespace) -> int:
     print(f"{found.params:,} parameters, {found.macs:,} multiply-adds per sample")
     for problem in found.problems:
         print(f"{problem.layer}: {problem.message}. To mend it: {problem.fix}.")
+    for remark in found.remarks:
+        print(f"Note: {remark.layer}: {remark.message}. To mend it: {remark.fix}.")
     return 0
 
 
@@ -127,13 +132,17 @@ def do_train(asked: argparse.Namespace) -> int:
 
 def _checked(experiment: Experiment) -> Experiment:
     """The experiment, if its model can work and its settings apply; the same sentence as everywhere otherwise."""
-    from core.build import ModelError, check, data_form
+    from core.build import ModelError, check, data_form, stack_of
+    from core.flaws import remarks
 
     check_experiment(experiment)
+    form = data_form(experiment.data)
     try:
-        check(experiment.model, data_form(experiment.data), experiment.train.batch_size)
+        placed = check(experiment.model, form, experiment.train.batch_size)
     except ModelError as error:
         raise Mistake(str(error)) from None
+    for remark in remarks(stack_of(placed), form):
+        print(f"Note: {remark.layer}: {remark.message}. To mend it: {remark.fix}.", file=sys.stderr)
     return experiment
 
 

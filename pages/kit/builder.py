@@ -43,6 +43,11 @@ class Network:
         return self.found.problems[0] if self.found and self.found.problems else None
 
     @property
+    def told(self) -> Problem | None:
+        """The fault or, where there is none, what the network would do badly all the same."""
+        return self.problem or (self.found.remarks[0] if self.found and self.found.remarks else None)
+
+    @property
     def layer(self) -> LayerSpec | None:
         return next((layer for layer in self.layers if layer.name == self.selected), None)
 
@@ -138,9 +143,9 @@ def use_preset(name: str) -> None:
 def act(verb: str, on: Network, name: str) -> None:
     """One verb on the layer called `name`: open, up, down, copy, delete, mend. A callback."""
     with boundary.answered(gone=None):
-        if verb == "mend" and on.problem and on.problem.mended:
-            changed = layer_list.changed_names(on.layers, on.problem.mended)
-            put(on.problem.mended, changed[0] if changed else on.selected)
+        if verb == "mend" and on.told and on.told.mended:
+            changed = layer_list.changed_names(on.layers, on.told.mended)
+            put(on.told.mended, changed[0] if changed else on.selected)
         elif name in (layer.name for layer in on.layers):
             _VERBS[verb](on.layers, name)
 

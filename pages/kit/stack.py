@@ -78,11 +78,15 @@ def _row(layer: LayerSpec, row: LayerRow | None, scale: list[tuple[int, int]]) -
 
 
 def _fault(network: Network) -> dict[str, Any] | None:
-    """The fault under its row: what is wrong, one mend in words, and what a click on it does."""
-    problem = network.problem
-    if problem:
-        verb = "mend" if problem.mended else ""
-        return {"name": problem.layer, "message": problem.message, "fix": problem.fix, "verb": verb}
+    """The fault under its row: what is wrong, one mend in words, and what a click on it does.
+
+    mild: it can be trained all the same.
+    """
+    told = network.told
+    if told:
+        verb = "mend" if told.mended else ""
+        mild = network.problem is None
+        return {"name": told.layer, "message": told.message, "fix": told.fix, "verb": verb, "mild": mild}
     wrong = verdict.misfit(network.asked.experiment) if not network.layers else ""
     if not wrong:
         return None

@@ -6,12 +6,12 @@ import streamlit as st
 
 from core import registry, specs
 from core.catalog.entries import TASKS, WORDS, Architecture, DataForm
-from core.questions import Describe, Description
+from core.questions import Describe, Description, Problem
 from core.specs import Experiment
 from pages.kit import engine as doors
 from pages.kit import forms
 from pages.kit.setup import Asked
-from pages.kit.words import _, many
+from pages.kit.words import _, many, plain
 
 
 def draw(asked: Asked) -> None:
@@ -26,9 +26,17 @@ def draw(asked: Asked) -> None:
     for problem in found.problems[:3]:
         asked.faults["model"] = problem.message
         forms.mistake(problem.message, problem.fix)
+    for remark in found.remarks[:2]:
+        st.warning(plain(said(remark)), icon=":material/info:")
     if not found.problems:
         text = _("{params} parameters · {macs} multiply-adds a sample")
         st.caption(text.format(params=f"{found.params:,}", macs=many(found.macs)))
+
+
+def said(remark: Problem) -> str:
+    """What a model that can be trained would do badly, and one way to mend it, in one line."""
+    text = _("{layer}: {message}. To mend it: {fix}.")
+    return text.format(layer=remark.layer, message=remark.message, fix=remark.fix)
 
 
 def misfit(experiment: Experiment) -> str:

@@ -171,6 +171,27 @@ def test_a_value_that_cannot_be_is_answered_under_its_field(bench: Bench, value:
     assert not button(bench.at, "Train this").disabled
 
 
+def test_a_model_that_reads_the_answer_is_marked_and_mended_by_a_click(bench: Bench) -> None:
+    bench.open(data="characters", model="lstm", **{"model.bidirectional": "true"})
+    fault = bench.data["fault"]
+    assert fault["name"] == "lstm" and "answer would be in the input" in fault["message"] and not fault["mild"]
+    assert button(bench.at, "Train this").disabled
+    bench.act("mend", "lstm")
+    assert bench.data["fault"] is None and not button(bench.at, "Train this").disabled
+    assert not bench.linked().model.layers[1].options.bidirectional  # type: ignore[attr-defined]
+
+
+def test_what_a_model_would_do_badly_is_told_mildly_and_mended_by_a_click(bench: Bench) -> None:
+    bench.open()
+    bench.act("open", bench.names[-1])
+    bench.add("relu")
+    told = bench.data["fault"]
+    assert told["name"] == bench.names[-1] and "never be below 0" in told["message"] and told["mild"]
+    assert not button(bench.at, "Train this").disabled
+    bench.act("mend", told["name"])
+    assert bench.data["fault"] is None
+
+
 def test_a_fault_is_marked_and_mended_by_a_click(bench: Bench) -> None:
     bench.open(layer="conv2")
     bench.set("kernel", 16)

@@ -29,7 +29,9 @@ ENTRY = Dataset(
     title=_("characters of a text"),
     options=Characters,
     load="core.data.characters:load",
-    form=lambda o: DataForm(TOKENS, (o.length,), o.vocabulary, vocabulary=o.vocabulary, task=EACH_STEP),
+    form=lambda o: DataForm(
+        TOKENS, (o.length,), o.vocabulary, vocabulary=o.vocabulary, task=EACH_STEP, next_step=True
+    ),
     source="fourteen sonnets by William Shakespeare (1609), or a text of your own",
     licence="public domain; a text of your own has its own licence",
     files=True,

@@ -1,16 +1,36 @@
-"""What of a training's settings the data can use: asked before a run, the same on page, in file, link and command."""
+"""What can be said of an experiment, a model or a question without computing: what of it cannot apply to this data.
+
+Asked before anything heavy is loaded; the same sentences on page, in file, link and command.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from core import registry
-from core.catalog.entries import CLASSES, NUMBER, PICTURE, TASKS, WORDS, DataForm
-from core.options import SpecError
-from core.specs import Experiment
+from core.catalog.entries import (
+    CLASSES,
+    EACH_STEP,
+    NUMBER,
+    PICTURE,
+    SEQUENCE,
+    TASKS,
+    TOKENS,
+    VECTOR,
+    WORDS,
+    Architecture,
+    DataForm,
+)
+from core.options import SpecError, shown
+from core.questions import PREDICTED, TRUE, Describe, Problem
+from core.specs import DataSpec, Experiment, LayerSpec, ModelSpec
+
+LAST_SEED = 2**32 - 1  # that numpy takes
 
 
 def check_experiment(experiment: Experiment) -> None:
     """SpecError in a sentence at the first setting that cannot apply to this experiment's data."""
-    data: DataForm = registry.DATASETS.get(experiment.data.name).form(experiment.data.options)
+    data = data_form(experiment.data)
     name, train = experiment.data.name, experiment.train
     if train.label_noise and data.task != CLASSES:
         raise SpecError(
@@ -48,3 +68,84 @@ def _check_augmentation(experiment: Experiment, data: DataForm) -> None:
     mixing = [entry.name for entry, _options in chosen if entry.mixes]
     if len(mixing) > 1:
         raise SpecError(place, f"The augmentations {' and '.join(mixing)} both mix samples. Choose one of them.")
+
+
+# ── models ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def data_form(data: DataSpec) -> DataForm:
+    """What the data set gives, from its options alone."""
+    form: DataForm = registry.DATASETS.get(data.name).form(data.options)
+    return form
+
+
+def described_form(question: Describe) -> DataForm:
+    """The data set's form with the question's overrides; SpecError for one that no data can have."""
+    form = data_form(question.data)
+    if question.input:
+        kind = {3: PICTURE, 2: SEQUENCE, 1: TOKENS if form.kind == TOKENS else VECTOR}.get(len(question.input))
+        if kind is None or min(question.input) < 1:
+            raise SpecError("input", "input must be C,H,W for pictures, or T,F for sequences, all at least 1.")
+        form = replace(form, kind=kind, shape=question.input)
+    return replace(form, classes=question.classes) if question.classes else form
+
+
+def unserved(model: ModelSpec, data: DataForm) -> Problem | None:
+    """Why the model's architecture cannot make layers for this data; None where it can, or lists its own."""
+    entry: Architecture = registry.ARCHITECTURES.get(model.architecture)
+    if model.layers or (data.kind in entry.takes and data.task in entry.tasks):
+        return None
+    fits = [a.name for a in registry.ARCHITECTURES if data.kind in a.takes and data.task in a.tasks]
+    fix = f"choose {', '.join(fits)} for this data"
+    if data.kind not in entry.takes:
+        needs = " or ".join(WORDS[kind] for kind in entry.takes)
+        message = f"{entry.name} needs {needs}, but gets {WORDS[data.kind]} of {data.words()}"
+        return Problem("input", message, fix)
+    gives = " or ".join(TASKS[task] for task in entry.tasks)
+    return Problem("input", f"{entry.name} gives {gives}, but the data asks for {TASKS[data.task]}", fix)
+
+
+def layers_for(model: ModelSpec, data: DataForm) -> tuple[LayerSpec, ...]:
+    """The model's own layers, or those that its architecture makes for data that it can serve (see `unserved`)."""
+    made: tuple[LayerSpec, ...] = model.layers or registry.ARCHITECTURES.get(model.architecture).layers(
+        model.options, data
+    )
+    return made
+
+
+# ── questions about why ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def check_seed(seed: int) -> None:
+    """SpecError for a seed that one of the random generators does not take."""
+    if not 0 <= seed <= LAST_SEED:
+        raise SpecError("seed", f"seed = {shown(seed)} is out of range: it must be between 0 and {LAST_SEED:,}.")
+
+
+def check_target(text: str, task: str, classes: int, steps: int) -> None:
+    """SpecError where `text` (see core.questions.Explain) can be no target of answers like these.
+
+    steps: of an answer at every step. What hangs on the sample ("true-3" where 3 is the truth) is not known here.
+    """
+    if task == NUMBER:
+        if text not in (PREDICTED, TRUE):
+            raise SpecError("target", f"target {shown(text)}: this run answers one number, which has no classes to "
+                            "choose from; leave the target out.")  # fmt: skip
+        return
+    which, _at, where = text.partition("@")
+    if where and task != EACH_STEP:
+        raise SpecError("target", f"target {shown(text)}: this run answers once, not at every step; leave the @ and "
+                        "what follows it out.")  # fmt: skip
+    if where and not _below(where, steps):
+        raise SpecError("target", f"@{where[:60]} is no step of the answer: there are 0 to {steps - 1}.")
+    for part in which.split("-", 1):
+        if part not in (PREDICTED, TRUE) and not _below(part, classes):
+            raise SpecError(
+                "target", f"target {shown(which)} is no class: there are 0 to {classes - 1}, a difference such as 0-1, "
+                "or say predicted or true."
+            )  # fmt: skip
+
+
+def _below(text: str, count: int) -> bool:
+    """Is it a whole number from 0 on, below count?"""
+    return text.isascii() and text.isdigit() and len(text) < 10 and int(text) < count

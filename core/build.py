@@ -19,15 +19,14 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from core import flaws, mends, registry
+from core.applies import data_form as data_form  # heavy rooms ask here
+from core.applies import described_form, layers_for, unserved
 from core.catalog.entries import (
     EACH_STEP,
     PICTURE,
     SEQUENCE,
-    TASKS,
     TOKENS,
-    VECTOR,
     WORDS,
-    Architecture,
     DataForm,
     Fault,
     Form,
@@ -35,20 +34,18 @@ from core.catalog.entries import (
 )
 from core.code import pytorch_code
 from core.mends import Layers
-from core.options import SpecError
 from core.questions import Describe, Description, LayerRow, Problem
-from core.specs import LAYER_LIMIT, DataSpec, LayerSpec, ModelSpec
+from core.specs import LAYER_LIMIT, LayerSpec, ModelSpec, plain_name
 
 PARAMETER_LIMIT = 200_000_000
 MEMORY_SHARE = 0.6  # of the machine's memory that one model may ask for
-
 
 
 class ModelError(Exception):
     """A model that cannot work; the text is the first problem's sentence."""
 
     def __init__(self, problem: Problem) -> None:
-        super().__init__(f"{problem.layer}: {problem.message}. To mend it: {problem.fix}.")
+        super().__init__(problem.sentence())
         self.problem = problem
 
 
@@ -87,25 +84,12 @@ class Placed:
     params: int
 
 
-def data_form(data: DataSpec) -> DataForm:
-    """What the data set gives, from its options alone."""
-    return registry.DATASETS.get(data.name).form(data.options)
-
-
 def layers_of(model: ModelSpec, data: DataForm) -> Layers:
     """The model's own layers, or those its architecture makes for this data; ModelError where it cannot serve it."""
-    if model.layers:
-        return model.layers
-    entry: Architecture = registry.ARCHITECTURES.get(model.architecture)
-    fits = [a.name for a in registry.ARCHITECTURES if data.kind in a.takes and data.task in a.tasks]
-    fix = f"choose {', '.join(fits)} for this data"
-    if data.kind not in entry.takes:
-        message = f"{entry.name} needs {mends.kinds(entry.takes)}, but gets {WORDS[data.kind]} of {data.words()}"
-        raise ModelError(Problem("input", message, fix))
-    if data.task not in entry.tasks:
-        gives = " or ".join(TASKS[task] for task in entry.tasks)
-        raise ModelError(Problem("input", f"{entry.name} gives {gives}, but the data asks for {TASKS[data.task]}", fix))
-    return entry.layers(model.options, data)
+    problem = unserved(model, data)
+    if problem:
+        raise ModelError(problem)
+    return layers_for(model, data)
 
 
 def build(model: ModelSpec, data: DataForm, seed: int = 0) -> Network:
@@ -215,17 +199,6 @@ def code(placed: list[Placed], data: DataForm) -> str:
     return pytorch_code(stack_of(placed), data)
 
 
-def described_form(question: Describe) -> DataForm:
-    """The data set's form with the question's overrides."""
-    form = data_form(question.data)
-    if question.input:
-        kind = {3: PICTURE, 2: SEQUENCE, 1: TOKENS if form.kind == TOKENS else VECTOR}.get(len(question.input))
-        if kind is None or min(question.input) < 1:
-            raise SpecError("input", "input must be C,H,W for pictures, or T,F for sequences, all at least 1.")
-        form = replace(form, kind=kind, shape=question.input)
-    return replace(form, classes=question.classes) if question.classes else form
-
-
 def count_macs(placed: Placed) -> int:
     """Multiply-adds of one sample through one layer: torch's own count of matrix products and convolutions."""
     core = getattr(placed.module, "core", None)
@@ -333,13 +306,14 @@ def _wrong_names(specs: Layers) -> Problem | None:
         return Problem(specs[LAYER_LIMIT].name, message, "leave layers out")
     plain, seen = Network([]), set[str]()
     for index, spec in enumerate(specs):
-        taken = hasattr(plain, spec.name) or keyword.iskeyword(spec.name)
-        if taken or spec.name in seen:
+        known = plain_name(spec.name)
+        taken = hasattr(plain, known) or keyword.iskeyword(known)
+        if taken or known in seen:
             name = mends.free_name(spec.kind, specs)
             why = "is a word that Python or torch needs itself" if taken else "is the name of two layers"
             layers = (*specs[:index], replace(spec, name=name), *specs[index + 1 :])
             return Problem(spec.name, f"“{spec.name}” {why}", f"call it {name}", layers)
-        seen.add(spec.name)
+        seen.add(known)
     return None
 
 

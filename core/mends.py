@@ -10,7 +10,7 @@ from typing import Any
 from core import registry
 from core.catalog.entries import PICTURE, SEQUENCE, TOKENS, VECTOR, WORDS, DataForm, Fault, Form, Layer
 from core.options import SpecError
-from core.specs import LayerSpec
+from core.specs import LayerSpec, plain_name
 
 Layers = tuple[LayerSpec, ...]
 Rows = Sequence[tuple[str, dict[str, Any]]]  # (kind, options) of layers that are still without a name
@@ -18,7 +18,7 @@ Rows = Sequence[tuple[str, dict[str, Any]]]  # (kind, options) of layers that ar
 
 def free_name(kind: str, specs: Sequence[LayerSpec]) -> str:
     """`kind` with the first number that no layer has yet: conv1, conv2, …"""
-    taken = {spec.name for spec in specs}
+    taken = {plain_name(spec.name) for spec in specs}
     return next(name for i in range(1, len(taken) + 2) if (name := f"{kind}{i}") not in taken)
 
 

@@ -45,6 +45,10 @@ class Problem:
     fix: str
     mended: tuple[LayerSpec, ...] = ()  # the whole model with the mend applied; empty where no click can mend it
 
+    def sentence(self) -> str:
+        """The three in one line."""
+        return f"{self.layer}: {self.message}. To mend it: {self.fix}."
+
 
 @dataclass(frozen=True)
 class Description:
@@ -126,6 +130,7 @@ class Doctor:
 
 
 NEWEST = -1  # the step of a Look that follows the run
+NO_WEIGHTS = "This run keeps no weights yet; they come with its first step."
 
 
 @dataclass(frozen=True)

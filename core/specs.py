@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar
@@ -173,9 +174,7 @@ def content_id(spec: Any) -> str:
 def experiment_from_json(raw: Any) -> Experiment:
     """An Experiment from parsed JSON. Missing fields take their defaults; anything else wrong raises SpecError."""
     raw = _object(raw, "experiment", {"format", "data", "model", "train"})
-    if raw.get("format", FORMAT) != FORMAT:
-        was = shown(raw["format"])
-        raise SpecError("format", f"format is {was}; this LayerLab reads format {FORMAT}. Save it again.")
+    _known_format(raw, "format")
     model = model_from_json(raw.get("model", {}))
     data = _object(raw.get("data", {}), "data", {"name", "options", "seed"})
     dataset = _entry(registry.DATASETS, data.get("name", "digits"), "data.name")
@@ -185,9 +184,23 @@ def experiment_from_json(raw: Any) -> Experiment:
     return Experiment(data_spec, model, _train_from_json(raw.get("train", {}), model))
 
 
+def _known_format(raw: dict[str, Any], place: str) -> None:
+    """SpecError for a file of another version: what its fields mean there is not known here. None: of this one."""
+    was = raw.get("format", FORMAT)
+    if type(was) is not int or was != FORMAT:
+        hint = "Open it with the LayerLab that made it, and save it again for this one."
+        raise SpecError(place, f"format is {shown(was)}; this LayerLab reads format {FORMAT}. {hint}")
+
+
+def plain_name(name: str) -> str:
+    """A name as Python's own reader sees it (NFKC): `ﬁ` and `fi` are one name in a program, and so they are here."""
+    return unicodedata.normalize("NFKC", name)
+
+
 def model_from_json(raw: Any) -> ModelSpec:
     """A ModelSpec from parsed JSON (the content of a MODEL.json)."""
     raw = _object(raw, "model", {"format", "architecture", "options", "layers"})
+    _known_format(raw, "model.format")
     entry = _entry(registry.ARCHITECTURES, raw.get("architecture", "cnn"), "model.architecture")
     options = _options(entry.options, raw.get("options", {}), "model.options")
     listed = raw.get("layers", [])
@@ -205,6 +218,8 @@ def _layer_from_json(raw: Any, place: str) -> LayerSpec:
     raw = _object(raw, place, {"kind", "options", "name"})
     entry = _entry(registry.LAYERS, raw.get("kind", ""), f"{place}.kind")
     name = raw.get("name", "")
+    if isinstance(name, str) and len(name) <= 60:
+        name = plain_name(name)
     if not isinstance(name, str) or not name.isidentifier() or len(name) > 60:
         wanted = "letters, digits and _, such as conv1"
         raise SpecError(f"{place}.name", f"{place}.name must be {wanted}; not {shown(name)}.")
@@ -400,7 +415,9 @@ def from_link(link: dict[str, str]) -> tuple[Experiment, list[str]]:
     if sum(len(k) + len(v) + 2 for k, v in link.items()) > LINK_LIMIT:
         return preset("cnn", "digits"), [f"The link is longer than {LINK_LIMIT} characters; it was left aside."]
     if link.get("v", str(FORMAT)) != str(FORMAT):
-        notices.append(f"v: the link was made by another version of LayerLab ({link['v'][:20]!r}); please check it.")
+        was = shown(link["v"])
+        notice = f"v: the link is of version {was}; this LayerLab reads version {FORMAT}. It was left aside."
+        return preset("cnn", "digits"), [notice]
     names = {"model": "cnn", "data": "digits"}
     for part, known in (("model", registry.ARCHITECTURES), ("data", registry.DATASETS)):
         try:

@@ -19,7 +19,7 @@ from core.build import Network, build, data_form, layers_of, load_state
 from core.catalog.entries import EACH_STEP, NUMBER, PICTURE, DataForm, View
 from core.data.splits import NOT_ASKED, Splits
 from core.drawings import DrawingError, decode
-from core.questions import NEWEST, Explain, Look, Seen
+from core.questions import NEWEST, NO_WEIGHTS, Explain, Look, Seen
 from core.specs import DataSpec, Experiment, LayerSpec
 from core.store import Run, Store, data_home
 
@@ -181,7 +181,7 @@ def subject_of(asked: Look | Explain) -> Subject:
 def _moment(run: Run, wanted: int) -> tuple[int, list[str]]:
     steps = run.moments()
     if not steps:
-        raise CannotShow("This run keeps no weights yet; they come with its first step.")
+        raise CannotShow(NO_WEIGHTS)
     if wanted == NEWEST:
         return steps[-1], []
     nearest = min(steps, key=lambda step: abs(step - wanted))

@@ -8,8 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from core import bench
-from core.bench import turns
+from core.bench import measure, turns
 from core.bench.loops import Batches, Session, bare, experiment_of, network_of, peer, peer_case
 from core.bench.processes import quiet_ones, rate_while_full
 from core.bench.turns import Plan, Ratio, Stopwatch, compared, median_of, pair_ratios, take_turns, whole_time
@@ -168,13 +167,13 @@ def test_the_cases_of_the_comparison_are_those_of_the_literature():
 
 def test_an_unknown_case_is_refused_in_words():
     with pytest.raises(SpecError, match="There is no case 'nothing'; there are mlp"):
-        bench.run(cases=["nothing"])
+        measure.run(cases=["nothing"])
 
 
 def test_what_run_returns_is_json(monkeypatch):
-    monkeypatch.setattr(bench, "_measured", lambda *_rest: iter([("trainer", Ratio(0.98, 0.97, 0.99))]))
+    monkeypatch.setattr(measure, "_measured", lambda *_rest: iter([("trainer", Ratio(0.98, 0.97, 0.99))]))
     said: list[str] = []
-    found = json.loads(json.dumps(bench.run(cases=["mlp"], quick=True, say=said.append)))
+    found = json.loads(json.dumps(measure.run(cases=["mlp"], quick=True, say=said.append)))
     assert found["rows"] == [{"case": "mlp", "name": "trainer", "ratio": 0.98, "low": 0.97, "high": 0.99}]
     assert found["device"] and found["torch"]
     assert len(said) == 2

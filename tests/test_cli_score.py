@@ -55,19 +55,6 @@ def test_for_people(capsys: pytest.CaptureFixture[str], home: Path, small: None)
     assert "LSTM, seed 1 of 2" in err and err.count("\n") < 10, "not a line for every step"
 
 
-@pytest.mark.parametrize(("words", "told"), [
-    (["--data", "digits"], "There is no trial"),
-    (["--out", "a.txt"], "should end with .csv"),
-    (["--seeds", "1000"], "seeds = 1000 is out of range"),
-    (["--seeds", "many"], "invalid int"),
-    (["--seeds", "0"], "--seeds 0 should be at least 1"),
-    (["--seeds", "-1"], "--seeds -1 should be at least 1"),
-])  # fmt: skip
-def test_a_mistake_is_one_line(capsys: pytest.CaptureFixture[str], home: Path, words: list[str], told: str) -> None:
-    code, said, err = called(capsys, *words)
-    assert (code, said) == (2, "") and told in err and err.count("\n") == 1
-
-
 def test_a_table_that_cannot_be_written_is_refused_before_the_work(
     capsys: pytest.CaptureFixture[str], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

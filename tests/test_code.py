@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from core import registry
-from core.build import build, check, code, describe
+from core.build import build, check, code, data_form, describe, layers_of, walk
 from core.catalog.entries import SEQUENCE, TOKENS, VECTOR, DataForm
 from core.questions import Describe
 from core.specs import LayerSpec, ModelSpec, preset
 
 EXAMPLES = [(e, o) for e in registry.ARCHITECTURES for o in e.examples]
+POINTS = data_form(preset("mlp", "points").data)
 SEVEN_TOKENS = DataForm(TOKENS, (7,), 4, vocabulary=9)
 
 
@@ -89,3 +90,17 @@ def test_the_code_runs_by_itself_and_prints_the_count(tmp_path):
     out = subprocess.run([sys.executable, "-I", str(file)], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert out.stdout == "269,722 parameters\n"
     assert max(map(len, found.code.splitlines())) <= 120
+
+
+@pytest.mark.parametrize(("names", "says"), [
+    (("fi", "ﬁ"), "is the name of two layers"), (("𝐢𝐟", "b"), "is a word that Python"),
+    (("ｔｒａｉｎ", "b"), "is a word that Python"), (("Ａ", "A"), "is the name of two layers"),
+])  # fmt: skip
+def test_names_that_are_one_in_a_program_are_one_here(names, says):
+    """Made in Python, past the reader of files, which writes names as a program has them."""
+    made = preset("mlp", "points").model
+    relu = registry.LAYERS.get("relu").options()
+    layers = (*[LayerSpec("relu", relu, name) for name in names], *layers_of(made, POINTS))
+    problem = walk(replace(made, layers=layers), POINTS)[1]
+    assert problem is not None and says in problem.message
+    assert walk(replace(made, layers=problem.mended), POINTS)[1] is None

@@ -101,6 +101,10 @@ def test_missing_fields_take_their_defaults() -> None:
         ({"modle": {}}, "experiment.modle", "no field 'modle'; it has data, format, model, train"),
         ({"format": 2}, "format", "format is 2; this LayerLab reads format 1"),
         ({"format": [[]] * 999}, "format", "format is"),
+        *[({"format": was}, "format", "reads format 1") for was in (0, "1", True, 1.0, None)],
+        *[({"model": {"format": was}}, "model.format", "reads format 1") for was in (2, "1", True, None)],
+        ({"model": {"layers": [{"kind": "relu", "name": "fi"}, {"kind": "relu", "name": "ﬁ"}]}}, "model.layers",
+         "Two layers are called “fi”"),
         ({"model": {"architecture": "cmn"}}, "model.architecture", "Did you mean “cnn”?"),
         ({"model": {"architecture": ["cnn"]}}, "model.architecture", "must be a word"),
         ({"model": {"options": {"nonsense": 1}}}, "model.options.nonsense", "no field 'nonsense'"),
@@ -286,6 +290,17 @@ def test_a_hostile_link_gives_the_defaults_and_a_short_notice(link: dict[str, st
         assert made == experiment
         assert notices
     assert all(len(notice) < 600 for notice in notices)
+
+
+def test_a_link_of_another_version_is_left_aside_as_a_whole(experiment: Experiment) -> None:
+    made, notices = specs.from_link({"v": "2", "model": "mlp", "train.lr": "0.5"})
+    assert made == experiment
+    assert notices == ["v: the link is of version '2'; this LayerLab reads version 1. It was left aside."]
+
+
+def test_a_layers_name_is_what_a_program_makes_of_it(experiment: Experiment) -> None:
+    made = specs.model_from_json({"layers": [{"kind": "relu", "name": "ﬁrst"}]})
+    assert made.layers[0].name == "first" and specs.model_from_json(specs.to_json(made)) == made
 
 
 def test_parameters_of_others_in_the_address_are_left_alone(experiment: Experiment) -> None:

@@ -68,3 +68,13 @@ def trials_of(names: tuple[str, ...]) -> tuple[Trial, ...]:
         if name not in known:
             raise SpecError("data", f"There is no trial {shown(name)}; there are {', '.join(known)}.")
     return tuple(trial for trial in TRIALS if not names or trial.name in names)
+
+
+MOST_SEEDS, MOST_SAMPLES = 50, 500
+
+
+def within(name: str, value: int, most: int) -> int:
+    """The number of seeds or samples, if there may be so many; SpecError otherwise."""
+    if not 1 <= value <= most:
+        raise SpecError(name, f"{name} = {shown(value)} is out of range: it must be between 1 and {most}.")
+    return value

@@ -16,14 +16,15 @@ from core import registry
 from core.catalog.trials import TRIALS
 from core.cli.machine import do_bench, do_doctor, do_engine
 from core.cli.runs import do_control, do_describe, do_runs, do_train
-from core.cli.said import Mistake
+from core.cli.said import Mistake, one_line
 from core.cli.why import do_explain, do_look, do_score
 from core.engine.protocol import EngineError
-from core.options import SpecError
-from core.questions import NEWEST, PREDICTED
+from core.options import SpecError, shown
+from core.questions import PREDICTED
 from core.registry import CatalogError
 from core.store import StoreError
 
+MAY_BE_EMPTY = ("layer", "name")  # where it means that nothing is chosen
 VERBS = ("pause", "resume", "step", "stop", "set")
 
 
@@ -36,18 +37,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code: 0 done, 1 the run failed, 2 a mistake, 130 interrupted."""
     try:
         asked = parser().parse_args(argv)
+        _nothing_empty(asked)
         if getattr(asked, "data_dir", None):
             os.environ["LAYERLAB_DATA"] = str(Path(asked.data_dir).resolve())
         code: int = asked.do(asked)
         return code
     except (Mistake, SpecError, StoreError, CatalogError, EngineError) as error:
-        print(f"layerlab: {error}", file=sys.stderr)
+        print(f"layerlab: {one_line(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _nothing_empty(asked: argparse.Namespace) -> None:
+    """A flag with an empty value would count as one that was left out, and what it was to change would stand."""
+    for name, value in vars(asked).items():
+        if value == "" and name not in MAY_BE_EMPTY:
+            raise Mistake(f"{name.replace('_', '-')} needs a value, and was given an empty one")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -66,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
 
     one = add("describe", do_describe, "a model's layers, parameters and problems")
     _chooses_model(one)
-    one.add_argument("--classes", type=int, metavar="K")
+    one.add_argument("--classes", type=_some, metavar="K")
     one.add_argument("--input", metavar="C,H,W")
     one = add("train", do_train, "train a model and wait for it")
     _chooses_model(one)
@@ -75,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--steps", type=int)
     one.add_argument("--epochs", type=int)
     one.add_argument("--seed", type=int)
-    one.add_argument("--threads", type=int, default=0, help="CPU threads (default: all for a lone run)")
+    one.add_argument("--threads", type=_count, help="CPU threads (default: all for a lone run)")
     one.add_argument("--name", default="")
     one = add("control", do_control, "steer a run: pause, resume, step, stop, set lr=0.01")
     one.add_argument("run")
@@ -83,11 +92,10 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("values", nargs="*", metavar="NAME=VALUE")
     add("runs", do_runs, "every run")
     one = add("look", do_look, "look inside a run: one view of one sample, at any moment of its training")
-    one.add_argument("--view", required=True, metavar="NAME", help=f"one of {', '.join(registry.VIEWS.names())}")
+    one.add_argument("--view", required=True, metavar="NAME", help=_Named("one of", registry.VIEWS))
     _chooses_sample(one, "view")
     one = add("explain", do_explain, "ask why a run's network answers as it does")
-    known = ", ".join(registry.METHODS.names())
-    one.add_argument("--method", required=True, metavar="NAME", help=f"list, or one of {known}")
+    one.add_argument("--method", required=True, metavar="NAME", help=_Named("list, or one of", registry.METHODS))
     one.add_argument("--target", default=PREDICTED, metavar="K",
                      help="predicted, true, a class K, or a difference K-J; with @STEP where every step is answered")
     one.add_argument("--seed", type=int, default=0)
@@ -104,11 +112,39 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+class _Named(str):
+    """A help text that names a catalog's entries; the catalog is read only where the help is shown."""
+
+    def __new__(cls, words: str, known: registry.Registry) -> _Named:
+        made = super().__new__(cls, words)
+        made._known = known
+        return made
+
+    _known: registry.Registry
+
+    def __mod__(self, _values: object) -> str:  # how argparse writes a help text
+        return f"{self} {', '.join(self._known.names())}"
+
+
+def _number(text: str, least: int, expected: str) -> int:
+    if not (text.isdecimal() and len(text) < 19 and int(text) >= least):
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {shown(text)}")
+    return int(text)
+
+
 def _count(text: str) -> int:
     """A number of things, 0 for the default; less than none would be taken for a wish and never be met."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more (0: the default), got {text!r}")
-    return int(text)
+    return _number(text, 0, "a whole number, 1 or more (0: the default)")
+
+
+def _some(text: str) -> int:
+    """A number of things of which there must be one: 0 would be taken for a flag that was not set."""
+    return _number(text, 1, "a whole number, 1 or more")
+
+
+def _place(text: str) -> int:
+    """A place in a row that is counted from 0."""
+    return _number(text, 0, "a whole number, 0 or more")
 
 
 def _scores(one: _Parser) -> None:
@@ -116,22 +152,22 @@ def _scores(one: _Parser) -> None:
     one.add_argument("--quick", action="store_true", help="fewer seeds, steps and samples: a look, not a claim")
     one.add_argument("--seeds", type=int, metavar="N", help="networks of each trial (default 5, quick 2)")
     one.add_argument("--data", nargs="+", default=[], metavar="NAME", help=f"only these of {trials}")
-    one.add_argument("--run", default="", metavar="RUN", help="score this run's own network, on data of these kinds")
+    one.add_argument("--run", metavar="RUN", help="score this run's own network, on data of these kinds")
     one.add_argument("--out", metavar="FILE.csv", help="where to write the table: one line a map")
 
 
 def _chooses_sample(one: _Parser, what: str) -> None:
     one.add_argument("run")
-    one.add_argument("--sample", type=int, default=0, metavar="I", help="of the test set")
+    one.add_argument("--sample", type=_place, default=0, metavar="I", help="of the test set")
     one.add_argument("--layer", default="", metavar="NAME", help=f"for a {what} that has one to choose")
-    one.add_argument("--step", type=int, default=NEWEST, metavar="S", help="default: the newest whose weights are kept")
+    one.add_argument("--step", type=_place, metavar="S", help="default: the newest whose weights are kept")
     one.add_argument("--set", action="append", default=[], nargs="+", metavar="OPTION=VALUE", help=f"of the {what}")
     one.add_argument("--out", metavar="FILE.npz", help="where to write the arrays")
 
 
 def _chooses_model(one: _Parser) -> None:
-    one.add_argument("--preset", metavar="NAME", help=f"one of {', '.join(registry.ARCHITECTURES.names())}")
+    one.add_argument("--preset", metavar="NAME", help=_Named("one of", registry.ARCHITECTURES))
     one.add_argument("--model", metavar="FILE.json")
-    one.add_argument("--data", metavar="NAME", help=f"one of {', '.join(registry.DATASETS.names())}")
+    one.add_argument("--data", metavar="NAME", help=_Named("one of", registry.DATASETS))
     one.add_argument("--set", action="append", default=[], nargs="+", metavar="PART.NAME=VALUE",
                      help="data.size=8 model.positions=none train.lr=0.01 …")  # fmt: skip

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 
+from core.bench import check_cases
 from core.cli.said import print_json, runs_folder
 from core.questions import Doctor
-from core.store import data_home, layerlab_home
+from core.store import Store, data_home, layerlab_home
 
 
 def do_doctor(asked: argparse.Namespace) -> int:
+    runs = Store(runs_folder(asked)).root
+
     from core.doctor import report
 
-    found = report(runs_folder(asked), data_home(), layerlab_home(), Doctor())
+    found = report(runs, data_home(), layerlab_home(), Doctor())
     if asked.json:
         print_json(found)
         return 0
@@ -24,7 +27,9 @@ def do_doctor(asked: argparse.Namespace) -> int:
 
 
 def do_bench(asked: argparse.Namespace) -> int:
-    from core.bench import run
+    check_cases(asked.case or ())
+
+    from core.bench.measure import run
 
     found = run(cases=asked.case, quick=asked.quick, say=None if asked.json else print)
     if asked.json:

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from core import registry
-from core.applies import check_experiment
+from core.applies import check_experiment, data_form, unserved
+from core.cli.asks import description_asked
 from core.cli.said import Mistake, pair, print_json, runs_folder, show
 from core.engine.client import ClientEngine, connect
 from core.engine.protocol import EngineError, EngineGone
+from core.engine.steering import checked, is_finished
 from core.events import ENDED, FINISHED, PAUSED, SETTABLE, Command, Status
-from core.questions import Describe
+from core.options import shown
 from core.specs import Experiment, assign, experiment_from_json, model_from_json, preset
 from core.store import Run, Store, StoreError, data_home, read_named_json
 
@@ -35,11 +37,13 @@ def experiment_of(asked: argparse.Namespace) -> Experiment:
     else:
         raise Mistake("say which model: --preset NAME or --model FILE.json")
     changes: dict[str, Any] = dict(pair(one) for group in asked.set for one in group)
-    if getattr(asked, "steps", None) is not None:
-        changes |= {"train.steps": asked.steps, "train.epochs": 0}
-    for name in ("epochs", "seed"):
+    for name in ("steps", "epochs", "seed"):
         if getattr(asked, name, None) is not None:
+            if f"train.{name}" in changes:
+                raise Mistake(f"--{name} and --set train.{name} say the same thing; give one of them")
             changes[f"train.{name}"] = getattr(asked, name)
+    if getattr(asked, "steps", None) is not None:
+        changes.setdefault("train.epochs", 0)  # or the preset's number of epochs would decide
     if getattr(asked, "seed", None) is not None:
         changes.setdefault("data.seed", asked.seed)
     return assign(made, changes)
@@ -55,35 +59,40 @@ def _usual_data(architecture: str) -> str:
 
 def _one_source(asked: argparse.Namespace) -> None:
     """A flag that another one would silently outdo is a Mistake."""
+    if getattr(asked, "steps", None) is not None and getattr(asked, "epochs", None) is not None:
+        raise Mistake("--steps and --epochs each say how long to train; give one of them")
     chosen = [name for name in ("resume", "experiment", "model", "preset") if getattr(asked, name, None)]
     if len(chosen) > 1:
         raise Mistake(f"--{chosen[0]} and --{chosen[1]} each say what to train; give one of them")
     if chosen == ["resume"]:
         given = [name for name in ("data", "steps", "epochs", "seed", "threads", "name", "data_dir")
-                 if getattr(asked, name) not in (None, [], 0, "")]  # fmt: skip
+                 if getattr(asked, name) not in (None, "")]  # fmt: skip
         if given:
             flag = given[0].replace("_", "-")
             raise Mistake(f"--resume carries a run on as it was started; leave out --{flag}, or start a new run")
 
 
-def _by_hand(asked: argparse.Namespace) -> dict[str, Any]:
-    """What --set changes of a run that is carried on: only what may be changed of one that trains."""
+def _by_hand(asked: argparse.Namespace, store: Store) -> dict[str, Any]:
+    """What --set changes of the run that is carried on: only what may be changed of one that trains."""
     changes = dict(pair(one) for group in asked.set for one in group)
     if others := [name for name in changes if name.removeprefix("train.") not in SETTABLE]:
         can = ", ".join(f"train.{name}" for name in SETTABLE)
-        raise Mistake(f"--resume carries a run on as it was started: {others[0]} cannot be set; {can} can")
-    return {name.removeprefix("train."): value for name, value in changes.items()}
+        raise Mistake(f"--resume carries a run on as it was started: {shown(others[0])} cannot be set; {can} can")
+    changes = {name.removeprefix("train."): value for name, value in changes.items()}
+    run = store.run(asked.resume)
+    run.experiment()
+    if (status := run.status()).state == FINISHED:
+        raise EngineError(is_finished(status))
+    return checked(Command("set", changes)).values if changes else {}
 
 
 def do_describe(asked: argparse.Namespace) -> int:
+    _one_source(asked)
+    question = description_asked(asked, experiment_of(asked))
+
     from core.build import describe
 
-    _one_source(asked)
-    made = experiment_of(asked)
-    shape = _shape(asked.input) if asked.input else ()
-    if not asked.data and not shape and not made.model.layers:  # a preset alone: what it was made for
-        shape = registry.ARCHITECTURES.get(made.model.architecture).example_data.shape
-    found = describe(Describe(made.model, made.data, made.train.batch_size, shape, asked.classes or 0))
+    found = describe(question)
     if asked.json:
         told = {
             name: [{"layer": p.layer, "message": p.message, "fix": p.fix} for p in getattr(found, name)]
@@ -97,23 +106,16 @@ def do_describe(asked: argparse.Namespace) -> int:
         print(f"{row.name:15} {row.kind:17} {sizes:25} {row.params:>12,} {row.macs:>13,}  {field}".rstrip())
     print(f"{found.params:,} parameters, {found.macs:,} multiply-adds per sample")
     for problem in found.problems:
-        print(f"{problem.layer}: {problem.message}. To mend it: {problem.fix}.")
+        print(problem.sentence())
     for remark in found.remarks:
-        print(f"Note: {remark.layer}: {remark.message}. To mend it: {remark.fix}.")
+        print(f"Note: {remark.sentence()}")
     return 0
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.replace("x", ",").split(","))
-    except ValueError:
-        raise Mistake(f"--input {text} should be whole numbers with commas between them, such as 3,32,32") from None
 
 
 def do_train(asked: argparse.Namespace) -> int:
     store = Store(runs_folder(asked))
     _one_source(asked)
-    changes = _by_hand(asked) if asked.resume else {}
+    changes = _by_hand(asked, store) if asked.resume else {}
     experiment = None if asked.resume else _checked(experiment_of(asked))
     engine = connect(store.root)
     try:
@@ -124,7 +126,7 @@ def do_train(asked: argparse.Namespace) -> int:
             engine.command(run.id, Command("resume"))
         else:
             folder = str(data_home().resolve()) if asked.data_dir else ""
-            run = store.run(engine.start(experiment, asked.name, threads=asked.threads, data_dir=folder))
+            run = store.run(engine.start(experiment, asked.name, threads=asked.threads or 0, data_dir=folder))
         return _follow(engine, run, asked.json)
     finally:
         engine.close()
@@ -132,17 +134,20 @@ def do_train(asked: argparse.Namespace) -> int:
 
 def _checked(experiment: Experiment) -> Experiment:
     """The experiment, if its model can work and its settings apply; the same sentence as everywhere otherwise."""
-    from core.build import ModelError, check, data_form, stack_of
-    from core.flaws import remarks
-
     check_experiment(experiment)
     form = data_form(experiment.data)
+    if problem := unserved(experiment.model, form):
+        raise Mistake(problem.sentence())
+
+    from core.build import ModelError, check, stack_of
+    from core.flaws import remarks
+
     try:
         placed = check(experiment.model, form, experiment.train.batch_size)
     except ModelError as error:
         raise Mistake(str(error)) from None
     for remark in remarks(stack_of(placed), form):
-        print(f"Note: {remark.layer}: {remark.message}. To mend it: {remark.fix}.", file=sys.stderr)
+        print(f"Note: {remark.sentence()}", file=sys.stderr)
     return experiment
 
 
@@ -202,6 +207,7 @@ def do_control(asked: argparse.Namespace) -> int:
         raise Mistake(f"say what to set, such as lr=0.01; {', '.join(SETTABLE)} can be set")
     if asked.verb != "set" and values:
         raise Mistake(f"{asked.verb} takes no values")
+    values = checked(Command(asked.verb, values)).values  # before an engine is looked for, or started
     engine = connect(store.root, start=asked.verb == "resume")
     try:
         state = engine.command(run.id, Command(asked.verb, values))

@@ -17,11 +17,23 @@ class Mistake(Exception):
     """Something the person who typed can mend; the text is one line."""
 
 
+LONGEST = 2000  # characters of a mistake's line: a value of a million characters is not repeated
+
+
+def one_line(text: str) -> str:
+    """A message as one line of a terminal: what would break the line, or do something to the terminal, is written out.
+
+    Names of files, layers and runs may hold anything, and messages quote them.
+    """
+    line = "".join(c if c.isprintable() else " " if c.isspace() else ascii(c)[1:-1] for c in text.strip())
+    return line if len(line) <= LONGEST else line[:LONGEST] + "…"
+
+
 def pair(text: str) -> tuple[str, str]:
     """NAME=VALUE as its two halves."""
     name, equals, value = text.partition("=")
     if not equals:
-        raise Mistake(f"“{text}” should be NAME=VALUE, such as train.lr=0.01")
+        raise Mistake(f"“{text[:60]}” should be NAME=VALUE, such as train.lr=0.01")
     return name, value
 
 

@@ -7,26 +7,20 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from core import registry, specs
+from core import registry
 from core.catalog.entries import WITHHELD
-from core.cli.said import Mistake, aloud, pair, print_json, runs_folder, writable
-from core.questions import Explain, Explained, Fits, Look, Reproduce, Reproduction, Score
-from core.specs import Choice
-from core.store import Store, write_npz, write_source
+from core.cli.asks import explanation_asked, fits_asked, score_asked, view_asked
+from core.cli.said import Mistake, aloud, print_json
+from core.questions import Explained, Fits, Reproduce, Reproduction
+from core.store import write_npz, write_source
 
 
 def do_look(asked: argparse.Namespace) -> int:
+    view, question = view_asked(asked)
+
     from core.subject import CannotShow
     from core.worker import look
 
-    view = registry.VIEWS.get(asked.view)
-    options = specs.options_of(view.options, dict(pair(one) for group in asked.set for one in group))
-    store = Store(runs_folder(asked))
-    if asked.out and not asked.out.endswith(".npz"):
-        raise Mistake(f"--out {asked.out} should end with .npz")
-    run, root = store.run(asked.run).id, str(store.root)
-    writable(asked.out)
-    question = Look(run, view.name, asked.sample, asked.layer, asked.step, options, runs=root)
     try:
         seen = look(question, aloud(asked))
     except CannotShow as error:
@@ -46,25 +40,14 @@ def do_look(asked: argparse.Namespace) -> int:
 
 
 def do_explain(asked: argparse.Namespace) -> int:
+    question = fits_asked(asked) if asked.method == "list" else explanation_asked(asked)
+
     from core.subject import CannotShow
     from core.worker import why
 
-    if asked.out and not asked.out.endswith(".npz"):
-        raise Mistake(f"--out {asked.out} should end with .npz")
-    if asked.script and not asked.script.endswith(".py"):
-        raise Mistake(f"--script {asked.script} should end with .py")
-    store = Store(runs_folder(asked))
-    run, root = store.run(asked.run).id, str(store.root)
-    writable(asked.out, asked.script)
     try:
-        if asked.method == "list":
-            return _list_methods(asked, why(Fits(run, asked.step, root), aloud(asked)))
-        method = registry.METHODS.get(asked.method)
-        options = specs.options_of(method.options, dict(pair(one) for group in asked.set for one in group))
-        question = Explain(
-            run, (Choice(method.name, options),), asked.sample, asked.target, asked.layer, asked.step, asked.seed,
-            runs=root,
-        )  # fmt: skip
+        if isinstance(question, Fits):
+            return _list_methods(asked, why(question, aloud(asked)))
         answer = why(question, aloud(asked))
         assert isinstance(answer, tuple)
         found = answer[0]
@@ -146,18 +129,12 @@ def _show_explained(asked: argparse.Namespace, found: Explained) -> None:
 
 
 def do_score(asked: argparse.Namespace) -> int:
+    question = score_asked(asked)
+
     from core.subject import CannotShow
     from core.worker import score
 
-    if asked.out and not asked.out.endswith(".csv"):
-        raise Mistake(f"--out {asked.out} should end with .csv")
-    if asked.seeds is not None and asked.seeds < 1:
-        raise Mistake(f"--seeds {asked.seeds} should be at least 1; leave it out for the usual number")
-    writable(asked.out)
     loud = aloud(asked)
-    store = Store(runs_folder(asked))
-    run = store.run(asked.run).id if asked.run else ""
-    question = Score(asked.quick, asked.seeds or 0, tuple(asked.data), run=run, runs=str(store.root) if run else "")
     try:
         found = score(question, lambda fraction, words, _part=None: loud(fraction, words.partition(":")[0]))
     except CannotShow as error:

@@ -168,6 +168,11 @@ def refresh(questions: Questions, run: Run, command: Command) -> None:
     questions.refresh(Refresh(run.id, command.values["sample"], command.values["layer"], str(run.path.parent)))
 
 
+def is_finished(status: Status) -> str:
+    """Why a finished run is not carried on."""
+    return f"The run is finished: all {status.steps} steps are done."
+
+
 def steer_ended(runs: Runs, questions: Questions, run: Run, command: Command) -> Status:
     """A command to a run that has ended; the status it has then."""
     status = run.status()
@@ -175,7 +180,7 @@ def steer_ended(runs: Runs, questions: Questions, run: Run, command: Command) ->
         refresh(questions, run, command)
     elif command.verb == "resume":
         if status.state == FINISHED:
-            raise EngineError(f"The run is finished: all {status.steps} steps are done.")
+            raise EngineError(is_finished(status))
         threads = int(run.about().get("threads") or 0)
         job = Job(run, status, RESTING, threads)
         runs.enqueue(job)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
+from core.applies import check_seed, check_target
 from core.build import Network
 from core.catalog.entries import EACH_STEP, NUMBER, PICTURE, TOKENS, DataForm, Findings, Size
 from core.data.splits import NOT_ASKED, Splits
@@ -33,7 +34,6 @@ BUDGET = 192 << 20  # bytes that the activations of one batch may take
 ROWS = 64  # at most in one batch; µs a row, forward and backward, by rows 16, 32, 64, 96 (one thread):
 # transformer 82, 61, 53, 49 · lstm 46, 36, 30, 29 · cnn 98, 98, 103, 103 · resnet8 368, 366, 369, 492
 ROUNDING = 1e-6  # of the answers: a difference of two of them, or a place of a map, is no more than float32's rounding
-LAST_SEED = 2**32 - 1  # that numpy takes
 TELL = 0.05  # seconds between two words on progress
 
 
@@ -282,8 +282,7 @@ def seeded(seed: int) -> Iterator[None]:
 
     SpecError for a seed that one of them does not take.
     """
-    if not 0 <= seed <= LAST_SEED:
-        raise SpecError("seed", f"seed = {shown(seed)} is out of range: it must be between 0 and {LAST_SEED:,}.")
+    check_seed(seed)
     states = random.getstate(), np.random.get_state()  # noqa: NPY002 (Captum draws from it)
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     with torch.random.fork_rng(devices=devices):
@@ -305,21 +304,17 @@ def seeded(seed: int) -> Iterator[None]:
 
 def target_of(text: str, answers: Tensor, y: Tensor | None, form: DataForm, splits: Splits | None) -> Target:
     """What `text` (see core.questions.Explain) means for these answers [1, …]; SpecError in words."""
+    each_step = form.task == EACH_STEP
+    check_target(text, form.task, answers.shape[-1], answers.shape[1] if each_step else 0)
     if form.task == NUMBER:
-        if text not in (PREDICTED, TRUE):
-            raise SpecError("target", f"target {shown(text)}: this run answers one number, which has no classes to "
-                            "choose from; leave the target out.")  # fmt: skip
         name = splits.classes[0] if splits and splits.classes else "the number"
         return Target(0, words=f"the answered number ({name})")
     which, _at, where = text.partition("@")
-    if where and form.task != EACH_STEP:
-        raise SpecError("target", f"target {shown(text)}: this run answers once, not at every step; leave the @ and "
-                        "what follows it out.")  # fmt: skip
-    step = _step(where, answers, y) if form.task == EACH_STEP else None
+    step = _step(where, answers, y) if each_step else None
     row = answers[0] if step is None else answers[0, step]
     names = splits.classes if splits else ()
     truth = None if y is None else int(y.reshape(-1)[0 if step is None else step])
-    picked = [_class(part, which, row, truth) for part in which.split("-", 1)]
+    picked = [_class(part, row, truth) for part in which.split("-", 1)]
     index, other = picked[0], picked[1] if len(picked) > 1 else None
     if index == other:
         raise SpecError("target", f"Both sides of {shown(which)} are “{_name(names, index)}” here, and a class less "
@@ -329,36 +324,22 @@ def target_of(text: str, answers: Tensor, y: Tensor | None, form: DataForm, spli
     return Target(index, other, step, words + (f" at step {step}" if step is not None else ""))
 
 
-def _class(part: str, whole: str, row: Tensor, truth: int | None) -> int:
-    """The class that one side of the target `whole` names."""
-    classes = len(row)
+def _class(part: str, row: Tensor, truth: int | None) -> int:
+    """The class that one side of a target names."""
     if part == PREDICTED:
         return int(row.argmax())
     if part == TRUE:
         if truth is None or truth == NOT_ASKED:
             raise SpecError("target", "Nobody knows the true class of this sample; choose predicted or a class.")
         return truth
-    if not _below(part, classes):
-        raise SpecError(
-            "target", f"target {shown(whole)} is no class: there are 0 to {classes - 1}, a difference such as 0-1, or "
-            "say predicted or true."
-        )  # fmt: skip
     return int(part)
 
 
 def _step(where: str, answers: Tensor, y: Tensor | None) -> int:
-    steps = answers.shape[1]
     if where:
-        if not _below(where, steps):
-            raise SpecError("target", f"@{where} is no step of the answer: there are 0 to {steps - 1}.")
         return int(where)
     asked = torch.nonzero(y.reshape(-1) != NOT_ASKED).flatten() if y is not None else None
-    return int(asked[-1]) if asked is not None and len(asked) else steps - 1
-
-
-def _below(text: str, count: int) -> bool:
-    """Is it a whole number from 0 on, below count?"""
-    return text.isascii() and text.isdigit() and len(text) < 10 and int(text) < count
+    return int(asked[-1]) if asked is not None and len(asked) else answers.shape[1] - 1
 
 
 def _name(names: Sequence[str], index: int) -> str:

@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
 
-from core.bench import peer_times
 from core.bench.contestant import OURS
+from core.bench.measure import peer_times
 from core.bench.peers import installed
 from core.bench.processes import cores
 from core.bench.turns import Plan, Ratio, compared

@@ -18,7 +18,7 @@ import numpy as np
 from core import registry
 from core.build import Network, data_form, layers_of
 from core.catalog.entries import CONTROL, NEURON, TOKENS, WITHHELD, DataForm, Method
-from core.catalog.trials import CUE, EVIDENCE, OWN, Trial, trials_of
+from core.catalog.trials import CUE, EVIDENCE, MOST_SAMPLES, MOST_SEEDS, OWN, Trial, trials_of, within
 from core.data.splits import Splits
 from core.explain.attribute import attribute, fit_of
 from core.explain.case import Case
@@ -33,7 +33,6 @@ from core.training import Training, load_data
 
 FULL, QUICK = (5, 24, 4000.0), (2, 4, 150.0)  # seeds · samples a network · units that a method may take of a network
 LEAST = 2  # samples of a network, however costly the method is
-MOST_SEEDS, MOST_SAMPLES = 50, 500
 TELL = 0.15  # seconds between two words on progress
 LEARNING = 0.25  # of a network's time, for the progress
 
@@ -95,8 +94,8 @@ def score(question: Score, report: Report) -> Scored:
     started = time.perf_counter()
     trials, methods = trials_of(question.data), _methods(question.methods)
     seeds, samples, units = QUICK if question.quick else FULL
-    seeds = 1 if question.run else _within("seeds", question.seeds or seeds, MOST_SEEDS)
-    most = (_within("samples", question.samples or samples, MOST_SAMPLES), units)
+    seeds = 1 if question.run else within("seeds", question.seeds or seeds, MOST_SEEDS)
+    most = (within("samples", question.samples or samples, MOST_SAMPLES), units)
     board, telling = _Board(), _Telling(report)
     if question.run:
         _own(question, methods, most, board, telling)
@@ -136,12 +135,6 @@ def _own(
     if any(gate.passed for gate in board.gates):
         board.gates = [gate for gate in board.gates if gate.passed]
         _explain_all(learned, methods, most, board, telling)
-
-
-def _within(name: str, value: int, most: int) -> int:
-    if not 1 <= value <= most:
-        raise SpecError(name, f"{name} = {value} is out of range: it must be between 1 and {most}.")
-    return value
 
 
 def _methods(names: tuple[str, ...]) -> list[Method]:

@@ -78,6 +78,7 @@ class RunSession:
         self.training: Training | None = None
         self.paused = run.status().state == PAUSED  # a parked run that was queued again goes on; see train()
         self.single = False  # one step, then pause again
+        self.notice = ""  # what is to be said of this session as long as it trains
         self.held: list[Event] = []  # rows that a full disk would not take
         self._waiting: list[Command] = []  # that came while the data was loading
         self._next_poll = self._next_report = 0.0
@@ -108,7 +109,10 @@ class RunSession:
         self.run.note(threads=threads)
         if checkpoint is None:
             self.show()  # so that who comes late sees first what nobody had learned yet
-        self.report(RUNNING)
+        elif checkpoint.damaged:
+            self.notice = checkpoint.words()
+            self.run.drop_damaged(checkpoint)
+        self.report(RUNNING, self.notice)
         for command in self._waiting:
             self.obey(command)
 
@@ -131,7 +135,7 @@ class RunSession:
         self.run.note(seconds=training.seconds, device=training.device.type)
         if text := sample_text(training.network, training.splits, training.experiment.train.seed):
             self.run.note(sample_text=text)
-        self.report(FINISHED, f"Finished. {training.words(self.run.latest())}")
+        self.report(FINISHED, f"Finished. {training.words(self.run.latest())} {self.notice}".strip())
 
     def _between(self, now: float) -> None:
         """What is done between two steps, every few milliseconds: obey, show, checkpoint, report."""
@@ -149,7 +153,7 @@ class RunSession:
             self.checkpoint()
         if now >= self._next_report and not self.paused:
             self._next_report = now + REPORT_SECONDS
-            self._send(Status(RUNNING, training.step, training.steps))
+            self._send(Status(RUNNING, training.step, training.steps, self.notice))
         while self.paused:
             self.obey(self._received())
 
@@ -194,7 +198,7 @@ class RunSession:
         self.single = single
         self.paused = False
         self._trained().look_soon()
-        self.report(RUNNING)
+        self.report(RUNNING, self.notice)
 
     # ── keeping ─────────────────────────────────────────────────────────────────────────────────────────────────
 

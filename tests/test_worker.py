@@ -188,6 +188,35 @@ def test_a_resumed_run_writes_no_row_twice_and_ends_as_if_never_cut(store):
         np.testing.assert_array_equal(one[name], other[name])
 
 
+def test_a_damaged_checkpoint_is_told_and_the_one_before_carries_the_run_to_the_same_end(store):
+    """The bytes of the newest one have changed on the disk: the run says so as long as it trains, and when it ends."""
+    straight, hurt = store.create(small(60)), store.create(small(60))
+    with going(store, straight) as conn:
+        wait_for(conn, FINISHED)
+    with going(store, hurt, Command("pause")) as conn:
+        wait_for(conn, PAUSED)
+        for _ in range(3):
+            conn.send(Command("step"))
+            wait_for(conn, PAUSED)
+        conn.send(Command("resume"))
+        conn.send(Command("pause"))  # a checkpoint
+        wait_for(conn, PAUSED)
+        conn.send(Command("park"))  # and another one
+        wait_for(conn, PAUSED, "waiting run")
+    newest = hurt.path / "checkpoint.safetensors"
+    data = bytearray(newest.read_bytes())
+    data[-900:-500] = bytes(400)
+    newest.write_bytes(data)
+    kept = hurt.load_checkpoint()
+    with going(store, hurt) as conn:
+        assert f"of step {kept.step}, was used" in wait_for(conn, RUNNING, "damaged").words
+        assert "damaged" in wait_for(conn, FINISHED).words
+    assert [e.step for e in hurt.events() if e.name == "train/loss"] == list(range(1, 61))
+    one, other = straight.load_checkpoint().arrays, hurt.load_checkpoint().arrays
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name])
+
+
 def test_a_diverged_run_says_step_layer_and_mend(store):
     hot = {"train.optimizer": "sgd", "train.lr": 100, "train.schedule": "constant", "model.hidden": "64,64"}
     run = store.create(small(300, **hot))

@@ -15,18 +15,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from core.events import QUEUED, STATES, Event, Snapshot, Status
 from core.options import SpecError
 from core.specs import Experiment, experiment_from_json, to_json
 from core.store import log
-from core.store.files import StoreError, made_folder, read_json, used, write_atomic, write_json
+from core.store.files import (
+    StoreError,
+    made_folder,
+    pack_tensors,
+    read_json,
+    read_tensors,
+    tensors_meta,
+    used,
+    write_atomic,
+    write_json,
+)
 
 FORMAT = 1  # of the folder
 SNAPSHOT_CAP = 64 << 20  # bytes of snapshots that one run keeps
 _ID = re.compile(r"[0-9a-f]{32}")
+_CHECKPOINTS = ("checkpoint.safetensors", "checkpoint.fresh", "checkpoint.previous.safetensors")  # newest first
 
 
 @dataclass
@@ -36,6 +45,16 @@ class Checkpoint:
     step: int
     arrays: dict[str, np.ndarray]
     meta: dict[str, Any]
+    damaged: tuple[str, ...] = ()  # files that should have been newer, and cannot be believed
+
+    def words(self) -> str:
+        """What a reader must know of where this state comes from; empty where it is the newest one."""
+        if not self.damaged:
+            return ""
+        return (
+            f"The newest checkpoint was damaged ({' and '.join(self.damaged)}: not the bytes that were written). The "
+            f"one before it, of step {self.step:,}, was used; the steps after it are made again."
+        )
 
 
 @dataclass(frozen=True)
@@ -152,7 +171,7 @@ class Run:
         """
         folder = self.path / "snapshots"
         folder.mkdir(exist_ok=True)
-        write_atomic(folder / f"{snapshot.step:09d}.safetensors", save(_contiguous(snapshot.tensors)), sync=False)
+        write_atomic(folder / f"{snapshot.step:09d}.safetensors", pack_tensors(snapshot.tensors), sync=False)
         files = sorted(folder.glob("[0-9]*.safetensors"))
         while len(files) > 2 and sum(f.stat().st_size for f in files) > SNAPSHOT_CAP:
             files.pop(_least_missed([int(f.stem) for f in files])).unlink(missing_ok=True)
@@ -171,6 +190,8 @@ class Run:
         if (self.path / "snapshots" / f"{step:09d}.safetensors").exists():
             return dict(self.load_snapshot(step).tensors)
         kept = self.load_checkpoint()
+        if kept is not None and kept.step != step and kept.damaged:
+            raise StoreError(f"The weights of step {step:,} are damaged. Choose another moment of the training.")
         if kept is None or kept.step != step:
             raise StoreError(f"Run {self.id[:8]} keeps no weights of step {step}.")
         return {name[6:]: value for name, value in kept.arrays.items() if name.startswith("model/")}
@@ -185,7 +206,7 @@ class Run:
     def load_snapshot(self, step: int) -> Snapshot:
         """The weights kept at `step`. StoreError where they cannot be read."""
         try:
-            arrays, _meta = _read_tensors(self.path / "snapshots" / f"{step:09d}.safetensors")
+            arrays, _meta = read_tensors(self.path / "snapshots" / f"{step:09d}.safetensors")
         except StoreError as error:
             raise StoreError(
                 f"The weights of step {step:,} are damaged (snapshots/{error}). Choose another moment of the training."
@@ -196,7 +217,7 @@ class Run:
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Write the checkpoint under a temporary name, flush, rename; the one before is kept."""
         meta = {"step": checkpoint.step, **checkpoint.meta}
-        data = save(_contiguous(checkpoint.arrays), metadata={"meta": json.dumps(meta)})
+        data = pack_tensors(checkpoint.arrays, json.dumps(meta))
         fresh, newest = self.path / "checkpoint.fresh", self.path / "checkpoint.safetensors"
         write_atomic(fresh, data)
         if newest.exists():
@@ -204,17 +225,17 @@ class Run:
         fresh.replace(newest)
 
     def load_checkpoint(self) -> Checkpoint | None:
-        """The newest readable checkpoint, or None where the run has none yet.
+        """The newest sound checkpoint, or None where the run has none yet; its `damaged` names those passed over.
 
-        A torn newest one is passed over for the previous; StoreError when checkpoints exist and none can be read.
+        A torn or changed newest one is passed over for the previous; StoreError when there are some, and none is sound.
         """
-        broken = []
-        for name in ("checkpoint.safetensors", "checkpoint.fresh", "checkpoint.previous.safetensors"):
+        broken: list[str] = []
+        for name in _CHECKPOINTS:
             if (self.path / name).exists():
                 try:
-                    arrays, meta = _read_tensors(self.path / name)
-                    return Checkpoint(meta.pop("step"), arrays, meta)
-                except (StoreError, KeyError):
+                    arrays, meta = _read_checkpoint(self.path / name)
+                    return Checkpoint(meta.pop("step"), arrays, meta, tuple(broken))
+                except StoreError:
                     broken.append(name)
         if broken:
             raise StoreError(
@@ -223,14 +244,16 @@ class Run:
             )
         return None
 
+    def drop_damaged(self, checkpoint: Checkpoint) -> None:
+        """Remove what was passed over, so that the next checkpoint does not push the sound one out for it."""
+        for name in checkpoint.damaged:
+            (self.path / name).unlink(missing_ok=True)
+
     def checkpoint_step(self) -> int | None:
         """The step of the newest checkpoint, read without its arrays; None where there is none to read."""
-        for name in ("checkpoint.safetensors", "checkpoint.fresh", "checkpoint.previous.safetensors"):
-            try:
-                with safe_open(self.path / name, framework="numpy") as file:
-                    return int(json.loads((file.metadata() or {})["meta"])["step"])
-            except (OSError, ValueError, KeyError, SafetensorError):
-                continue
+        for name in _CHECKPOINTS:
+            with suppress(StoreError, ValueError, KeyError, TypeError, RecursionError):
+                return int(json.loads(tensors_meta(self.path / name))["step"])
         return None
 
     def keep_traceback(self, text: str) -> None:
@@ -310,16 +333,12 @@ def _least_missed(steps: list[int]) -> int:
     return min(inner, key=lambda i: (steps[i + 1] + 1) / (steps[i - 1] + 1))
 
 
-def _contiguous(arrays: dict[str, Any]) -> dict[str, np.ndarray]:
-    # not ascontiguousarray: it makes a vector of a number, and a counter of [] would come back as [1]
-    return {name: np.asarray(value, order="C") for name, value in arrays.items()}
-
-
-def _read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def _read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    arrays, text = read_tensors(path)
     try:
-        with safe_open(path, framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            meta = json.loads((file.metadata() or {}).get("meta", "{}"))
-    except (OSError, ValueError, SafetensorError) as error:
-        raise StoreError(f"{path.name} cannot be read: {error}") from None
-    return arrays, meta
+        meta = json.loads(text)
+        if isinstance(meta, dict) and type(meta.get("step")) is int:
+            return arrays, meta
+    except (ValueError, RecursionError):
+        pass
+    raise StoreError(f"{path.name} cannot be read: it does not say its step")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
@@ -29,6 +28,7 @@ def keep_scores(scored: Scored) -> None:
     """Keep a scoreboard in the place of the one before. StoreError in words."""
     about = {f.name: getattr(scored, f.name) for f in fields(Scored) if f.name != "arrays"}
     about |= {name: [asdict(one) for one in about[name]] for name in ("rows", "gates")}
+    about["held"] = sorted(scored.arrays)  # each has a checksum in the file, but not the name under which it lies there
     text = json.dumps({"format": FORMAT, **about}, allow_nan=False).encode()
     path = _path(KINDS[scored.quick])
     try:
@@ -89,12 +89,16 @@ def _read(path: Path) -> Scored:
         about: dict[str, Any] = json.loads(arrays.pop(ABOUT).tobytes())
         if about.pop("format") != FORMAT:
             raise StoreError(f"{path.name} has another format.")
+        if about.pop("held", sorted(arrays)) != sorted(arrays):
+            raise StoreError(f"{path.name} is damaged: it holds other arrays than were written.")
         about["rows"] = tuple(_row(row) for row in about["rows"])
         about["gates"] = tuple(Gate(**gate) for gate in about["gates"])
         for name in ("left_out", "reveal", "draw", "words"):
             about[name] = tuple(tuple(one) if isinstance(one, list) else one for one in about[name])
         return Scored(**about, arrays=arrays)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except StoreError:
+        raise
+    except Exception as error:  # noqa: BLE001 (a torn zip raises anything: EOFError, NotImplementedError, zlib.error …)
         raise StoreError(f"{path.name} cannot be read: {error}.") from None
 
 

@@ -32,6 +32,7 @@ from core.build import ModelError, build, data_form, describe, layers_of, load_s
 from core.catalog.entries import View
 from core.data.preview import fault, preview
 from core.data.splits import DataError, Splits
+from core.engine.wire import hear, say
 from core.events import FAILED, FINISHED, PAUSED, RUNNING, STOPPED, Command, Event, Status
 from core.frames import make_frame
 from core.generate import sample_text
@@ -267,14 +268,14 @@ class RunSession:
 
     def _send(self, status: Status) -> None:
         try:
-            self.conn.send(status)
+            say(self.conn, status)
         except OSError:  # the engine is gone; the next read of the pipe says so and the run leaves
             return
 
     def _received(self) -> Command:
         """The next command; the end of the pipe means that the engine is gone: keep the state and leave."""
         try:
-            command: Command = self.conn.recv()
+            command: Command = hear(self.conn)
         except (EOFError, OSError):
             if self.training:
                 self.checkpoint()
@@ -453,5 +454,6 @@ def _doctor() -> dict[str, Any]:
     for i in range(torch.cuda.device_count()):
         about = torch.cuda.get_device_properties(i)
         devices.append({"name": f"cuda:{i}", "detail": f"{about.name}, {about.total_memory / 2**30:.0f} GiB"})
-    versions = {"python": sys.version.split()[0], "torch": torch.__version__, "torchvision": torchvision.__version__}
+    versions = {"python": sys.version.split()[0], "torch": str(torch.__version__)}
+    versions["torchvision"] = torchvision.__version__
     return {"devices": devices, "versions": versions}

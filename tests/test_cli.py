@@ -17,6 +17,7 @@ from core import cli, registry
 from core.engine.client import connect
 from core.specs import preset, to_json
 from core.store import Store
+from core.store.addresses import read_address
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -165,7 +166,7 @@ def test_train_waits_on_when_the_engine_ends_before_the_run_does(capsys, home):
     env = {**os.environ, "LAYERLAB_HOME": str(home)}
     words = [sys.executable, "-m", "core"]
     engine = subprocess.Popen([*words, "engine"], cwd=ROOT, env=env)
-    until(lambda: (home / "runs" / ".engine.json").exists())
+    until(lambda: read_address(home / "runs"))
     train = subprocess.Popen(
         [*words, "train", "--preset", "mlp", "--steps", "15000", "--threads", "1", "--json",
          "--set", "data.size=8", "model.hidden=16"],

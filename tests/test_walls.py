@@ -81,6 +81,20 @@ def test_the_file_checker_lets_other_calls_pass() -> None:
     assert walls.file_calls(ast.parse("shutil.which('git')\nname.replace('a', 'b')\nstore.read(1)")) == []
 
 
+@pytest.mark.parametrize(
+    "source",
+    ["import pickle", "from joblib import load", "conn.recv()", "self.conn.recv()", "self._conn.send(1)", "eval(a)",
+     "torch.load(a)", "np.load(a, allow_pickle=True)", "exec(code)"],
+)  # fmt: skip
+def test_the_checker_finds_what_runs_what_it_reads(source: str) -> None:
+    assert walls.running_what_it_reads(ast.parse(source))
+
+
+def test_the_checker_lets_bytes_and_generators_pass() -> None:
+    source = "conn.recv_bytes(4)\nconn.send_bytes(a)\nnetwork.eval()\nnp.load(a)\nsend(0.5, 'x')\nsocket.recv(4)"
+    assert walls.running_what_it_reads(ast.parse(source)) == []
+
+
 @pytest.mark.parametrize("name", ["core/utils.py", "pages/kit/plot_helpers.py", "core/common/a.py", "run_manager.py"])
 def test_the_name_checker_finds_a_vague_name(name: str) -> None:
     assert walls.vague_names(Path(name))
@@ -188,6 +202,12 @@ def test_only_the_store_and_the_data_sets_know_files() -> None:
     calls = {(_name(p), call) for p in others for call in walls.file_calls(_tree(p))}
     assert calls - walls.OTHER_FILES == set()
     assert walls.OTHER_FILES - calls == set()  # an exception that is not needed any more goes
+
+
+def test_nothing_runs_what_it_reads() -> None:
+    """Files, links and other processes hand over data; what unpickles or evaluates them would hand over the machine."""
+    found = {_name(p): bad for p in CODE if (bad := walls.running_what_it_reads(_tree(p)))}
+    assert found == {walls.OWN_UNPICKLER: ["pickle"]}
 
 
 def test_figures_are_pure() -> None:

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from core import worker
+from core.engine.wire import hear, say
 from core.events import FAILED, FINISHED, PAUSED, RUNNING, STOPPED, Command, Status
 from core.live import decode_frame
 from core.questions import Describe, Doctor, Refresh
@@ -36,14 +37,14 @@ def going(store: Store, run: Run, *first: Command) -> Iterator:
     """The run in a thread of this process, and the engine's end of its pipe."""
     ours, theirs = Pipe()
     for command in first:
-        ours.send(command)
+        say(ours, command)
     thread = threading.Thread(target=worker.train, args=(str(store.root), run.id, theirs, 1), daemon=True)
     thread.start()
     try:
         yield ours
     finally:
         with contextlib.suppress(OSError):
-            ours.send(Command("stop"))
+            say(ours, Command("stop"))
         thread.join(20)
         assert not thread.is_alive()
 
@@ -53,7 +54,7 @@ def wait_for(conn, state: str, words: str = "") -> Status:
     end = time.monotonic() + 20
     while time.monotonic() < end:
         if conn.poll(0.1):
-            status = conn.recv()
+            status = hear(conn)
             if status.state == state and words in status.words:
                 return status
     raise AssertionError(f"the run never was {state}")
@@ -102,17 +103,17 @@ def test_pause_step_set_watch_resume_and_stop(store):
     with going(store, run, Command("pause")) as conn:
         at = wait_for(conn, PAUSED).step
         assert run.load_checkpoint().step == at
-        conn.send(Command("step"))
+        say(conn, Command("step"))
         assert wait_for(conn, PAUSED).step == at + 1
-        conn.send(Command("watch", {"sample": 9, "layer": "relu1"}))
-        conn.send(Command("set", {"lr": "0.25"}))
-        conn.send(Command("step"))
+        say(conn, Command("watch", {"sample": 9, "layer": "relu1"}))
+        say(conn, Command("set", {"lr": "0.25"}))
+        say(conn, Command("step"))
         assert wait_for(conn, PAUSED).step == at + 2
         frame = decode_frame(run.frame())
         assert (frame.step, frame.meta["sample"], frame.meta["layer"]) == (at + 2, 9, "relu1")
-        conn.send(Command("resume"))
+        say(conn, Command("resume"))
         wait_for(conn, RUNNING)
-        conn.send(Command("stop"))
+        say(conn, Command("stop"))
         end = wait_for(conn, STOPPED)
     assert run.load_checkpoint().step == end.step == run.status().step
     marks = [(e.step, e.value) for e in run.events() if e.name == "set/lr"]
@@ -126,7 +127,7 @@ def test_a_kill_after_a_change_by_hand_does_not_take_it_back(store, monkeypatch)
     run = store.create(small(100_000))
     with going(store, run) as conn:
         wait_for(conn, RUNNING)
-        conn.send(Command("set", {"lr": "0.25", "clip_norm": "2"}))
+        say(conn, Command("set", {"lr": "0.25", "clip_norm": "2"}))
         end = time.monotonic() + 20
         while run.checkpoint_step() is None:
             assert time.monotonic() < end, "a kill would take the change back"
@@ -142,12 +143,12 @@ def test_frames_are_written_only_while_somebody_watches(store):
         wait_for(conn, RUNNING)
         time.sleep(0.3)
         assert decode_frame(run.frame()).step == 0, "who comes late sees first what nobody had learned yet"
-        conn.send(Command("watch", {"sample": 0, "layer": "head"}))
+        say(conn, Command("watch", {"sample": 0, "layer": "head"}))
         end = time.monotonic() + 10
         while decode_frame(run.frame()).step == 0 and time.monotonic() < end:
             time.sleep(0.02)
         assert decode_frame(run.frame()).meta["layer"] == "head"
-        conn.send(Command("unwatch"))
+        say(conn, Command("unwatch"))
         time.sleep(0.2)
         stamp = run.frame_stamp()
         time.sleep(0.5)
@@ -174,9 +175,9 @@ def test_a_resumed_run_writes_no_row_twice_and_ends_as_if_never_cut(store):
     with going(store, cut, Command("pause")) as conn:
         for _ in range(40):
             wait_for(conn, PAUSED)
-            conn.send(Command("step"))
+            say(conn, Command("step"))
         wait_for(conn, PAUSED)
-        conn.send(Command("park"))
+        say(conn, Command("park"))
         wait_for(conn, PAUSED, "waiting run")
     with going(store, cut) as conn:
         wait_for(conn, FINISHED)
@@ -233,8 +234,8 @@ def test_a_diverged_run_goes_on_with_a_smaller_rate_and_nothing_of_what_it_would
     with going(store, run, Command("pause")) as conn:
         at = wait_for(conn, PAUSED).step
         before = run.events_path.read_bytes()
-        conn.send(Command("set", {"lr": 100.0}))
-        conn.send(Command("resume"))
+        say(conn, Command("set", {"lr": 100.0}))
+        say(conn, Command("resume"))
         wait_for(conn, FAILED)
     assert not np.isfinite(run.latest()["train/loss"])
     with going(store, run, Command("set", {"lr": 0.05})) as conn:
@@ -288,17 +289,17 @@ def test_a_full_disk_pauses_the_run_loses_no_row_and_resumes(store, monkeypatch)
     monkeypatch.setattr(store_log.os, "write", write)
     with going(store, run, Command("pause")) as conn:
         wait_for(conn, PAUSED)
-        conn.send(Command("step"))
+        say(conn, Command("step"))
         wait_for(conn, PAUSED)
         full.set()
-        conn.send(Command("resume"))
+        say(conn, Command("resume"))
         status = wait_for(conn, PAUSED, "disk is full")
         assert "Free some space" in status.words
         assert [e.step for e in run.events() if e.name == "train/loss"] == [1]  # what was acknowledged is readable
-        conn.send(Command("resume"))
+        say(conn, Command("resume"))
         wait_for(conn, PAUSED, "disk is full")  # still
         full.clear()
-        conn.send(Command("resume"))
+        say(conn, Command("resume"))
         wait_for(conn, FINISHED)
     assert [e.step for e in run.events() if e.name == "train/loss"] == list(range(1, 401))
 
@@ -314,11 +315,11 @@ def test_a_disk_that_is_full_at_a_checkpoint_keeps_the_one_before(store, monkeyp
             raise OSError(errno.ENOSPC, "No space left on device")
 
         monkeypatch.setattr(os, "fsync", fsync)
-        conn.send(Command("step"))
+        say(conn, Command("step"))
         wait_for(conn, PAUSED)
-        conn.send(Command("stop"))
+        say(conn, Command("stop"))
         end = time.monotonic() + 10
-        while time.monotonic() < end and not (conn.poll(0.1) and "disk" in conn.recv().words):
+        while time.monotonic() < end and not (conn.poll(0.1) and "disk" in hear(conn).words):
             pass
         monkeypatch.setattr(os, "fsync", real)
         assert run.load_checkpoint().step == before

@@ -103,6 +103,28 @@ def _called(node: ast.Call) -> str:
     return ".".join(reversed(parts))
 
 
+# ── what runs what it reads ──────────────────────────────────────────────────
+
+_RUNNING_MODULES = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "yaml", "jsonpickle", "copyreg"}
+_RUNNING_CALLS = {"eval", "exec", "torch.load", "torch.save", "torch.hub.load", "pandas.read_pickle", "np.save"}
+OWN_UNPICKLER = "core/data/cifar10.py"  # files that are made so by others; it lets numpy's arrays through and no more
+
+
+def running_what_it_reads(tree: ast.AST) -> list[str]:
+    """Imports and calls that run code which stands in the bytes they read: unpickling, eval, and the like."""
+    found = [name for name in imported(tree) if name.split(".")[0] in _RUNNING_MODULES]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = _called(node)
+            method, allowed = name.split(".")[-1], {k.arg: ast.unparse(k.value) for k in node.keywords}
+            of_connection = "." in name and (
+                (method == "recv" and not node.args) or (method == "send" and name.split(".")[-2].endswith("conn"))
+            )
+            if name in _RUNNING_CALLS or of_connection or allowed.get("allow_pickle", "False") != "False":
+                found.append(name)
+    return found
+
+
 # ── names ────────────────────────────────────────────────────────────────────
 
 _VAGUE = re.compile(r"^_*(utils?|commons?|helpers?|misc|managers?)$")

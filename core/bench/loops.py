@@ -16,6 +16,7 @@ from core.bench.turns import Clock, Stopwatch, advance
 from core.build import Network, build, data_form
 from core.catalog.entries import CLASSES, EACH_STEP, DataForm
 from core.data.splits import Splits
+from core.engine.wire import hear, say
 from core.events import Command
 from core.specs import Experiment, ModelSpec, assign, preset
 from core.store import Store
@@ -72,7 +73,7 @@ class Session:
         session.begin()
         self._steps = session.go()
         if watched:
-            self._ours.send(Command("watch", {"sample": 0, "layer": ""}))
+            say(self._ours, Command("watch", {"sample": 0, "layer": ""}))
         while self._watch() < EAGER_SECONDS:
             advance(self._steps, 1)
         self._watch.stop()
@@ -83,7 +84,7 @@ class Session:
         advance(self._steps, steps)
         self._watch.stop()
         while self._ours.poll():
-            self._ours.recv()
+            hear(self._ours)
 
 
 # ── our trainer as a peer ────────────────────────────────────────────────────────────────────────────────────────────

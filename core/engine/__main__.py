@@ -15,7 +15,9 @@ from core.engine.client import HELD
 from core.engine.local import LocalEngine
 from core.engine.serving import Server
 from core.engine.wire import VERSION
-from core.store.engine_files import hold_runs, log_to, new_address, publish, runs_home, withdraw
+from core.store import StoreError
+from core.store.addresses import new_address, publish, withdraw
+from core.store.engine_files import hold_runs, log_to, runs_home
 
 log = logging.getLogger("core.engine")
 
@@ -35,12 +37,13 @@ def main(arguments: list[str] | None = None) -> int:
             signal.signal(getattr(signal, name), lambda *_: stop.set())
     if args.watch_stdin:
         threading.Thread(target=_watch_stdin, args=(stop,), daemon=True).start()
+    address = new_address(runs, VERSION)
     engine = LocalEngine(runs, slots=args.slots, lone_threads=args.lone_threads, worker=args.worker)
-    server = Server(engine, new_address(VERSION))
-    publish(runs, server.address)
+    server = Server(engine, address)
+    publish(server.address)
     log.info("engine %d holds %s", os.getpid(), runs)
     stop.wait()
-    withdraw(runs)
+    withdraw(server.address)
     server.close()
     engine.close()
     _end_fork_server()
@@ -76,7 +79,11 @@ def _end_fork_server() -> None:
 
 
 if __name__ == "__main__":
-    code = main()
+    try:
+        code = main()
+    except StoreError as error:
+        print(error, flush=True)  # noqa: T201 (the one line that a caller reads)
+        code = 1
     sys.stdout.flush()
     logging.shutdown()
     os._exit(code)  # nothing is left to do, and no thread may keep us

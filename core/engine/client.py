@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from core.engine.protocol import EngineError, EngineGone, Progress, RunState
-from core.engine.wire import VERSION, dumps, loads
+from core.engine.wire import VERSION, hear, say
 from core.events import Command
 from core.questions import Answer, Question
 from core.specs import Experiment
-from core.store.engine_files import last_output, open_output, output_path, read_address
+from core.store.addresses import read_address
+from core.store.engine_files import last_output, open_output, output_path
 
 START = 20.0  # seconds an engine has to begin
 CALL = 30.0  # seconds within which it must answer anything but a question
@@ -146,10 +147,10 @@ class ClientEngine:
     def _call(self, name: str, *args: Any, timeout: float = CALL) -> Any:
         conn = self._borrow()
         try:
-            conn.send_bytes(dumps((name, args, {})))
+            say(conn, (name, args))
             if not conn.poll(timeout):
                 raise TimeoutError(f"no reply within {timeout:g} s")
-            good, value = loads(conn.recv_bytes())
+            reply = hear(conn)
         except (OSError, EOFError) as error:
             conn.close()
             reason = str(error) if isinstance(error, TimeoutError) else "the connection broke"
@@ -159,9 +160,12 @@ class ClientEngine:
             raise
         self._give_back(conn)
         self.used = True
-        if not good:
-            raise EngineError(value)
-        return value
+        match reply:
+            case (True, value):
+                return value
+            case (False, str(sentence)):
+                raise EngineError(sentence)
+        raise EngineError("That is no answer of an engine; another program seems to listen in its place.")
 
     def _borrow(self) -> Connection:
         while True:

@@ -1,8 +1,8 @@
 """The engine's side of its socket: authenticated connections, one thread each, calls by name, answers as bytes.
 
-Not multiprocessing.managers: its client unpickles whatever exception the engine raises (seen: torch in the web
-process), waits without a limit, and keeps a dead connection per thread. Here are the same listener, the same key
-exchange, and a table of method names.
+Not multiprocessing.managers: both of its ends unpickle whatever comes (seen: torch in the web process, by an exception
+that the engine raised), it waits without a limit, and keeps a dead connection per thread. Here are the same listener,
+the same key exchange, and a table of method names; what is said is written and read by core.engine.wire.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from multiprocessing.connection import Connection, Listener, answer_challenge, d
 from typing import Any
 
 from core.engine.protocol import Engine, EngineError
-from core.engine.wire import dumps, loads, words
-from core.store.engine_files import Address
+from core.engine.wire import LIMIT, dumps, loads, words
+from core.store.addresses import Address
 
 log = logging.getLogger(__name__)
 CALLS = ("start", "command", "runs", "state", "delete", "submit", "poll", "cancel", "ask", "status")
@@ -53,7 +53,7 @@ class Server:
                 deliver_challenge(conn, self._key)
                 answer_challenge(conn, self._key)
                 while True:
-                    conn.send_bytes(self._answer(conn.recv_bytes()))
+                    conn.send_bytes(self._answer(conn.recv_bytes(LIMIT)))
             except AuthenticationError:
                 log.warning("a caller without the key was turned away")
             except (EOFError, OSError):
@@ -61,10 +61,10 @@ class Server:
 
     def _answer(self, data: bytes) -> bytes:
         try:
-            name, args, kwargs = loads(data)
+            name, args = loads(data)
             if name not in self._methods:
                 raise EngineError(f"The engine has no method {name!r}.")
-            return dumps((True, self._methods[name](*args, **kwargs)))
+            return dumps((True, self._methods[name](*args)))
         except Exception as error:  # as text: see core.engine.wire
             if not isinstance(error, EngineError):
                 log.exception("in a call")

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 
 from core.engine import preload
 from core.engine.protocol import EngineError
-from core.engine.wire import dumps, loads, words
+from core.engine.wire import dumps, hear, let_through, say, words
 from core.questions import Question
 from core.store.engine_files import hold_run
 from core.store.runs import Store
@@ -89,6 +89,8 @@ class Failed(NamedTuple):
     text: str
 
 
+let_through(Train, Ask, GiveUp, Ready, Part, Answered, Failed)
+
 # ── in the engine ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -117,7 +119,7 @@ class Worker:
         if not _writable(self.conn):
             raise EngineError("The worker does not react at the moment; stop the run if it stays so.")
         try:
-            self.conn.send_bytes(dumps(value))
+            say(self.conn, value)
         except (OSError, ValueError):
             raise EngineError("The worker has just ended.") from None
 
@@ -126,9 +128,8 @@ class Worker:
         found: list[Any] = []
         try:
             while self.open and self.conn.poll():
-                data = self.conn.recv_bytes()
                 try:
-                    found.append(loads(data))
+                    found.append(hear(self.conn))
                 except EngineError as error:
                     found.append(error)
         except (EOFError, OSError):
@@ -237,7 +238,7 @@ def entry(conn: Connection, module: str) -> None:
         traceback.print_exc()
     code = 1
     try:
-        conn.send_bytes(dumps(Ready()))
+        say(conn, Ready())
         code = _serve(conn, worker, broken)
     except (EOFError, OSError):
         code = 0
@@ -249,7 +250,7 @@ def entry(conn: Connection, module: str) -> None:
 
 def _serve(conn: Connection, worker: Any, broken: str) -> int:
     while True:
-        job = loads(conn.recv_bytes())
+        job = hear(conn)
         if isinstance(job, Train):
             return _train(conn, worker, broken, job)
         if isinstance(job, Ask):
@@ -267,7 +268,7 @@ def _train(conn: Connection, worker: Any, broken: str, job: Train) -> int:
     except BaseException as error:  # noqa: BLE001 (the engine tells it in words)
         traceback.print_exc()
         with suppress(OSError):
-            conn.send_bytes(dumps(Failed("", words(error))))
+            say(conn, Failed("", words(error)))
         return 1
 
 
@@ -278,10 +279,10 @@ class _GivenUp(BaseException):
 def _answer(conn: Connection, worker: Any, broken: str, job: Ask) -> None:
     def send(fraction: float, said: str, part: Any = None) -> None:
         while conn.poll():
-            heard = loads(conn.recv_bytes())
+            heard = hear(conn)
             if isinstance(heard, GiveUp) and heard.ticket == job.ticket:
                 raise _GivenUp
-        conn.send_bytes(dumps(Part(job.ticket, float(fraction), str(said), part)))
+        say(conn, Part(job.ticket, float(fraction), str(said), part))
 
     _reply(conn, job.ticket, lambda: _asked(worker, broken, job.question, send))
 

@@ -1,7 +1,6 @@
-"""The files beside the runs: the engine's lock and address, the lock of one run, and the logs.
+"""The files beside the runs: the engine's lock, the lock of one run, and the logs. Its address: core.store.addresses.
 
-    runs/.engine.lock      held by the one engine that starts and resumes the runs of this folder
-         .engine.json      where it can be reached, with its key (mode 600)
+    runs/.engine.lock      held by the one engine that starts and resumes the runs of this folder (mode 600)
          <id>/.lock        held by the worker that trains the run, so that two never write the same rows
     $LAYERLAB_HOME/logs/   web.log, engine.log (rotating), engine-output.txt (what the workers print)
 """
@@ -10,33 +9,18 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import IO
 
 import filelock
 
-from core.store.files import StoreError, layerlab_home, made_folder, read_json, write_json
+from core.store.files import StoreError, layerlab_home, made_folder
 from core.store.runs import Run
 
-_SOCKET_PATH_LIMIT = 100  # bytes; a Unix socket's path may have about 104 on macOS, 108 on Linux
 _LOG_BYTES, _LOG_COPIES = 1 << 20, 3
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where an engine listens: a socket's path, or (host, port) where there are no Unix sockets."""
-
-    place: str | tuple[str, int]
-    key: bytes
-    pid: int
-    version: int
 
 
 def runs_home() -> Path:
@@ -47,18 +31,64 @@ def runs_home() -> Path:
 def hold_runs(runs: Path) -> filelock.BaseFileLock | None:
     """The lock of a runs folder, held; None when another engine holds it. A killed holder's lock is free."""
     made_folder(runs)
-    lock = filelock.FileLock(runs / ".engine.lock")
+    lock = _lock(runs / ".engine.lock")
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
+        if (pid := _holder(Path(lock.lock_file))) and (name := _stranger(Path(f"/proc/{pid}"))):
+            raise StoreError(
+                f"Process {pid} of another user ({name}) holds {runs}. {_OWN_FOLDER}"
+            ) from None
         return None
+    except OSError as error:
+        raise StoreError(f"{lock.lock_file} cannot be locked: {error.strerror}. {_OWN_FOLDER}") from None
     return lock
+
+
+_OWN_FOLDER = "Choose a runs folder of your own: --runs or LAYERLAB_RUNS."
+
+
+def _lock(path: Path) -> filelock.BaseFileLock:
+    """A lock that only this user can hold: another could by opening the file, if its mode let him.
+
+    StoreError where the file is somebody else's: he could hold it whenever he likes.
+    """
+    if os.name == "posix" and path.is_symlink():
+        raise StoreError(f"{path} is a link to another place; remove it. {_OWN_FOLDER}")
+    if name := _stranger(path):
+        raise StoreError(f"{path} belongs to another user ({name}), who can keep others out. {_OWN_FOLDER}")
+    with suppress(OSError):  # there is none yet; or it may not be changed, and the lock itself says so
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+    return filelock.FileLock(path, mode=0o600)
+
+
+def _stranger(path: Path) -> str:
+    """The name of the user whose this is; "" where it is ours, or is not there."""
+    try:
+        owner = path.lstat().st_uid
+        return "" if os.name != "posix" or owner == os.geteuid() else path.owner()
+    except KeyError:
+        return f"number {owner}"
+    except OSError:
+        return ""
+
+
+def _holder(path: Path) -> int:
+    """The process that holds a lock; 0 where the system does not say."""
+    with suppress(OSError, ValueError):
+        inode = path.stat().st_ino
+        for line in Path("/proc/locks").read_text().splitlines():
+            words = line.split()
+            if "->" not in words and int(words[5].split(":")[-1]) == inode:
+                return int(words[4])
+    return 0
 
 
 @contextmanager
 def hold_run(run: Run, seconds: float) -> Iterator[None]:
     """Hold one run's folder for writing; StoreError when another worker still holds it after `seconds`."""
-    lock = filelock.FileLock(run.path / ".lock")
+    lock = _lock(run.path / ".lock")
     try:
         lock.acquire(timeout=seconds, poll_interval=0.02)
     except filelock.Timeout:
@@ -67,46 +97,6 @@ def hold_run(run: Run, seconds: float) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def new_address(version: int) -> Address:
-    """A place for an engine of this process to listen at, in a folder only we may enter, and a fresh key."""
-    if os.name != "posix":
-        return Address(("127.0.0.1", 0), secrets.token_bytes(32), os.getpid(), version)
-    folder = tempfile.mkdtemp(prefix="layerlab-")
-    if len(os.fsencode(folder)) > _SOCKET_PATH_LIMIT - len("/socket"):
-        Path(folder).rmdir()
-        folder = tempfile.mkdtemp(prefix="layerlab-", dir="/tmp")
-    return Address(f"{folder}/socket", secrets.token_bytes(32), os.getpid(), version)
-
-
-def publish(runs: Path, address: Address) -> None:
-    """Say in the runs folder where the engine listens. The caller holds the folder; a killed engine's socket goes."""
-    _remove_socket(read_address(runs))
-    about = {"address": address.place, "key": address.key.hex(), "pid": address.pid, "version": address.version}
-    write_json(runs / ".engine.json", about, sync=False)  # written with mode 600
-
-
-def read_address(runs: Path) -> Address | None:
-    """What the folder says; None where there is nothing readable. It may be stale: only connecting tells."""
-    try:
-        about = read_json(runs / ".engine.json")
-        place = about["address"] if isinstance(about["address"], str) else tuple(about["address"])
-        return Address(place, bytes.fromhex(about["key"]), int(about["pid"]), int(about["version"]))
-    except (StoreError, KeyError, TypeError, ValueError):
-        return None
-
-
-def withdraw(runs: Path) -> None:
-    """Take the address back when the engine ends."""
-    _remove_socket(read_address(runs))
-    with suppress(OSError):
-        (runs / ".engine.json").unlink(missing_ok=True)
-
-
-def _remove_socket(address: Address | None) -> None:
-    if address and isinstance(address.place, str) and Path(address.place).parent.name.startswith("layerlab-"):
-        shutil.rmtree(Path(address.place).parent, ignore_errors=True)
 
 
 def logs_folder() -> Path:

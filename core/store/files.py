@@ -38,9 +38,11 @@ def data_home() -> Path:
 
 
 def made_folder(folder: Path) -> Path:
-    """The folder, made if need be. StoreError in words where there can be none, or only one that we may not read."""
+    """The folder, made (for this user alone) if need be. StoreError in words where there can be none, or only one that
+    we may not read.
+    """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(0o700, parents=True, exist_ok=True)
         with os.scandir(folder):
             return folder
     except OSError as error:

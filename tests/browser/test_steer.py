@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from core.store import Run
+from core.store.addresses import read_address
 from tests.browser.conftest import Site, expect, press, record, status, until_begun, until_step
 
 pytestmark = pytest.mark.browser
@@ -103,7 +104,9 @@ def test_the_stages_choices_are_the_addresss_and_stand_after_a_reload(page: Any,
 def test_an_engine_that_dies_is_replaced_and_the_run_goes_on(page: Any, site: Site) -> None:
     run = begin(page, site, ENDLESS)
     until_step(page, 300)
-    os.kill(json.loads((site.store.root / ".engine.json").read_text())["pid"], signal.SIGKILL)
+    address = read_address(site.store.root)
+    assert address
+    os.kill(address.pid, signal.SIGKILL)
     page.wait_for_timeout(3000)
     press(page, "Pause")
     status(page, "paused", 40)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from core.engine.wire import hear, say
 from core.events import FINISHED, PAUSED, RUNNING, STOPPED, Command, Event, Status
 from core.questions import Describe, Description, Doctor, Refresh, Sound
 from core.store import Checkpoint, Run, Store
@@ -19,7 +20,7 @@ STEP = 0.005  # seconds
 def train(runs_root: str, run_id: str, conn: Connection, threads: int) -> None:
     run = Store(runs_root).run(run_id)
     if "deaf" in run.about()["name"]:
-        conn.send(Status(RUNNING, 0, 1000))
+        say(conn, Status(RUNNING, 0, 1000))
         time.sleep(60)
     if "raises" in run.about()["name"]:
         raise ValueError("no such thing")
@@ -38,7 +39,7 @@ class _Training:
         status = Status(state, self.step, self.steps, words)
         self.run.set_status(status)
         self.log.status(status)
-        self.conn.send(status)
+        say(self.conn, status)
         self.state, self.told = state, time.monotonic()
 
     def save(self) -> None:
@@ -74,7 +75,7 @@ class _Training:
         wait = None if self.state == PAUSED and not self.singles else 0
         while self.conn.poll(wait):
             wait = 0
-            command: Command = self.conn.recv()
+            command: Command = hear(self.conn)
             if command.verb in ("stop", "park"):
                 self.save()
                 self.tell(STOPPED if command.verb == "stop" else PAUSED)

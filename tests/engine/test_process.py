@@ -19,7 +19,8 @@ from core.engine.protocol import EngineError, EngineGone
 from core.events import FINISHED, RUNNING, Command
 from core.questions import Doctor
 from core.store import Store
-from core.store.engine_files import hold_runs, read_address
+from core.store.addresses import read_address
+from core.store.engine_files import hold_runs
 from tests.conftest import ROOT
 from tests.engine.conftest import WORKER, ended, experiment, family, gone, kill, until
 
@@ -70,7 +71,8 @@ def test_only_who_has_the_key_may_speak(client: ClientEngine, runs: Path) -> Non
     with pytest.raises(AuthenticationError):
         Client(address.place, authkey=b"guessed")
     assert client.status()
-    assert stat.S_IMODE((runs / ".engine.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE(address.file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(address.file.parent.stat().st_mode) == 0o700
 
 
 def test_calls_from_many_threads_do_not_mix(client: ClientEngine) -> None:

@@ -21,6 +21,7 @@ from core.engine.client import ClientEngine, connect
 from core.events import FAILED, FINISHED, PAUSED, RUNNING, Command
 from core.specs import Experiment, assign, preset
 from core.store import Run, Store
+from core.store.addresses import read_address
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -194,7 +195,7 @@ def test_a_service_engine_outlives_the_web_process_and_its_runs_go_on(home, free
     service = subprocess.Popen([sys.executable, "-m", "core", "engine"], cwd=ROOT, env=env, stdout=subprocess.DEVNULL)
     try:
         end = time.monotonic() + 30
-        while not (store.root / ".engine.json").exists() and time.monotonic() < end:
+        while not read_address(store.root) and time.monotonic() < end:
             time.sleep(0.05)
         web = serve(home, free_port)
         client = connect(store.root, start=False)

@@ -1,5 +1,6 @@
 # make run · make test · make test-all · make test-gpu · make lint · make bench · make words · make clean
-# Variables: PYTHON (3.11 or newer), PORT, ADDRESS (0.0.0.0 opens the app to the local network).
+# Variables: PYTHON (3.11 or newer), PORT, ADDRESS (0.0.0.0 opens the app to the local network),
+# JOBS (test processes; as many as there are cores).
 
 PYTHON ?= python3
 PORT ?= 8501
@@ -24,16 +25,18 @@ run: $(APP)
 	@hosts=; [ "$(ADDRESS)" = 127.0.0.1 ] || hosts='--server.allowedHosts *'; set -f; \
 	exec $(BIN)/streamlit run app.py --server.headless true --server.address $(ADDRESS) --server.port $(PORT) $$hosts
 
-# The learner's paths in a real browser run by themselves: Playwright's event loop would stand in the way of other tests.
+# One pytest process a core; who is done takes tests from the others. The learner's paths in a real browser run by
+# themselves, a file at a time in each process: Playwright's event loop would stand in the way of other tests.
 # Tests of the CPU see no GPU: to the bit the same is promised there. Every part runs, whatever the one before it said.
-WITHOUT_GPU = CUDA_VISIBLE_DEVICES= $(BIN)/python -m pytest
+JOBS ?= logical
+PYTEST = CUDA_VISIBLE_DEVICES= $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --durations=10
+SPREAD = $(PYTEST) --dist worksteal
+BROWSE = $(PYTEST) --dist loadfile -m browser
 test: lint browser
-	@ended=0; $(WITHOUT_GPU) -m "not slow and not gpu and not browser" || ended=1; \
-	$(WITHOUT_GPU) -m browser || ended=1; exit $$ended
+	@ended=0; $(SPREAD) -m "not slow and not gpu and not browser" || ended=1; $(BROWSE) || ended=1; exit $$ended
 
 test-all: lint browser
-	@ended=0; $(WITHOUT_GPU) -m "not gpu and not browser" || ended=1; \
-	$(WITHOUT_GPU) -m browser || ended=1; \
+	@ended=0; $(SPREAD) -m "not gpu and not browser" || ended=1; $(BROWSE) || ended=1; \
 	if command -v nvidia-smi >/dev/null 2>&1; then $(MAKE) test-gpu || ended=1; \
 	else echo "No GPU here: the tests marked gpu (make test-gpu) did not run."; fi; exit $$ended
 

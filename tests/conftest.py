@@ -7,6 +7,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,6 +55,15 @@ def data_dir() -> Path | None:
         if folder and Path(folder).is_dir():
             return Path(folder)
     return None
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Small trained runs to look at, shared with the other pytest processes of this session."""
+    from tests.trained import TrainedRuns  # torch: as above
+
+    own = tmp_path_factory.getbasetemp()
+    return TrainedRuns((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "trained")
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,11 @@ import pytest
 
 from core import cli, registry
 from core.store import Run
-from tests.views.conftest import Trained, trained  # noqa: F401 (a fixture)
+from tests.trained import Trained
 
 
 @pytest.fixture
-def run(trained: Trained) -> Run:  # noqa: F811
+def run(trained: Trained) -> Run:
     return trained("cnn", "digits", steps=40)
 
 
@@ -39,7 +39,7 @@ def test_the_map_is_written_in_the_inputs_shape_with_its_proof(
 
 
 def test_of_tokens_there_is_one_value_each(
-    capsys: pytest.CaptureFixture[str], trained: Trained, tmp_path: Path  # noqa: F811
+    capsys: pytest.CaptureFixture[str], trained: Trained, tmp_path: Path
 ) -> None:
     out = tmp_path / "a.npz"
     code, _said, _err = called(

@@ -12,11 +12,11 @@ import pytest
 from core import cli, worker
 from core.questions import Look, Seen
 from core.store import Run
-from tests.views.conftest import Trained, trained  # noqa: F401 (a fixture)
+from tests.trained import Trained
 
 
 @pytest.fixture
-def run(trained: Trained) -> Run:  # noqa: F811
+def run(trained: Trained) -> Run:
     return trained()
 
 

@@ -74,6 +74,7 @@ class Draw {
 
   constructor({ parentElement, data }) {
     record.mounts++;
+    Object.defineProperty(record, "settled", { configurable: true, enumerable: true, get: () => this.settled });
     Object.assign(this, { words: data.words, data: {} });
     this.root = el("div", { className: "ld-draw" });
     this.root.style.setProperty("--ld-height", `${data.height}px`);
@@ -138,14 +139,21 @@ class Draw {
     this.paintPad();
     this.want();
     clearTimeout(this.telling);
-    if (!this.pen) this.telling = setTimeout(() => this.told(), TOLD);
+    this.telling = this.pen ? 0 : setTimeout(() => this.told(), TOLD);
   }
 
   async told() {
-    const drawn = await this.text();
-    if (drawn === (this.pending[this.pending.length - 1] ?? this.data.drawn)) return;
-    this.pending.push(drawn);
-    this.tell("drawn", drawn);
+    const timer = this.telling, drawn = await this.text();
+    if (drawn !== (this.pending.at(-1) ?? this.data.drawn)) {
+      this.pending.push(drawn);
+      this.tell("drawn", drawn);
+    }
+    if (this.telling === timer) this.telling = 0;
+  }
+
+  /** Is every stroke answered, and does Python know the drawing? */
+  get settled() {
+    return !(this.pen || this.asking || this.due || this.telling || this.pending.length);
   }
 
   picture() {

@@ -37,7 +37,7 @@ from core.options import Options
 from core.specs import Choice
 from core.store import Run, Store
 from tests.explain.conftest import of_run
-from tests.views.conftest import train
+from tests.trained import train
 
 NETWORKS = (("cnn", "digits"), ("resnet8", "shapes"), ("lstm", "digits"), ("transformer", "order"))
 GOALS = {"occlusion": 1.8, "shapley_sampling": 1.8, "feature_ablation": 1.8, "kernel_shap": 1.5,

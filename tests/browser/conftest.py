@@ -28,6 +28,7 @@ FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--no-first-run",
 ]  # fmt: skip
+LIMIT = 60_000  # milliseconds for what should come at once: a busy machine is not a fault
 FAILED = pytest.StashKey[bool]()
 LEFT = "net::ERR_ABORTED"  # the page was left or reloaded while this was on its way; a server's failure is never this
 PROBES = ("/_stcore/health", "/_stcore/host-config")  # Streamlit looks for itself beside a deep link first
@@ -117,8 +118,8 @@ def context(chromium: Any, site: Site, request: pytest.FixtureRequest) -> Iterat
     """A browser of the test's own, 1280×720; every page in it is watched for complaints."""
     complaints: list[str] = []
     made = chromium.new_context(viewport={"width": 1280, "height": 720}, base_url=site.url)
-    made.set_default_timeout(20_000)
-    expect.set_options(timeout=20_000)
+    made.set_default_timeout(LIMIT)
+    expect.set_options(timeout=LIMIT)
     made.on("page", lambda page: _watch(page, complaints))
     yield made
     if request.node.stash.get(FAILED, False):
@@ -153,18 +154,31 @@ def press(page: Any, label: str) -> None:
     page.get_by_role("button", name=label, exact=True).click()
 
 
+SETTLED = """() => {
+  const app = document.querySelector("[data-testid=stApp]");
+  return app?.dataset.testScriptState === "notRunning" && !document.querySelector("[data-stale=true]");
+}"""
+FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
+def settled(page: Any) -> None:
+    """Wait until no script of the page runs and what it has sent is painted."""
+    page.wait_for_function(SETTLED)
+    page.evaluate(FRAMES)
+
+
 def until_begun(page: Any, site: Site, before: int) -> Run:
     """Wait until there are more runs than before and the page has gone to the newest of them.
 
     A finished run may have been on the stage: its steps are not the new one's.
     """
-    _wait(lambda: len(site.store.runs()) > before, 30)
+    _wait(lambda: len(site.store.runs()) > before, 90)
     run = site.newest()
     page.wait_for_url(re.compile(f"run={run.id}"))
     return run
 
 
-def until_step(page: Any, step: int, seconds: float = 30) -> None:
+def until_step(page: Any, step: int, seconds: float = 90) -> None:
     """Wait until the live stage has drawn this step."""
     page.wait_for_function("step => window.__layerlab?.lastStep >= step", arg=step, timeout=1000 * seconds)
 
@@ -174,6 +188,6 @@ def record(page: Any) -> dict[str, Any]:
     return dict(page.evaluate("window.__layerlab"))
 
 
-def status(page: Any, word: str, seconds: float = 30) -> None:
+def status(page: Any, word: str, seconds: float = 90) -> None:
     """Wait until the stage's status line says this."""
     page.locator(".layerlab-live, .ll-live").get_by_text(word, exact=True).first.wait_for(timeout=1000 * seconds)

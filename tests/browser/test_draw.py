@@ -19,14 +19,13 @@ from core.events import FINISHED
 from core.live import decode_frame
 from core.specs import assign, preset
 from core.store import Run
-from tests.browser.conftest import Site
+from tests.browser.conftest import FRAMES, Site, settled
 from tests.engine.conftest import until
 from tests.views.conftest import ask
 from tests.views.test_draw import seven
 
 pytestmark = pytest.mark.browser
 SEVEN = [[(8, 6), (20, 6), (14, 23)], [(10, 15), (19, 15)]]  # strokes, in pixels of the picture
-REST = 1500  # milliseconds after which the address has followed
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +55,14 @@ def answered(page: Any, before: int) -> None:
     page.wait_for_function(
         "before => { const r = window.__layerlabDraw; return r && r.answered > before && !r.inFlight }", arg=before
     )
-    page.wait_for_timeout(100)
+    page.evaluate(FRAMES)
+
+
+def rested(page: Any) -> None:
+    """Wait until every stroke is answered and the address and the words under the pad have followed."""
+    page.wait_for_function("window.__layerlabDraw.settled")
+    settled(page)
+    page.wait_for_function("window.__layerlabDraw.settled")  # what the script said may have been a question again
 
 
 def place(page: Any, at: tuple[float, float]) -> tuple[float, float]:
@@ -99,7 +105,7 @@ def test_a_seven_is_drawn_answered_live_and_stands_after_a_reload(pad: Any, run:
     assert after["answered"] > before["answered"] + 2  # while the strokes went on, too
     assert after["mostInFlight"] == 1
     pad.wait_for_url(re.compile("drawn="))
-    pad.wait_for_timeout(REST)
+    rested(pad)
     told = shares(pad)
     seen = ask(run, "draw", drawing=drawn(pad))
     assert seen.facts["predicted"] == "7"
@@ -108,7 +114,7 @@ def test_a_seven_is_drawn_answered_live_and_stands_after_a_reload(pad: Any, run:
     pad.get_by_text("hangs most on the pixel").wait_for()  # the words under the pad follow
     pad.reload()
     answered(pad, 0)
-    pad.wait_for_timeout(REST)
+    rested(pad)
     assert (headline(pad), shares(pad)) == ("7", told)
     assert record(pad)["reruns"] <= 6
 
@@ -119,7 +125,7 @@ def test_clearing_gives_the_test_sample_back(pad: Any) -> None:
     pad.wait_for_url(re.compile("drawn="))
     pad.get_by_role("button", name="Clear", exact=True).click()
     pad.wait_for_function("!new URL(location).searchParams.has('drawn')")
-    pad.wait_for_timeout(REST)
+    rested(pad)
     assert shares(pad) == first
     pad.get_by_text("What the network gets: test sample 3").wait_for()
 
@@ -157,7 +163,7 @@ def test_the_keyboard_alone_draws_a_seven(pad: Any) -> None:
     for _ in range(9):
         pad.keyboard.press("ArrowRight")
     pad.wait_for_url(re.compile("drawn="))
-    pad.wait_for_timeout(REST)
+    rested(pad)
     assert headline(pad) == "7"
 
 
@@ -165,14 +171,14 @@ def test_a_test_sample_is_put_on_the_pad_and_moved(pad: Any, run: Run) -> None:
     shown = ask(run, "draw", sample=3).facts["shown"]
     pad.get_by_role("button", name="Put test sample 3 on the pad").click()
     pad.wait_for_url(re.compile("drawn="))
-    pad.wait_for_timeout(REST)
+    rested(pad)
     sixteen = decode(encode(shown))
     np.testing.assert_array_equal(decode(drawn(pad)), sixteen)
     pad.locator(".ld-pad").focus()
     pad.keyboard.press("Shift+ArrowRight")
     pad.keyboard.press("Shift+ArrowRight")
     pad.keyboard.press("Shift+ArrowDown")
-    pad.wait_for_timeout(2 * REST)
+    rested(pad)
     moved = np.zeros_like(sixteen)
     moved[1:, 2:] = sixteen[:-1, :-2]
     np.testing.assert_array_equal(decode(drawn(pad)), moved)

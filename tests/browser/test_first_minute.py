@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import Site, press, record, status, until_begun, until_step
+from tests.browser.conftest import Site, press, record, settled, status, until_begun, until_step
 
 pytestmark = pytest.mark.browser
 FIRST = "Train your first network"
@@ -64,7 +64,7 @@ def test_pressing_twice_is_one_run(page: Any, site: Site) -> None:
     before = len(site.store.runs())
     page.get_by_role("button", name=FIRST).dblclick()
     until_begun(page, site, before)
-    page.wait_for_timeout(2000)
+    settled(page)  # the second click has been answered, too
     assert len(site.store.runs()) == before + 1
 
 

@@ -11,7 +11,7 @@ from core.engine import client as engines
 from core.events import FINISHED, STOPPED, Command
 from core.specs import assign, preset
 from core.store import Run
-from tests.browser.conftest import Site, expect
+from tests.browser.conftest import Site, expect, settled
 from tests.engine.conftest import until
 
 pytestmark = pytest.mark.browser
@@ -63,7 +63,7 @@ def test_a_clicked_map_is_the_large_one(page: Any, runs: dict[str, Run]) -> None
     open_view(page, runs, "feature_maps")
     grid = page.locator(".lm-grid")
     grid.wait_for()
-    page.wait_for_timeout(500)
+    settled(page)
     grid.click(position={"x": 150, "y": 40})  # the second map of the first row
     page.get_by_text("map 1", exact=True).wait_for()
     expect(number(page, "large map")).to_have_value("1")
@@ -77,7 +77,7 @@ def test_a_clicked_output_cell_is_computed(page: Any, runs: dict[str, Run]) -> N
     open_view(page, runs, "convolution")
     heat = page.locator(".js-plotly-plot").nth(1).locator(".nsewdrag").first
     heat.wait_for()
-    page.wait_for_timeout(500)
+    settled(page)
     box = heat.bounding_box()
     page.mouse.click(box["x"] + box["width"] * (20.5 / 28), box["y"] + box["height"] * (4.5 / 28))
     page.get_by_text(re.compile(r"y\[0, 4, 20\]")).first.wait_for()
@@ -98,7 +98,7 @@ def test_a_clicked_confusion_cell_opens_its_samples(page: Any, runs: dict[str, R
     open_view(page, runs, "mistakes")
     heat = page.locator(".js-plotly-plot").first.locator(".nsewdrag").first
     heat.wait_for()
-    page.wait_for_timeout(500)
+    settled(page)
     box = heat.bounding_box()
     page.mouse.click(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.25)  # it is 2, and it says 2
     values = "() => [...document.querySelectorAll('input')].filter((input) => input.value === '2').length >= 2"

@@ -13,6 +13,7 @@ import pytest
 from core.store import Run
 from core.store.addresses import read_address
 from tests.browser.conftest import Site, expect, press, record, status, until_begun, until_step
+from tests.engine.conftest import until
 
 pytestmark = pytest.mark.browser
 LINK = "/train-live?model=mlp&data=digits&train.steps={steps}"
@@ -38,23 +39,28 @@ def rows(run: Run) -> int:
     return sum("values" in json.loads(line) for line in run.events_path.read_text().splitlines())
 
 
+def engine_pid(site: Site) -> int:
+    """The process of the engine that holds the site's runs; 0 when nobody says."""
+    address = read_address(site.store.root)
+    return address.pid if address else 0
+
+
 def test_pause_change_the_learning_rate_resume_stop(page: Any, site: Site) -> None:
     run = begin(page, site, ENDLESS)
     press(page, "Pause")
     status(page, "paused")
-    page.wait_for_timeout(500)
-    held = record(page)["lastStep"]
+    held = run.status().step
+    until_step(page, held)
     press(page, "Step")
     page.wait_for_function("held => window.__layerlab.lastStep > held", arg=held)
     slider = page.locator("[class*='st-key-steer-lr'] [data-testid=stSlider] input")
     slider.focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(700)
     press(page, "Resume")
     page.wait_for_function("held => window.__layerlab.lastStep > held + 50", arg=held)
+    until(lambda: "set/lr" in run.latest(), 30)
     press(page, "Stop")
     status(page, "stopped")
-    assert "set/lr" in run.latest()
     assert run.latest()["set/lr"] != run.experiment().train.lr
     expect(page.get_by_role("button", name="Pause", exact=True)).to_have_count(0)  # it says Resume now
 
@@ -104,10 +110,9 @@ def test_the_stages_choices_are_the_addresss_and_stand_after_a_reload(page: Any,
 def test_an_engine_that_dies_is_replaced_and_the_run_goes_on(page: Any, site: Site) -> None:
     run = begin(page, site, ENDLESS)
     until_step(page, 300)
-    address = read_address(site.store.root)
-    assert address
-    os.kill(address.pid, signal.SIGKILL)
-    page.wait_for_timeout(3000)
+    killed = engine_pid(site)
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: engine_pid(site) not in (0, killed), 60)
     press(page, "Pause")
     status(page, "paused", 40)
     press(page, "Stop")

@@ -11,7 +11,7 @@ from core.engine import client as engines
 from core.events import FINISHED
 from core.specs import assign, preset
 from core.store import Run
-from tests.browser.conftest import Site, expect, press
+from tests.browser.conftest import Site, expect, press, settled
 from tests.engine.conftest import until
 
 pytestmark = pytest.mark.browser
@@ -113,7 +113,7 @@ def test_no_card_jumps_while_maps_arrive(page: Any, runs: dict[str, Run]) -> Non
     page.goto(f"/explain-side_by_side?run={runs['digits'].id}&sample=8")
     whole(page)
     page.locator("[aria-label^='Integrated Gradients'] .heatmaplayer image").wait_for()
-    page.wait_for_timeout(500)
+    settled(page)
     page.evaluate("""() => {
         const named = (title) => [...document.querySelectorAll("strong")].find((one) => one.textContent === title);
         const top = () => named("Integrated Gradients")?.getBoundingClientRect().top ?? -1;
@@ -123,7 +123,8 @@ def test_no_card_jumps_while_maps_arrive(page: Any, runs: dict[str, Run]) -> Non
     page.locator("[data-testid=stNumberInputStepUp]").first.click()
     page.get_by_text("test sample 9", exact=True).wait_for()
     whole(page)
-    page.wait_for_timeout(1000)
+    settled(page)
+    page.wait_for_function("n => window.__places.length > n", arg=page.evaluate("window.__places.length") + 50)
     places = page.evaluate("window.__places")
     assert len(places) > 50
     assert max(places) - min(places) <= 2  # pixels

@@ -26,8 +26,8 @@ def experiment(steps: int = 40, seed: int = 0) -> Experiment:
     return assign(preset("mlp", "digits"), {"train.steps": steps, "train.seed": seed})
 
 
-def until(true: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """Wait until it is so; what it was."""
+def until(true: Callable[[], Any], seconds: float = 60.0) -> Any:
+    """Wait until it is so; what it was. The limit is for what never comes true: a busy machine is not a fault."""
     end = time.monotonic() + seconds
     while not (found := true()):
         assert time.monotonic() < end, "it did not become so"

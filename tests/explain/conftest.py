@@ -16,9 +16,6 @@ from core.questions import Explain, Explained
 from core.specs import Choice
 from core.store import Run
 from core.subject import subject_of
-from tests.views.conftest import Trained, train, trained
-
-__all__ = ["Trained", "case", "choice", "linear", "made", "of_run", "train", "trained", "why"]
 
 
 def choice(method: str, **options: Any) -> Choice:

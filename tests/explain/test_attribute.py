@@ -15,7 +15,8 @@ from core.options import Options, SpecError
 from core.questions import Explain, Explained
 from core.specs import Choice
 from core.subject import CannotShow
-from tests.explain.conftest import Trained, case, choice, linear, made
+from tests.explain.conftest import case, choice, linear, made
+from tests.trained import Trained
 
 
 class Constant(nn.Module):

@@ -18,7 +18,8 @@ from core.explain import Case
 from core.explain import case as case_room
 from core.explain.case import seeded, target_of
 from core.options import SpecError
-from tests.explain.conftest import Trained, case, linear, made, of_run, why
+from tests.explain.conftest import case, linear, made, of_run, why
+from tests.trained import Trained
 
 
 class Small(nn.Module):

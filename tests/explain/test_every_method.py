@@ -20,7 +20,8 @@ from core.explain.attribute import fit_of
 from core.explain.case import seeded
 from core.questions import Fits
 from core.specs import Choice
-from tests.explain.conftest import Trained, of_run
+from tests.explain.conftest import of_run
+from tests.trained import Trained
 
 METHODS = list(registry.METHODS)
 NETWORKS = (("cnn", "digits"), ("lstm", "digits"), ("transformer", "order"), ("mlp", "points"))

@@ -11,7 +11,8 @@ from core.catalog.attribution._options import Pieced, pieces, squares_at_most
 from core.catalog.attribution.shapley_values import ShapleyValues
 from core.catalog.entries import PICTURE, SEQUENCE, TOKENS, VECTOR, DataForm, Form
 from core.explain import Case, Withheld, features
-from tests.explain.conftest import Trained, case, of_run
+from tests.explain.conftest import case, of_run
+from tests.trained import Trained
 
 PICTURES = {
     "black": torch.zeros(1, 1, 28, 28),

@@ -19,8 +19,9 @@ from core.explain.attribute import fit_of
 from core.modules.attention import TransformerBlock
 from core.modules.shapes import Flatten
 from tests.explain import networks
-from tests.explain.conftest import Trained, case, choice, of_run
+from tests.explain.conftest import case, choice, of_run
 from tests.explain.networks import clean, picture, sequence, vector
+from tests.trained import Trained
 
 KINDS = {1: VECTOR, 2: SEQUENCE, 3: PICTURE}
 

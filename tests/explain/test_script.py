@@ -19,7 +19,8 @@ from core.questions import Explain, Reproduction
 from core.specs import Choice
 from core.store import write_npz
 from core.subject import CannotShow
-from tests.explain.conftest import Trained, choice
+from tests.explain.conftest import choice
+from tests.trained import Trained
 
 RUNS = [
     ("cnn", "digits", "predicted"), ("vit", "digits", "3-5"), ("lstm", "digits", "true"), ("mlp", "points", "0"),

@@ -10,12 +10,12 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from core import events, specs, worker
+from core import events, worker
 from core.store import Run, Store
 from pages.kit import engine as doors
 from pages.kit import figure
 from tests.pages.fake_engine import FakeEngine
-from tests.views.conftest import train
+from tests.trained import Trained, copied
 
 Visit = Callable[..., AppTest]
 Made = Callable[..., Run]
@@ -46,7 +46,7 @@ def visit(fake: FakeEngine) -> Callable[..., AppTest]:
     """Open a page by its name, with the address's parameters; it must not show an exception."""
 
     def visit(page: str, **link: str) -> AppTest:
-        at = AppTest.from_file(str(SHELL), default_timeout=30)
+        at = AppTest.from_file(str(SHELL), default_timeout=120)
         if page != "home":
             at.run()
             at.switch_page(PAGES[page])
@@ -60,11 +60,11 @@ def visit(fake: FakeEngine) -> Callable[..., AppTest]:
 
 
 @pytest.fixture
-def made(store: Store, fake: FakeEngine) -> Made:
+def made(store: Store, fake: FakeEngine, trained: Trained) -> Made:
     """made(preset, data, **changes by address) → a run of twelve steps, and a real worker's answers to looks at it."""
 
     def made(preset: str, data: str = "digits", **changes: Any) -> Run:
-        run = train(store, specs.assign(specs.preset(preset, data), {"train.steps": 12, **changes}))
+        run = copied(trained(preset, data, **{"steps": 12, **changes}), store)
         fake.put(run, events.FINISHED, run.experiment().train.steps)
         fake.look = lambda question: worker.look(question, lambda *_: None)
         return run

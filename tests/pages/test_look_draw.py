@@ -19,7 +19,7 @@ from pages.kit import draw, drawn
 from pages.kit import engine as doors
 from tests.pages.conftest import said
 from tests.pages.fake_engine import FakeEngine, finished
-from tests.views.conftest import train
+from tests.trained import Trained, copied
 
 Visit = Callable[..., AppTest]
 PICTURE = np.zeros((28, 28), np.uint8)
@@ -28,9 +28,9 @@ TEXT = drawings.encode(PICTURE)
 
 
 @pytest.fixture
-def run(store: Store, fake: FakeEngine) -> Run:
+def run(store: Store, fake: FakeEngine, trained: Trained) -> Run:
     """A small trained run, with the real answers of a worker."""
-    made = train(store, specs.assign(specs.preset("mlp", "digits"), {"train.steps": 12}))
+    made = copied(trained("mlp", "digits", steps=12), store)
     fake.put(made, events.FINISHED, 12)
     fake.look = answer
     return made

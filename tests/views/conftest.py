@@ -1,52 +1,15 @@
-"""Small trained runs without an engine, and the questions that are asked of them."""
+"""The questions that are asked of small trained runs, answered as a worker answers them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
-import pytest
-
 from core import registry, specs
-from core.events import Event
 from core.options import declared
 from core.questions import Look, Seen
-from core.store import Run, Store
+from core.store import Run
 from core.subject import Subject, subject_of
-from core.training import Training
 from core.worker import look
-
-Trained = Callable[..., Run]
-
-
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
-    """trained(preset, data, steps, **{"model.width": 8, …}) → a run with snapshots and rows. Each is trained once."""
-    store = Store(tmp_path_factory.mktemp("runs"))
-    made: dict[Any, Run] = {}
-
-    def run(preset: str = "cnn", data: str = "digits", steps: int = 20, **changes: Any) -> Run:
-        key = (preset, data, steps, *sorted(changes.items()))
-        if key not in made:
-            experiment = specs.assign(specs.preset(preset, data), {"train.steps": steps, **changes})
-            made[key] = train(store, experiment)
-        return made[key]
-
-    yield run
-
-
-def train(store: Store, experiment: specs.Experiment) -> Run:
-    """Train in this process and keep what a worker would keep: rows and snapshots."""
-    run = store.create(experiment)
-    rows = run.log()
-    training = Training(experiment)
-    for happened in training:
-        rows.append([one for one in happened if isinstance(one, Event)])
-        for one in happened:
-            if not isinstance(one, Event):
-                run.save_snapshot(one)
-    rows.close()
-    return run
 
 
 def question(run: Run, view: str, **fields: Any) -> Look:

@@ -20,7 +20,8 @@ from core.store import Run
 from core.subject import CannotShow, Subject
 from core.tasks import cross_entropy
 from core.views import attention as view
-from tests.views.conftest import Trained, ask, subject
+from tests.trained import Trained
+from tests.views.conftest import ask, subject
 
 SMALL = {"model.width": 16, "model.heads": 2, "model.layers": 2}
 TEXT = {**SMALL, "data.samples": 200}

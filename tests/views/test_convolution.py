@@ -23,7 +23,8 @@ from core.questions import Look, Seen
 from core.specs import LayerSpec
 from core.subject import CannotShow, Subject
 from core.views.convolution import look
-from tests.views.conftest import Trained, ask, subject
+from tests.trained import Trained
+from tests.views.conftest import ask, subject
 
 SHAPE = (4, 9, 11)
 

@@ -13,7 +13,8 @@ from core.catalog.entries import PICTURE, DataForm
 from core.drawings import encode
 from core.subject import CannotShow
 from core.views.draw import habit
-from tests.views.conftest import Trained, ask, subject
+from tests.trained import Trained
+from tests.views.conftest import ask, subject
 
 
 def seven(top: int = 5, left: int = 8, thick: int = 3) -> np.ndarray:

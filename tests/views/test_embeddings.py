@@ -17,7 +17,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from core.catalog.views.embeddings import Embeddings
 from core.subject import CannotShow, Subject
 from core.views import embeddings
-from tests.views.conftest import Trained, ask, subject
+from tests.trained import Trained
+from tests.views.conftest import ask, subject
 
 SMALL = {"data.samples": 200, "data.length": 8, "model.hidden": 8}
 COPY = {"data.samples": 300, "data.items": 3, "data.gap": 4, "model.width": 8, "model.heads": 2, "model.layers": 1}

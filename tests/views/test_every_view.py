@@ -16,7 +16,8 @@ from core.engine.wire import dumps, loads
 from core.questions import NEWEST, Look
 from core.subject import CannotShow, subject_of
 from core.worker import look
-from tests.views.conftest import Trained, ask
+from tests.trained import Trained
+from tests.views.conftest import ask
 
 VIEWS = list(registry.VIEWS)
 NETWORKS = (("cnn", "digits"), ("lstm", "digits"), ("transformer", "order"), ("mlp", "points"))

@@ -10,7 +10,8 @@ from torch import nn
 from core.catalog.views.feature_maps import FeatureMaps
 from core.specs import LayerSpec
 from core.views import feature_maps
-from tests.views.conftest import Trained, ask, subject
+from tests.trained import Trained
+from tests.views.conftest import ask, subject
 
 
 def hooked(network: nn.Module, address: str, x: torch.Tensor) -> torch.Tensor:

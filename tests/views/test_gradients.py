@@ -22,7 +22,8 @@ from core.store import Run, Store
 from core.subject import Subject
 from core.training import Diverged, Training
 from core.views import gradients
-from tests.views.conftest import Trained, ask, subject
+from tests.trained import Trained
+from tests.views.conftest import ask, subject
 
 Rows = list[tuple[str, dict[str, Any]]]
 SEEDS = (0, 1, 2)

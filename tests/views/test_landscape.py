@@ -16,7 +16,8 @@ from core.store import Run
 from core.subject import CannotShow, Subject
 from core.views import landscape
 from core.views.landscape import affordable, filter_normalised, principal, spread, thinned
-from tests.views.conftest import Trained, ask, subject
+from tests.trained import Trained
+from tests.views.conftest import ask, subject
 
 SMALL = {"model.channels": (4, 4)}
 QUICK = {"samples": 64, "resolution": 5}

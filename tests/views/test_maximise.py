@@ -13,7 +13,8 @@ import torch
 from core.catalog.views.maximise import Maximise
 from core.subject import CannotShow
 from core.views import feature_maps, maximise
-from tests.views.conftest import Trained, ask, subject
+from tests.trained import Trained
+from tests.views.conftest import ask, subject
 
 
 def test_the_answer_rises_and_passes_real_pictures(trained: Trained) -> None:

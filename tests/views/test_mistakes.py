@@ -13,7 +13,8 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from core.subject import Subject
 from core.tasks import Tally
 from core.views import mistakes
-from tests.views.conftest import Trained, ask, subject
+from tests.trained import Trained
+from tests.views.conftest import ask, subject
 
 
 def answered(at: Subject) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

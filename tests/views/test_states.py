@@ -15,7 +15,8 @@ from core.modules.recurrent import Recurrent
 from core.questions import Seen
 from core.subject import Subject
 from core.views.states import correlation, separation
-from tests.views.conftest import Trained, ask, subject
+from tests.trained import Trained
+from tests.views.conftest import ask, subject
 
 SMALL = {"model.hidden": 8, "data.size": 10}
 ORDER = {"model.hidden": 8}

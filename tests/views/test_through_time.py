@@ -16,7 +16,8 @@ from core.questions import Seen
 from core.store import Run
 from core.subject import CannotShow, Subject
 from core.views.through_time import LIMITS, PROBE, VERDICTS, largest_singular, spectral_radius, verdict
-from tests.views.conftest import Trained, ask, subject
+from tests.trained import Trained
+from tests.views.conftest import ask, subject
 
 CELLS = {"RNN_TANH": nn.RNNCell, "RNN_RELU": nn.RNNCell, "LSTM": nn.LSTMCell, "GRU": nn.GRUCell}
 SMALL = {"model.hidden": 12, "data.size": 14}

@@ -15,7 +15,8 @@ from core.explain import attribute
 from core.explain.methods.controls import fresh
 from core.questions import PREDICTED
 from core.specs import Choice
-from tests.explain.conftest import Trained, case, choice, linear, made, of_run, why
+from tests.explain.conftest import case, choice, linear, made, of_run, why
+from tests.trained import Trained
 
 
 def test_the_magnitude_is_how_far_a_pixel_is_from_black(trained: Trained) -> None:

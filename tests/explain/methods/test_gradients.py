@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.explain.conftest import Trained, case, linear, made, of_run
+from tests.explain.conftest import case, linear, made, of_run
+from tests.trained import Trained
 
 
 def test_on_a_linear_network_saliency_is_the_weights_size_and_input_x_gradient_weight_times_input() -> None:

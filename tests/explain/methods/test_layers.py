@@ -22,8 +22,9 @@ from core.options import Options
 from core.questions import Explained
 from core.specs import ModelSpec
 from core.store import Run
-from tests.explain.conftest import Trained, choice, made, of_run, why
+from tests.explain.conftest import choice, made, of_run, why
 from tests.explain.test_every_method import run_lines
+from tests.trained import Trained
 
 METHODS = [method.name for method in registry.METHODS if method.family == LAYER and method.name != "guided_grad_cam"]
 COMPLETE = ["layer_conductance", "layer_integrated_gradients"]

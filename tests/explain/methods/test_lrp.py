@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from core.explain import attribute
 from core.modules.shapes import Flatten, GlobalPool
 from tests.explain import networks
-from tests.explain.conftest import Trained, case, choice, linear, made, of_run, why
+from tests.explain.conftest import case, choice, linear, made, of_run, why
 from tests.explain.methods.test_rules import of, off
 from tests.explain.networks import clean, picture, vector
+from tests.trained import Trained
 
 
 @pytest.fixture(autouse=True)

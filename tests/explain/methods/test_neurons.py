@@ -12,9 +12,10 @@ from core.catalog.entries import NEURON
 from core.explain import attribute
 from core.options import SpecError
 from core.store import Run
-from tests.explain.conftest import Trained, choice, made, of_run, why
+from tests.explain.conftest import choice, made, of_run, why
 from tests.explain.methods.test_layers import close, said, small, tanh_net
 from tests.explain.test_every_method import run_lines
+from tests.trained import Trained
 
 METHODS = [method.name for method in registry.METHODS if method.family == NEURON]
 ON_WAY = ["neuron_conductance", "neuron_integrated_gradients"]

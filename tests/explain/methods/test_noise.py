@@ -9,7 +9,8 @@ import torch
 from core.data.splits import Splits
 from core.explain import attribute
 from core.explain.case import Case
-from tests.explain.conftest import Trained, case, choice, linear, made, of_run
+from tests.explain.conftest import case, choice, linear, made, of_run
+from tests.trained import Trained
 
 
 def known(n: int = 12, features: int = 6) -> Splits:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from core.explain.methods.ways import Bent, Straight, integral
 from core.options import SpecError
-from tests.explain.conftest import Trained, case, choice, linear, made, of_run, why
+from tests.explain.conftest import case, choice, linear, made, of_run, why
+from tests.trained import Trained
 
 
 class Bend(nn.Module):

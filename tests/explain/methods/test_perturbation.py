@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from core.catalog.entries import PICTURE, SEQUENCE, TOKENS, DataForm, Form
 from core.explain import Case, Withheld, attribute, features
 from core.options import SpecError
-from tests.explain.conftest import Trained, case, choice, linear, made, of_run, why
+from tests.explain.conftest import case, choice, linear, made, of_run, why
+from tests.trained import Trained
 
 METHODS = ("occlusion", "feature_ablation", "shapley_sampling", "shapley_values", "kernel_shap", "lime")
 

@@ -23,9 +23,10 @@ from core.explain import Case, attribute
 from core.explain.methods.rules import Overruled, lifted, rescaled, rescaled_max
 from core.modules.shapes import Flatten
 from tests.explain import networks
-from tests.explain.conftest import Trained, case, choice, linear, made, of_run, why
+from tests.explain.conftest import case, choice, linear, made, of_run, why
 from tests.explain.networks import clean, picture, vector
 from tests.explain.test_every_method import run_lines
+from tests.trained import Trained
 
 KINDS = {1: VECTOR, 2: SEQUENCE, 3: PICTURE}
 

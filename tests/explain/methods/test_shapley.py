@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from core.explain import Case
 from core.explain.case import seeded
 from core.explain.methods import shapley
-from tests.explain.conftest import Trained, case, linear, made, why
+from tests.explain.conftest import case, linear, made, why
+from tests.trained import Trained
 
 N = 8
 SEEDS = range(8)

@@ -27,7 +27,7 @@ from core.options import SpecError
 from core.questions import Gate, Measured, Score, Scored, ScoreRow
 from core.subject import CannotShow
 from core.training import load_data
-from tests.explain.conftest import Trained
+from tests.trained import Trained
 
 METHODS = ("saliency", "integrated_gradients", "occlusion", "shapley_sampling", "random", "input_magnitude")
 

@@ -20,7 +20,8 @@ from core.questions import Seen
 from core.store import Run
 from core.subject import CannotShow, subject_of
 from core.worker import look
-from tests.explain.conftest import Trained, case, linear, of_run
+from tests.explain.conftest import case, linear, of_run
+from tests.trained import Trained
 from tests.views.conftest import ask, question
 
 QUICK: dict[str, Any] = {"steps": 10, "step": 0.25, "draws": 4, "compare": "saliency"}

@@ -20,10 +20,8 @@ from core.drawings import encode
 from core.explain.views import concepts
 from core.explain.views.concept_pictures import CORNERS, at_random, concepts_of, mixed, pixels, seen
 from core.subject import CannotShow
-from tests.explain.conftest import Trained, trained
+from tests.trained import Trained
 from tests.views.conftest import ask, subject
-
-__all__ = ["trained"]
 
 SIDE, PATCH = 18, 2
 

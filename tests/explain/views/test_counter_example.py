@@ -17,7 +17,7 @@ from core.options import SpecError
 from core.questions import Seen
 from core.store import Run
 from core.subject import CannotShow, subject_of
-from tests.explain.conftest import Trained
+from tests.trained import Trained
 from tests.views.conftest import ask, question
 
 PIECES = 9

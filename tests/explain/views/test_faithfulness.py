@@ -22,7 +22,8 @@ from core.explain.views.faithfulness import RANDOM, Sample
 from core.options import SpecError
 from core.questions import Explain
 from core.subject import CannotShow, subject_of
-from tests.explain.conftest import Trained, case, of_run, why
+from tests.explain.conftest import case, of_run, why
+from tests.trained import Trained
 from tests.views.conftest import ask
 
 

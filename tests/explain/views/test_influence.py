@@ -20,10 +20,8 @@ from core.explain.views import influence
 from core.store import Store, StoreError
 from core.subject import CannotShow, Subject
 from core.training import Training
-from tests.explain.conftest import Trained, trained
-from tests.views.conftest import ask, subject, train
-
-__all__ = ["trained"]
+from tests.trained import Trained, train
+from tests.views.conftest import ask, subject
 
 RUNS = [
     ("cnn", "digits", {}), ("mlp", "points", {}), ("lstm", "digits", {"model.hidden": 12}),

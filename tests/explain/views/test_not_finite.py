@@ -20,7 +20,8 @@ from core.store import Run, Store
 from core.subject import CannotShow
 from core.worker import look
 from tests.explain.conftest import case, choice, of_run
-from tests.views.conftest import ask, question, train
+from tests.trained import train
+from tests.views.conftest import ask, question
 
 LAST = 8
 

@@ -16,7 +16,8 @@ from core.explain.views import sanity
 from core.options import SpecError
 from core.questions import Explain
 from core.subject import CannotShow, subject_of
-from tests.explain.conftest import Trained, of_run, why
+from tests.explain.conftest import of_run, why
+from tests.trained import Trained
 from tests.views.conftest import ask, subject
 
 

@@ -41,14 +41,24 @@ def fake(store: Store, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     return engine
 
 
+@pytest.fixture(scope="session")
+def registered(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The pages as the shell registers them: a deep link opens a page with nothing before it."""
+    with pytest.MonkeyPatch.context() as patch:
+        engine = FakeEngine(Store(tmp_path_factory.mktemp("runs")))
+        patch.setattr(doors, "engine", lambda: engine)
+        patch.setattr(doors, "store", lambda: engine.store)
+        return AppTest.from_file(str(SHELL), default_timeout=120).run()._registered_pages
+
+
 @pytest.fixture
-def visit(fake: FakeEngine) -> Callable[..., AppTest]:
+def visit(registered: Any, fake: FakeEngine) -> Callable[..., AppTest]:
     """Open a page by its name, with the address's parameters; it must not show an exception."""
 
     def visit(page: str, **link: str) -> AppTest:
         at = AppTest.from_file(str(SHELL), default_timeout=120)
         if page != "home":
-            at.run()
+            at._registered_pages = registered  # or a run of home would have to come first, to register them
             at.switch_page(PAGES[page])
         for name, value in link.items():
             at.query_params[name] = value

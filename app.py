@@ -19,6 +19,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from core.engine.protocol import EngineError
+from core.engine.steering import checked
 from core.events import Command
 from core.live import Hub
 from core.store import StoreError
@@ -32,7 +33,8 @@ PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".png": "image/png"}
 FOREIGN, UNKNOWN = 4403, 4404  # close codes of /live and /look
 LOOK = 1.0  # seconds between two looks at the engine
-_words = {"engine": ""}  # why the engine cannot be reached; empty while it can
+_words = {"engine": "", "pid": ""}  # why the engine cannot be reached, empty while it can; which process it is
+_wished: dict[WebSocket, tuple[str, Command]] = {}  # what each watcher wants to see: an engine begun anew is told
 
 
 # ── the engine ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -61,8 +63,13 @@ async def _keep() -> None:
 
 def _ensure() -> None:
     try:
-        if doors.ensure():
-            log.info("the engine is process %d", doors.handle().pid)
+        doors.ensure()
+        if (pid := str(doors.handle().pid)) != _words["pid"]:
+            _words["pid"] = pid
+            log.info("the engine is process %s", pid)
+            for run, wish in list(_wished.values()):
+                with suppress(EngineError):
+                    doors.handle().command(run, wish)
         _words["engine"] = ""
     except EngineError as error:
         if _words["engine"] != str(error):
@@ -103,6 +110,7 @@ async def live(socket: WebSocket) -> None:
     try:
         await asyncio.wait({sending, wishes}, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        _wished.pop(socket, None)
         for task in (sending, wishes):
             task.cancel()
             with suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError, OSError):
@@ -133,8 +141,9 @@ async def _heed(socket: WebSocket, run: str) -> None:
         if text is None:  # bytes, or the end: the sender meets the latter, too
             return
         with suppress(ValueError, TypeError, KeyError, EngineError):  # a wish that cannot be met is no reason to part
-            wish = json.loads(text[:4096])["watch"]
-            await asyncio.to_thread(doors.handle().command, run, Command("watch", dict(wish)))
+            wish = checked(Command("watch", dict(json.loads(text[:4096])["watch"])))
+            _wished[socket] = run, wish
+            await asyncio.to_thread(doors.handle().command, run, wish)
 
 
 # ── drawings ─────────────────────────────────────────────────────────────────────────────────────────────────────────

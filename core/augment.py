@@ -7,11 +7,11 @@ picture after the other, so that both agree to the bit from the same random stat
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.transforms import v2
 
 from core import registry
 from core.data.splits import Splits
@@ -19,6 +19,13 @@ from core.specs import Choice
 
 Batch = tuple[Tensor, Tensor]
 Augment = Callable[[Tensor, Tensor], Batch]
+
+
+def _v2() -> Any:
+    """torchvision's transforms, imported by those who use them: half a second that no other run waits for."""
+    from torchvision.transforms import v2
+
+    return v2
 
 
 class Shift:
@@ -56,7 +63,7 @@ class Crop:
         self._smallest = smallest
 
     def __call__(self, x: Tensor, y: Tensor) -> Batch:
-        drawn = v2.RandomResizedCrop(x.shape[-2:], scale=(self._smallest, 1.0))
+        drawn = _v2().RandomResizedCrop(x.shape[-2:], scale=(self._smallest, 1.0))
         boxes = [drawn.make_params([x]) for _picture in x]
         top, left, height, width = (
             torch.tensor([box[name] for box in boxes], dtype=x.dtype, device=x.device)[:, None]
@@ -78,7 +85,7 @@ class MixUp:
     """torchvision's own: one share for the batch, each picture mixed with the one before it; y becomes shares."""
 
     def __init__(self, classes: int, fill: Tensor, alpha: float) -> None:
-        self._mix = v2.MixUp(alpha=alpha, num_classes=classes)
+        self._mix = _v2().MixUp(alpha=alpha, num_classes=classes)
 
     def __call__(self, x: Tensor, y: Tensor) -> Batch:
         mixed: Batch = self._mix(x, y)
@@ -89,7 +96,7 @@ class CutMix:
     """torchvision's own: one box for the batch, taken from the picture before; y becomes shares."""
 
     def __init__(self, classes: int, fill: Tensor, alpha: float) -> None:
-        self._mix = v2.CutMix(alpha=alpha, num_classes=classes)
+        self._mix = _v2().CutMix(alpha=alpha, num_classes=classes)
 
     def __call__(self, x: Tensor, y: Tensor) -> Batch:
         mixed: Batch = self._mix(x, y)

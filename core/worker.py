@@ -21,11 +21,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import captum.attr  # noqa: F401 (this and the next two are loaded here so that a forked process does not wait for them …)
-import sklearn.datasets  # noqa: F401
 import torch
-import torch._dynamo  # … nor has a copy of its own; this is what the first optimizer step pulls in
-import torchvision
+import torch._dynamo  # the first optimizer pulls it in: here, so that no run waits for it nor has a copy of its own
 
 from core import registry
 from core.build import ModelError, build, data_form, describe, layers_of, load_state
@@ -116,6 +113,7 @@ class RunSession:
         self.report(RUNNING, self.notice)
         for command in self._waiting:
             self.obey(command)
+        self._heed()  # what was said before the run began holds before its first step
 
     def go(self) -> Iterator[None]:
         """Every step with what belongs to it, one at a time: keep what it gave, obey, show, checkpoint, report."""
@@ -146,8 +144,6 @@ class RunSession:
             self.single, self.paused = False, True
             self.show()
             self.report(PAUSED)
-        while self.conn.poll(0):
-            self.obey(self._received())
         if training.watching and training.frames.due(now):
             self.show()
         if self._checkpoints.due(now):
@@ -155,7 +151,13 @@ class RunSession:
         if now >= self._next_report and not self.paused:
             self._next_report = now + REPORT_SECONDS
             self._send(Status(RUNNING, training.step, training.steps, self.notice))
-        while self.paused:
+        self._heed()
+
+    def _heed(self) -> None:
+        """Obey what has come, and while paused what comes."""
+        while self.paused or self.conn.poll(0):
+            if self.single:  # the step that was asked for comes first
+                return
             self.obey(self._received())
 
     def obey(self, command: Command) -> None:
@@ -374,6 +376,14 @@ def explain(error: Exception) -> str:
 Send = Callable[..., None]
 
 
+def prepare() -> None:
+    """For a process that will answer questions and has nothing to do yet: what the first explanation would wait for.
+
+    Not imported with this module: the first run of a server that has just begun would wait for it, too.
+    """
+    import captum.attr  # noqa: F401
+
+
 def answer(question: Question, send: Send) -> Answer:
     """Answer one question; `send(fraction, words, part=None)` hears of progress."""
     if isinstance(question, Describe):
@@ -454,6 +464,8 @@ def _doctor() -> dict[str, Any]:
     for i in range(torch.cuda.device_count()):
         about = torch.cuda.get_device_properties(i)
         devices.append({"name": f"cuda:{i}", "detail": f"{about.name}, {about.total_memory / 2**30:.0f} GiB"})
+    import torchvision  # only who asks waits for it
+
     versions = {"python": sys.version.split()[0], "torch": str(torch.__version__)}
     versions["torchvision"] = torchvision.__version__
     return {"devices": devices, "versions": versions}

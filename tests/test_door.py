@@ -161,17 +161,22 @@ def test_no_other_file_is_served(door: Door, path: str) -> None:
 
 def test_a_killed_engine_is_replaced_and_sigterm_with_viewers_ends_everything(door: Door) -> None:
     """One test, because each half waits for torch to be imported. The last one: it ends the server."""
-    engine, run = begin(door)
+    engine, run = begin(door, 1_000_000)
     first = engine.pid
     with ExitStack() as ends:
         viewers = [ends.enter_context(door.live(run)) for _ in range(3)]
         ends.enter_context(door.page())
+        viewers[0].send(json.dumps({"watch": {"sample": 5, "layer": ""}}))
+        until(lambda: hear(viewers[0], "frame").meta["sample"] == 5)
         os.kill(first, signal.SIGKILL)
         until(lambda: hear(viewers[0], "state")["state"]["state"] in ("gone", "queued"), 10)
         until(lambda: engine.pid not in (0, first) and not engine.ensure() and engine.state(run).pid, 20)
         until(lambda: hear(viewers[0], "state")["state"]["state"] == RUNNING, 10)
         for viewer in viewers:
             hear(viewer, "rows")
+        late = ends.enter_context(door.live(run))  # it says nothing: what comes is what the first one had asked for
+        stood = hear(late, "frame").step
+        until(lambda: (frame := hear(late, "frame")).meta["sample"] == 5 and frame.step != stood)
         pids = family(door.process.pid)
         assert len(pids) >= 4
         door.process.terminate()

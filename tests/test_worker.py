@@ -121,6 +121,22 @@ def test_pause_step_set_watch_resume_and_stop(store):
     assert run.load_checkpoint().meta["values"]["lr"] == 0.25
 
 
+@pytest.mark.parametrize("begun", [0, 7])
+def test_what_is_said_before_the_run_begins_holds_before_its_first_step(store, begun):
+    """Also where it is carried on: a run that is to go one step goes one step."""
+    run = store.create(small(100_000))
+    if begun:
+        with going(store, run, Command("pause"), *[Command("step")] * begun) as conn:
+            while wait_for(conn, PAUSED).step < begun:
+                pass
+    first = [Command("watch", {"sample": 9, "layer": "relu1"}), Command("pause"), Command("step")]
+    with going(store, run, *first) as conn:
+        assert wait_for(conn, PAUSED).step == begun
+        assert wait_for(conn, PAUSED).step == begun + 1
+        frame = decode_frame(run.frame())
+        assert (frame.step, frame.meta["sample"], frame.meta["layer"]) == (begun + 1, 9, "relu1")
+
+
 def test_a_kill_after_a_change_by_hand_does_not_take_it_back(store, monkeypatch):
     """The mark on the curves and the value that a resume goes on with are kept together."""
     monkeypatch.setattr(worker, "CHECKPOINT_SECONDS", 1e9)  # the change alone has one written

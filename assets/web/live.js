@@ -5,9 +5,9 @@ import { legend, number, paintSample, paintView, tokenText, valueAt } from "./fr
 import { listen } from "./socket.js";
 
 const stages = new WeakMap();
-const record = (window.__layerlab ??= { mounts: 0, latencies: [], rows: 0, draws: 0, gaps: 0, reconnects: 0, lastStep: -1 });
+const record = (window.__layerlab ??= { mounts: 0, latencies: [], rows: 0, draws: 0, gaps: 0, reconnects: 0, lastStep: -1, frames: [] });
 const ENDED = ["finished", "stopped", "failed"];
-const TABLE_ROWS = 200;
+const TABLE_ROWS = 200, REMEMBERED = 4000; // frames that `record` has the step and the right answers of
 
 /** Called by Streamlit at the mount and again at every change of the data. */
 export async function mount(component) {
@@ -168,7 +168,7 @@ class Stage {
     this.bad = this.clock = this.stride = undefined;
     this.fresh = [];
     this.status = { ...this.status, step: 0 };
-    Object.assign(record, { latencies: [], rows: 0, gaps: 0, lastStep: -1 });
+    Object.assign(record, { latencies: [], rows: 0, gaps: 0, lastStep: -1, frames: [] });
   }
 
   listen() {
@@ -609,6 +609,15 @@ class Stage {
       tile.setAttribute("aria-label", tile.title);
     });
     put(this.score, asked ? fill(words.score, { right, n: asked }) : "");
+    if (frame && frame !== this.noted) this.note(frame, right);
+  }
+
+  /** For tests and measurements: each frame that was drawn, how far the curves were then, and what the run was doing. */
+  note(frame, right) {
+    this.noted = frame;
+    record.frames.push({ step: frame.step, right, drawn: record.lastStep, state: this.status.state, at: performance.now(),
+      maps: frame.arrays.view?.data.reduce((sum, v, i) => (31 * sum + v + i) | 0, 0) });
+    record.frames.splice(0, record.frames.length - REMEMBERED);
   }
 
   destroy() {

@@ -115,7 +115,7 @@ class Questions:
         """Make the workers that are missing; called without the lock."""
         while len(self.workers) < self._wanted and time.monotonic() >= self._rest_until:
             try:
-                made = self._nursery.make()
+                made = self._nursery.make(answers=True)
             except EngineError as error:
                 log.exception("no worker for questions")
                 with self._changed:

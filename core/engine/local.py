@@ -188,6 +188,7 @@ class LocalEngine:
                     job.worker.kill()
                 if not self._changed.wait_for(lambda: self._runs.jobs.get(found.id) is not job, 10.0):
                     raise EngineError("The run's worker does not end; try again in a moment.")
+            self._runs.wish(found.id, Command("unwatch"))
         self._store.delete(found.id)
 
     # ── questions ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -277,10 +278,10 @@ class LocalEngine:
                 time.sleep(_TICK)
 
     def _turn(self) -> None:
+        self._runs.fill()  # first: the first of all workers is for the run that somebody is about to start
         self._questions.staff()
         with self._changed:
             self._questions.dispatch()
-        self._runs.fill()
         with self._changed:
             workers = [*self._questions.workers, *(j.worker for j in self._runs.jobs.values() if j.worker)]
         if not self._closing:

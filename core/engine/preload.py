@@ -11,9 +11,11 @@ import traceback
 NAME = "LAYERLAB_PRELOAD"  # the environment variable that names the worker module
 
 if NAME in os.environ:
+    gc.disable()  # nothing of what is imported becomes garbage; looking for some takes a tenth of the time
     try:
         importlib.import_module(os.environ[NAME])
         gc.collect()
         gc.freeze()  # a collection writes to every object it looks at: a forked worker would copy all of torch's
     except BaseException:  # noqa: BLE001 (see above)
         traceback.print_exc()
+    gc.enable()

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from threading import Condition
 
 from core.engine.endings import outlook, reason
+from core.engine.kept import Kept
 from core.engine.protocol import EngineError, RunState
 from core.engine.workers import Failed, Nursery, Ready, Train, Worker
 from core.events import ENDED, FAILED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command, Status
@@ -36,7 +37,7 @@ class Job:
     phase: str
     threads: int = 0  # 0 = not decided yet
     worker: Worker | None = None
-    pending: list[Command] = field(default_factory=list)  # said to the worker as soon as there is one
+    kept: Kept = field(default_factory=Kept)  # said to the worker as soon as there is one
     parking: bool = False  # told to free its slot
     stopping: bool = False
     again: bool = False  # resume came while its worker was on its way out
@@ -51,7 +52,11 @@ class Job:
 
     def live(self) -> bool:
         """Is there a worker that still takes commands?"""
-        return self.phase == WORKING and not self.parking and self.status.state not in ENDED
+        return self.phase == WORKING and not self.leaving()
+
+    def leaving(self) -> bool:
+        """Is its worker on the way out, or gone and its folder not in order yet?"""
+        return self.phase == LEAVING or (self.phase == WORKING and (self.parking or self.status.state in ENDED))
 
 
 class Runs:
@@ -61,6 +66,7 @@ class Runs:
         self.slots, self.lone_threads = slots, lone_threads
         self.jobs: dict[str, Job] = {}
         self.line: list[str] = []
+        self._wishes: dict[str, Command] = {}  # run → the newest wish to watch, of runs that have no job
         self._store, self._nursery, self._changed = store, nursery, changed
 
     # with the lock held
@@ -73,6 +79,7 @@ class Runs:
         job.status = replace(job.status, state=QUEUED, words=words, layer="")
         job.phase, job.deadline, job.said = WAITING, math.inf, ""
         job.again = job.parking = job.stopping = False
+        job.kept.wish = self._wishes.pop(job.run.id, job.kept.wish)
         self.jobs[job.run.id] = job
         self.line.append(job.run.id)
         self._record(job)
@@ -82,13 +89,23 @@ class Runs:
         """Take a waiting job out of the line: paused, without a worker."""
         self.line.remove(job.run.id)
         job.phase, job.status = RESTING, replace(job.status, state=PAUSED, words="")
+        job.kept.commands.clear()
         self._record(job)
+        self._changed.notify_all()
+
+    def wish(self, run: str, command: Command) -> None:
+        """Somebody watches a run that has no job, or nobody does any more: a worker that takes it on is told."""
+        if command.verb == "watch":
+            self._wishes[run] = command
+        else:
+            self._wishes.pop(run, None)
 
     def drop(self, job: Job) -> None:
         """Forget a job that has no worker."""
         if job.run.id in self.line:
             self.line.remove(job.run.id)
-        self.jobs.pop(job.run.id, None)
+        if self.jobs.pop(job.run.id, None) is job and job.kept.wish and not job.deleted:
+            self._wishes[job.run.id] = job.kept.wish
         self._changed.notify_all()
 
     def carry_on(self) -> None:
@@ -150,22 +167,20 @@ class Runs:
 
     def _begin(self, job: Job, worker: Worker) -> None:
         """Give the job to the worker. The threads of its first start hold for good: a resume is exact to the bit."""
-        if not job.threads and not job.deleted:
-            alone = len(self.jobs) == 1
-            job.run.note(threads=self.lone_threads if alone else 1)
-            job.threads = self.lone_threads if alone else 1
-        with self._changed:
+        with self._changed:  # also for what is noted: a change by hand may be noted at the same time
             if job.deleted:
                 self._nursery.give(worker)
                 self.drop(job)
                 return
-            if changes := job.run.take_changes():
-                job.pending.insert(0, Command("set", changes))
+            if not job.threads:
+                threads = self.lone_threads if len(self.jobs) == 1 else 1
+                job.run.note(threads=threads)
+                job.threads = threads
+            changes = job.run.take_changes()
             worker.send(Train(str(self._store.root), job.run.id, job.threads))
             job.worker, job.phase, job.oom_before = worker, WORKING, oom_kills()
-            for command in job.pending:
+            for command in [*([Command("set", changes)] if changes else []), *job.kept.for_worker()]:
                 worker.send(command)
-            job.pending.clear()
             self._changed.notify_all()
 
     def hear(self) -> None:
@@ -242,6 +257,8 @@ class Runs:
         with self._changed:
             if not job.deleted and job.again and job.status.state != FINISHED:
                 self.enqueue(job)
+                if job.kept.rests():
+                    self.rest(job)
             elif not job.deleted and job.status.state == PAUSED:
                 job.phase, job.parking = RESTING, False
                 self._changed.notify_all()

@@ -11,7 +11,7 @@ from typing import Any
 
 from core.engine.asking import Questions
 from core.engine.protocol import EngineError
-from core.engine.running import LEAVING, PATIENCE, RESTING, STARTING, WAITING, Job, Runs
+from core.engine.running import PATIENCE, RESTING, STARTING, WAITING, Job, Runs
 from core.events import ENDED, FINISHED, PAUSED, QUEUED, RUNNING, SETTABLE, Command, Status
 from core.options import SpecError, coerce, declared
 from core.questions import Refresh
@@ -67,75 +67,72 @@ def steer(runs: Runs, questions: Questions, job: Job, command: Command) -> bool:
     return False
 
 
-def _forward(job: Job, command: Command) -> None:
-    if job.worker is None or not job.live():
-        raise EngineError("The run is just leaving its worker; try again in a moment.")
-    job.worker.send(command)
-
-
 def _pause(runs: Runs, _questions: Questions, job: Job, command: Command) -> None:
-    if job.phase == WAITING:
+    if job.phase == WAITING and not job.kept.holds():
         runs.rest(job)
-    elif job.phase == STARTING:
-        job.pending.append(Command("pause"))
-    elif job.status.state == RUNNING:
-        _forward(job, command)
+    elif job.phase == STARTING or job.again:
+        job.kept.add(Command("pause"))
+    elif job.live() and job.worker and job.status.state == RUNNING:
+        job.worker.send(command)
+    elif job.status.state in ENDED:
+        raise _over(job.status, command)
 
 
 def _resume(runs: Runs, _questions: Questions, job: Job, command: Command) -> None:
+    if job.status.state == FINISHED:
+        raise _over(job.status, command)
+    job.kept.add(command)  # nothing that is kept holds it any more
     if job.phase == RESTING:
         runs.enqueue(job)
-    elif job.phase == LEAVING or job.parking or job.status.state in ENDED:
-        job.again = job.status.state != FINISHED
-    elif job.phase == STARTING:
-        job.pending = [one for one in job.pending if one.verb != "pause"]
-    elif job.phase != WAITING:
-        _forward(job, command)
+    elif job.leaving():
+        job.again = True
+    elif job.live() and job.worker:
+        job.worker.send(command)
         if job.status.state == PAUSED:  # at once, or it might be parked before the worker says so itself
             job.status = replace(job.status, state=RUNNING, words="")
 
 
 def _step(runs: Runs, _questions: Questions, job: Job, command: Command) -> None:
-    if job.phase in (WAITING, STARTING):
-        raise EngineError("The run has not begun yet; it can go step by step once it trains.")
+    if job.live() and job.worker:
+        job.worker.send(command)
+        return
+    if job.status.state in ENDED and not job.again:
+        raise _over(job.status, command)
+    job.kept.add(command)
     if job.phase == RESTING:
-        job.pending += [Command("pause"), command]
         runs.enqueue(job)
-    elif job.phase == LEAVING or job.parking:
-        job.pending += [Command("pause"), command]
+    elif job.leaving():
         job.again = True
-    else:
-        _forward(job, command)
 
 
 def _set(_runs: Runs, _questions: Questions, job: Job, command: Command) -> None:
-    if job.live():
-        _forward(job, command)
-    elif job.phase == STARTING:
-        job.pending.append(command)
-    elif job.status.state == FINISHED:
-        raise EngineError("The run is finished; it cannot be changed.")
+    if job.status.state == FINISHED:
+        raise _over(job.status, command)
+    if job.live() and job.worker:
+        job.worker.send(command)
     else:
         job.run.change_later(command.values)
 
 
 def _watch(_runs: Runs, questions: Questions, job: Job, command: Command) -> None:
-    if job.live():
-        with suppress(EngineError):  # only a wish: the next one will do
-            _forward(job, command)
-    elif job.phase != STARTING:
+    job.kept.add(command)
+    if job.live() and job.worker:
+        with suppress(EngineError):  # only a wish, and it is kept: the next one will do
+            job.worker.send(command)
+    elif job.phase != STARTING and (job.phase != WAITING or job.status.step):  # there are weights to look at meanwhile
         refresh(questions, job.run, command)
 
 
 def _unwatch(_runs: Runs, _questions: Questions, job: Job, command: Command) -> None:
-    if job.live():
+    job.kept.add(command)
+    if job.live() and job.worker:
         with suppress(EngineError):
-            _forward(job, command)
+            job.worker.send(command)
 
 
 def _park(runs: Runs, questions: Questions, job: Job, command: Command) -> None:
-    if job.live():
-        _forward(job, command)
+    if job.live() and job.worker:
+        job.worker.send(command)
         job.parking = True
     else:
         _pause(runs, questions, job, command)
@@ -145,8 +142,9 @@ def _stop(job: Job) -> bool:
     if job.phase in (WAITING, RESTING):
         return True
     job.again, job.stopping = False, True
+    job.kept.commands.clear()
     if job.phase == STARTING:
-        job.pending.append(Command("stop"))
+        job.kept.add(Command("stop"))
     elif job.live() and job.worker:
         job.deadline = min(job.deadline, time.monotonic() + PATIENCE)
         with suppress(EngineError):  # a full pipe: the deadline sees to it
@@ -176,19 +174,26 @@ def is_finished(status: Status) -> str:
 def steer_ended(runs: Runs, questions: Questions, run: Run, command: Command) -> Status:
     """A command to a run that has ended; the status it has then."""
     status = run.status()
-    if command.verb == "watch":
-        refresh(questions, run, command)
-    elif command.verb == "resume":
-        if status.state == FINISHED:
-            raise EngineError(is_finished(status))
+    if command.verb in ("watch", "unwatch"):
+        runs.wish(run.id, command)
+        if command.verb == "watch":
+            refresh(questions, run, command)
+    elif command.verb == "resume" and status.state != FINISHED:
         threads = int(run.about().get("threads") or 0)
         job = Job(run, status, RESTING, threads)
         runs.enqueue(job)
         return job.status
     elif command.verb == "set" and status.state != FINISHED:  # how a run that diverged is mended: set, then resume
         run.change_later(command.values)
-    elif command.verb not in ("stop", "unwatch"):
-        verb = {"set": "changed", "step": "taken further"}.get(command.verb, f"{command.verb}d")
-        hint = "" if status.state == FINISHED else " Resume it first."
-        raise EngineError(f"The run is {status.state}; it cannot be {verb}.{hint}")
+    elif command.verb != "stop":
+        raise _over(status, command)
     return status
+
+
+def _over(status: Status, command: Command) -> EngineError:
+    """Why a run that has ended does not obey."""
+    if command.verb == "resume":
+        return EngineError(is_finished(status))
+    verb = {"set": "changed", "step": "taken further", "park": "paused"}.get(command.verb, f"{command.verb}d")
+    hint = "" if status.state == FINISHED else " Resume it first."
+    return EngineError(f"The run is {status.state}; it cannot be {verb}.{hint}")

@@ -35,6 +35,7 @@ from core.store.runs import Store
 
 log = logging.getLogger(__name__)
 GRACE = 2.0  # seconds a run's worker has to save a checkpoint after the engine has gone
+IDLE = 3.0  # seconds without a question after which a worker prepares for one: a run that begins comes first
 _LOCK_WAIT = 15.0  # seconds to wait for the worker of an engine that was killed to leave the run's folder
 
 
@@ -97,9 +98,9 @@ let_through(Train, Ask, GiveUp, Ready, Part, Answered, Failed)
 class Worker:
     """A process and our end of its pipe."""
 
-    def __init__(self, context: Any, module: str) -> None:
+    def __init__(self, context: Any, module: str, answers: bool = False) -> None:
         self.conn, theirs = context.Pipe()
-        self.process = context.Process(target=entry, args=(theirs, module), name="layerlab worker")
+        self.process = context.Process(target=entry, args=(theirs, module, answers), name="layerlab worker")
         try:
             self.process.start()
         except (OSError, EOFError) as error:
@@ -184,9 +185,12 @@ class Nursery:
         self._spare: Worker | None = None
         self._barren = False  # the last spare could not be made or died: make none until a run asks for a worker
 
-    def make(self) -> Worker:
-        """A fresh worker. The first call waits until the fork server has imported the worker module."""
-        return Worker(self._context, self.module)
+    def make(self, answers: bool = False) -> Worker:
+        """A fresh worker. The first call waits until the fork server has imported the worker module.
+
+        answers: it is for questions, and prepares itself for them while nobody has one.
+        """
+        return Worker(self._context, self.module, answers)
 
     def take(self) -> Worker:
         """The spare, or a fresh one."""
@@ -225,7 +229,7 @@ class Nursery:
 _grace = [0.0]  # seconds; a run's worker gets some, one that answers questions has nothing to save
 
 
-def entry(conn: Connection, module: str) -> None:
+def entry(conn: Connection, module: str, answers: bool = False) -> None:
     """Where a worker process begins: import, say so, do the jobs that come, end with the pipe or with the engine."""
     threading.Thread(target=_end_with_engine, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C and a stop of the whole group reach the engine,
@@ -239,6 +243,8 @@ def entry(conn: Connection, module: str) -> None:
     code = 1
     try:
         say(conn, Ready())
+        if answers and worker is not None and not conn.poll(IDLE):
+            getattr(worker, "prepare", _nothing)()
         code = _serve(conn, worker, broken)
     except (EOFError, OSError):
         code = 0
@@ -246,6 +252,10 @@ def entry(conn: Connection, module: str) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)  # no threads of a library may keep the slot
+
+
+def _nothing() -> None:
+    """For a worker module that has nothing to prepare."""
 
 
 def _serve(conn: Connection, worker: Any, broken: str) -> int:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,10 +48,16 @@ class Site:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The app on a free port with a home of its own; nothing in its output may look like a traceback."""
+    """The app on a free port with a home of its own, for all tests."""
+    with serving(tmp_path_factory.mktemp("home")) as made:
+        yield made
+
+
+@contextmanager
+def serving(home: Path) -> Iterator[Site]:
+    """A server that has just begun; nothing in its output may look like a traceback."""
     if not CHROMIUM:
         pytest.skip("no Chromium here")
-    home = tmp_path_factory.mktemp("home")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -115,14 +122,21 @@ def _tell(made: Any, site: Site) -> None:
 
 @pytest.fixture
 def context(chromium: Any, site: Site, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """A browser of the test's own, 1280×720; every page in it is watched for complaints."""
+    """A browser of the test's own."""
+    with browsing(chromium, site, request.node) as made:
+        yield made
+
+
+@contextmanager
+def browsing(chromium: Any, site: Site, test: pytest.Item) -> Iterator[Any]:
+    """A browser, 1280×720; every page in it is watched for complaints."""
     complaints: list[str] = []
     made = chromium.new_context(viewport={"width": 1280, "height": 720}, base_url=site.url)
     made.set_default_timeout(LIMIT)
     expect.set_options(timeout=LIMIT)
     made.on("page", lambda page: _watch(page, complaints))
     yield made
-    if request.node.stash.get(FAILED, False):
+    if test.stash.get(FAILED, False):
         _tell(made, site)
     shown = [page.url for page in made.pages if page.locator("[data-testid=stException]").count()]
     made.close()

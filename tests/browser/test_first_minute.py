@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.browser.conftest import Site, press, record, settled, status, until_begun, until_step
+from tests.browser.conftest import (
+    Site,
+    browsing,
+    press,
+    record,
+    serving,
+    settled,
+    status,
+    until_begun,
+    until_step,
+)
 
 pytestmark = pytest.mark.browser
 FIRST = "Train your first network"
@@ -46,6 +57,26 @@ def test_a_network_learns_within_three_seconds_of_the_click(context: Any, site: 
     assert record(page)["mounts"] == 1  # no rerun of the page has made it anew
     assert site.newest().latest()["val/accuracy"] > 0.9
     assert "run=" in page.url
+
+
+def test_on_a_server_that_has_just_begun_answers_and_maps_change_while_steps_go_on(
+    chromium: Any, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """The wish to watch comes before the first worker is there; it must not be lost."""
+    with serving(tmp_path) as cold, browsing(chromium, cold, request.node) as context:
+        page = context.new_page()
+        page.goto("/")
+        press(page, FIRST)
+        status(page, "finished", 120)
+        until_step(page, 800)
+        page.wait_for_function("window.__layerlab.frames.at(-1).step === 800")
+        frames = record(page)["frames"]
+    live = [frame for frame in frames if 0 < frame["step"] < 800]
+    assert {frame["right"] for frame in live} - {frames[0]["right"]}, frames
+    assert len({frame["maps"] for frame in live}) > 1
+    steps = [frame["step"] for frame in frames]
+    assert steps == sorted(steps)
+    assert frames[-1]["right"] >= 10
 
 
 def test_the_still_of_an_old_run_gives_way_to_the_new_one(page: Any, site: Site) -> None:

@@ -148,3 +148,14 @@ def test_a_preview_may_show_less_and_takes_splits_that_are_there():
     asked = preview(Preview(experiment.data, count=5), QUIET, splits)
     assert len(asked.samples) == 5 and asked.notes == splits.notes
     assert pickle.loads(pickle.dumps(Preview(experiment.data))) == Preview(experiment.data)
+
+
+def test_the_digits_are_those_of_scikit_learn() -> None:
+    from sklearn.datasets import load_digits
+
+    from core.data.digits import digits
+
+    images, targets = digits()
+    theirs = load_digits()
+    np.testing.assert_array_equal(images, theirs.images)
+    np.testing.assert_array_equal(targets, theirs.target)

@@ -58,6 +58,11 @@ class _Training:
         except EOFError:  # the engine went away: the next one carries on
             self.save()
 
+    def linger(self) -> None:
+        """Stay after the last word until the test lets go."""
+        while "lingers" in self.run.about()["name"] and not (self.run.path / "go").exists():
+            time.sleep(0.01)
+
     def one(self) -> None:
         time.sleep(STEP)
         self.step += 1
@@ -76,9 +81,12 @@ class _Training:
         while self.conn.poll(wait):
             wait = 0
             command: Command = hear(self.conn)
+            with (self.run.path / "heard").open("a") as heard:
+                heard.write(f"{command.verb}\n")
             if command.verb in ("stop", "park"):
                 self.save()
                 self.tell(STOPPED if command.verb == "stop" else PAUSED)
+                self.linger()
                 return False
             if command.verb == "set":
                 self.lr = command.values.get("lr", self.lr)

@@ -75,7 +75,8 @@ class RunSession:
         self.log = run.log()
         self.training: Training | None = None
         self.paused = run.status().state == PAUSED  # a parked run that was queued again goes on; see train()
-        self.single = False  # one step, then pause again
+        self.single = False  # one step from step `_single_from` on, then pause again
+        self._single_from = 0
         self.notice = ""  # what is to be said of this session as long as it trains
         self.held: list[Event] = []  # rows that a full disk would not take
         self._waiting: list[Command] = []  # that came while the data was loading
@@ -140,7 +141,7 @@ class RunSession:
         """What is done between two steps, every few milliseconds: obey, show, checkpoint, report."""
         training = self._trained()
         self._next_poll = now + POLL_SECONDS
-        if self.single:
+        if self.single and training.step > self._single_from:  # before step 1 there is a look at step 0
             self.single, self.paused = False, True
             self.show()
             self.report(PAUSED)
@@ -198,7 +199,7 @@ class RunSession:
             self.record(tuple(held))
             if self.held:  # still no space: stays paused, and says so again
                 return
-        self.single = single
+        self.single, self._single_from = single, self._trained().step
         self.paused = False
         self._trained().look_soon()
         self.report(RUNNING, self.notice)

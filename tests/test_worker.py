@@ -156,8 +156,8 @@ def test_a_kill_after_a_change_by_hand_does_not_take_it_back(store, monkeypatch)
 def test_frames_are_written_only_while_somebody_watches(store):
     run = store.create(small(100_000))
     with going(store, run) as conn:
-        wait_for(conn, RUNNING)
-        time.sleep(0.3)
+        while wait_for(conn, RUNNING).step == 0:
+            pass
         assert decode_frame(run.frame()).step == 0, "who comes late sees first what nobody had learned yet"
         say(conn, Command("watch", {"sample": 0, "layer": "head"}))
         end = time.monotonic() + 10

@@ -446,6 +446,15 @@ class Stage {
 
   // ---- the status line --------------------------------------------------------------------------------------------
 
+  /** When a run that waits is expected to begin; as exact as core.engine.expected.rounded says it elsewhere. */
+  untilItBegins() {
+    const { wait } = this.status;
+    if (wait === null || wait === undefined) return this.words.wait_unknown;
+    const [unit, size] = wait < 55 ? ["second", 1] : wait < 3300 ? ["minute", 60] : ["hour", 3600];
+    const n = size === 1 ? Math.max(5, 5 * Math.round(wait / 5)) : Math.max(1, Math.round(wait / size));
+    return fill(this.words[`wait_${unit}`], { n });
+  }
+
   timeLeft() {
     const [first, last] = [this.clock?.[0], this.clock?.[this.clock.length - 1]];
     if (this.status.state !== "running" || !this.status.steps || !first || last.step <= first.step) return "";
@@ -463,7 +472,7 @@ class Stage {
     this.statusRoot.dataset.state = state;
     put(this.steps, status.steps ? fill(words.step_of, { step: number0(status.step), steps: number0(status.steps) }) : "");
     this.bar.value = status.steps ? status.step / status.steps : 0;
-    put(this.left, this.timeLeft());
+    put(this.left, state === "queued" && status.place ? this.untilItBegins() : this.timeLeft());
     const speed = last("samples_per_second"), memory = last("memory"), threads = status.threads;
     put(this.speed, speed && !ENDED.includes(state) ? fill(words.speed, { n: number0(speed) }) : "");
     put(this.device, status.device ?? frame?.meta.device ?? "");

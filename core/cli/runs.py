@@ -14,9 +14,10 @@ from core.applies import check_experiment, data_form, unserved
 from core.cli.asks import description_asked
 from core.cli.said import Mistake, pair, print_json, runs_folder, show
 from core.engine.client import ClientEngine, connect
-from core.engine.protocol import EngineError, EngineGone
+from core.engine.expected import rounded
+from core.engine.protocol import EngineError, EngineGone, RunState
 from core.engine.steering import checked, is_finished
-from core.events import ENDED, FINISHED, PAUSED, SETTABLE, Command, Status
+from core.events import ENDED, FINISHED, PAUSED, SETTABLE, Command
 from core.options import shown
 from core.specs import Experiment, assign, experiment_from_json, model_from_json, preset
 from core.store import Run, Store, StoreError, data_home, read_named_json
@@ -160,8 +161,9 @@ def _follow(engine: ClientEngine, run: Run, quiet: bool) -> int:
     said = ""
     while True:
         try:
-            status = engine.state(run.id).status
-            line = f"{status.state}  step {status.step} / {status.steps}  {status.words}"
+            state = engine.state(run.id)
+            status = state.status
+            line = f"{status.state}  step {status.step} / {status.steps}  {_queued(state)}{status.words}"
             if not quiet and line != said:
                 said = line
                 print(line, flush=True)
@@ -224,10 +226,12 @@ def do_runs(asked: argparse.Namespace) -> int:
     training = _training(store)
     for run in store.runs():
         try:
-            status = training.get(run.id) or run.status()
+            state = training.get(run.id) or RunState(run.id, run.status())
+            status = state.status
             rows.append({
                 "run": run.id, "name": run.about()["name"], "status": status.state, "step": status.step,
-                "steps": status.steps, "bytes": run.bytes(),
+                "steps": status.steps, "place": state.place, "wait": state.wait, "bytes": run.bytes(),
+                "words": _queued(state),
                 "metrics": {k: v for k, v in run.latest().items() if k.startswith(("train/", "val/", "test/"))},
             })  # fmt: skip
         except StoreError as error:
@@ -241,16 +245,27 @@ def do_runs(asked: argparse.Namespace) -> int:
         squared = metrics.get("test/mse", metrics.get("val/mse"))
         reached = f"{row['step']} / {row['steps']}" if "step" in row else ""
         shown = f"{accuracy:.1%}" if accuracy is not None else "" if squared is None else f"{squared:.3g}"
-        print(f"{row['run'][:8]}  {row['status']:10}{reached:>16}{shown:>8}  {row['name']}")
+        queued = f"  ({row['words']})" if row.get("place") else ""
+        print(f"{row['run'][:8]}  {row['status']:10}{reached:>16}{shown:>8}  {row['name']}{queued}")
     return 0
 
 
-def _training(store: Store) -> dict[str, Status]:
+def _queued(state: RunState) -> str:
+    """Where a run stands in the queue, and how long that will take; "" for one that does not wait."""
+    if not state.place:
+        return ""
+    if state.wait is None:
+        return f"place {state.place}, nobody can say yet when it begins"
+    count, unit = rounded(state.wait)
+    return f"place {state.place}, about {count} {unit}{'' if count == 1 else 's'}"
+
+
+def _training(store: Store) -> dict[str, RunState]:
     """Where the unfinished runs are now, by id: a run's folder says what it does, its engine how far it is."""
     engine = None
     try:
         engine = connect(store.root, start=False)
-        return {run: state.status for run, state in engine.runs().items()}
+        return engine.runs()
     except EngineError:  # nobody trains them at the moment
         return {}
     finally:

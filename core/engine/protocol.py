@@ -30,10 +30,12 @@ class RunState:
     place: int = 0  # place in the queue, 1 = next; 0 = not waiting
     threads: int = 0  # CPU threads of the run, 0 = not decided yet
     pid: int = 0  # of the worker, 0 = none
+    wait: float | None = None  # seconds until it is expected to begin; None: it does not wait, or nobody can say
 
     def plain(self) -> dict[str, Any]:
         """As the watchers of core.live and the command line's --json get it."""
-        return {"run": self.run, **asdict(self.status), "place": self.place, "threads": self.threads, "pid": self.pid}
+        held = {name: value for name, value in asdict(self).items() if name != "status"}
+        return {**held, **asdict(self.status)}
 
 
 @dataclass(frozen=True)

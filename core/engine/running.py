@@ -16,15 +16,18 @@ from dataclasses import dataclass, field, replace
 from threading import Condition
 
 from core.engine.endings import outlook, reason
+from core.engine.expected import REMEMBERED, Clock, Paces, waits
 from core.engine.kept import Kept
 from core.engine.protocol import EngineError, RunState
 from core.engine.workers import Failed, Nursery, Ready, Train, Worker
 from core.events import ENDED, FAILED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command, Status
+from core.specs import Experiment
 from core.store import Run, Store, StoreError
 from core.store.engine_files import oom_kills
 
 log = logging.getLogger(__name__)
 PATIENCE = 5.0  # seconds a worker has to react to stop, and to leave after its last status
+_RECKON = 0.25  # seconds for which an expectation stands
 WAITING, STARTING, WORKING, LEAVING, RESTING = "waiting", "starting", "working", "leaving", "resting"
 
 
@@ -45,6 +48,8 @@ class Job:
     deadline: float = math.inf  # monotonic; the worker is killed then
     said: str = ""  # the error that the worker reported last
     oom_before: int = -1
+    asked: Experiment | None = None  # None where it cannot be read: the worker says why
+    clock: Clock = field(default_factory=Clock)
 
     def shown(self) -> Status:
         """The status to tell: a run that waits only for its old worker to leave is as good as queued."""
@@ -66,19 +71,45 @@ class Runs:
         self.slots, self.lone_threads = slots, lone_threads
         self.jobs: dict[str, Job] = {}
         self.line: list[str] = []
+        self._paces = Paces()
+        self._expected: tuple[float, list[str], dict[str, float | None]] = (0.0, [], {})
         self._wishes: dict[str, Command] = {}  # run → the newest wish to watch, of runs that have no job
         self._store, self._nursery, self._changed = store, nursery, changed
 
     # with the lock held
     def state(self, job: Job) -> RunState:
         place = self.line.index(job.run.id) + 1 if job.run.id in self.line else 0
-        return RunState(job.run.id, job.shown(), place, job.threads, job.worker.pid if job.worker else 0)
+        wait = self._waits().get(job.run.id) if place else None
+        return RunState(job.run.id, job.shown(), place, job.threads, job.worker.pid if job.worker else 0, wait)
+
+    def _waits(self) -> dict[str, float | None]:
+        """Run → seconds until it begins, of those in the line. Asked for often, so an answer stands for a moment."""
+        then, line, found = self._expected
+        if time.monotonic() - then > _RECKON or line != self.line:
+            busy = [self._left(job) for job in self.jobs.values() if job.phase in (STARTING, WORKING, LEAVING)]
+            seconds = waits(self.slots, busy, [self._left(self.jobs[run]) for run in self.line])
+            whole = [None if wait is None else float(round(wait)) for wait in seconds]
+            found = dict(zip(self.line, whole, strict=True))
+            self._expected = (time.monotonic(), list(self.line), found)
+        return found
+
+    def _left(self, job: Job) -> float | None:
+        """Seconds that a job will hold a slot from now on, or from when it gets one."""
+        if job.leaving() or job.status.state == PAUSED:  # a paused one gives its slot to those that wait
+            return 0.0
+        if job.asked is None:
+            return None
+        unknown = not job.status.steps or (job.asked.train.epochs > 0 and not job.status.step)
+        return self._paces.left(job.asked, 0 if unknown else job.status.steps - job.status.step, job.clock.pace())
 
     def enqueue(self, job: Job, words: str = "") -> None:
         """Put a job at the end of the line; its folder says so, so that the next engine knows too."""
         job.status = replace(job.status, state=QUEUED, words=words, layer="")
         job.phase, job.deadline, job.said = WAITING, math.inf, ""
         job.again = job.parking = job.stopping = False
+        if job.asked is None:
+            with suppress(StoreError):
+                job.asked = job.run.experiment()
         job.kept.wish = self._wishes.pop(job.run.id, job.kept.wish)
         self.jobs[job.run.id] = job
         self.line.append(job.run.id)
@@ -110,7 +141,10 @@ class Runs:
 
     def carry_on(self) -> None:
         """At the engine's start: unfinished runs wait again, oldest first; paused ones rest."""
-        for run in reversed(self._store.runs()):
+        found = self._store.runs()
+        for run in found[:REMEMBERED]:
+            self._learn_from(run)
+        for run in reversed(found):
             try:
                 status, threads = run.status(), int(run.about().get("threads") or 0)
             except (StoreError, TypeError, ValueError):
@@ -121,6 +155,13 @@ class Runs:
             elif status.state in (QUEUED, RUNNING):
                 words = "" if status.state == QUEUED else "Carried on after the engine was started again."
                 self.enqueue(Job(run, status, WAITING, threads), words)
+
+    def _learn_from(self, run: Run) -> None:
+        """How long a finished run took, for the expectations of those that wait."""
+        with suppress(StoreError, TypeError, ValueError):
+            status = run.status()
+            if status.state == FINISHED:
+                self._paces.finished(run.experiment(), status.step, float(run.about().get("seconds") or 0))
 
     def _record(self, job: Job) -> None:
         try:
@@ -199,6 +240,11 @@ class Runs:
     def _take(self, job: Job, message: object) -> None:
         if isinstance(message, Status):
             job.status = message
+            job.clock.hear(message, time.monotonic())
+            if job.asked and (pace := job.clock.pace()):
+                self._paces.measured(job.asked, pace)
+            if message.state == FINISHED:
+                self._learn_from(job.run)
             if message.state in ENDED:
                 job.deadline = min(job.deadline, time.monotonic() + PATIENCE)
             self._changed.notify_all()

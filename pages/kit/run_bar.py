@@ -12,7 +12,7 @@ from core.store.files import StoreError
 from core.store.runs import Run
 from pages.kit import engine as doors
 from pages.kit import here
-from pages.kit.words import STATE_ICONS, _, state_word
+from pages.kit.words import STATE_ICONS, _, about, state_word
 
 OFFERED = 50  # newest runs in the picker; the runs page has them all
 TICK = 1.0  # seconds between two looks at a run that is not over
@@ -112,6 +112,7 @@ def words_of(state: RunState, counting: bool = True) -> str:
         line += " · " + _("step {step} of {steps}").format(step=f"{at.step:,}", steps=f"{at.steps:,}")
     if state.place:
         line += " · " + _("place {place} in the queue").format(place=state.place)
+        line += ", " + (_("nobody can say yet when it begins") if state.wait is None else about(state.wait))
     return line
 
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from core import events
+from core.engine.expected import rounded
 
 LOCALE = Path(__file__).resolve().parents[2] / "assets" / "locale"
 
@@ -69,6 +70,17 @@ def many(count: float) -> str:
         if count >= scale:
             return f"{count / scale:.3g} {unit}"
     return f"{count:.0f}"
+
+
+def about(seconds: float) -> str:
+    """A time to come, as exact as an expectation is."""
+    count, unit = rounded(seconds)
+    words = {
+        "second": (_("about {n} second"), _("about {n} seconds")),
+        "minute": (_("about {n} minute"), _("about {n} minutes")),
+        "hour": (_("about {n} hour"), _("about {n} hours")),
+    }
+    return words[unit][count != 1].format(n=count)
 
 
 def moment(seconds: float) -> str:

@@ -213,12 +213,12 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_carries_the_run_to_the_
     with going(store, hurt, Command("pause")) as conn:
         wait_for(conn, PAUSED)
         for _ in range(3):
-            conn.send(Command("step"))
+            say(conn, Command("step"))
             wait_for(conn, PAUSED)
-        conn.send(Command("resume"))
-        conn.send(Command("pause"))  # a checkpoint
+        say(conn, Command("resume"))
+        say(conn, Command("pause"))  # a checkpoint
         wait_for(conn, PAUSED)
-        conn.send(Command("park"))  # and another one
+        say(conn, Command("park"))  # and another one
         wait_for(conn, PAUSED, "waiting run")
     newest = hurt.path / "checkpoint.safetensors"
     data = bytearray(newest.read_bytes())

@@ -61,7 +61,8 @@ CASES: list[tuple[str, str]] = [  # words, with {…} of the folder below; what 
     ("describe --model {list}", "must be an object"),
     ("describe --model {twins}", "Two layers"),
     ("describe --model {unknown_kind}", "There is no layer"),
-    ("describe --model {home}", "cannot be opened"),
+    ("describe --model {home}", "it is a folder"),
+    ("describe --model {pipe}", "it is a pipe"),
     # training
     ("train", "--preset NAME"),
     ("train --preset cnn --set lr", "NAME=VALUE"),
@@ -84,6 +85,7 @@ CASES: list[tuple[str, str]] = [  # words, with {…} of the folder below; what 
     ("train --preset cnn --threads -1", "1 or more"),
     ("train --preset cnn --data order", "choose"),
     ("train --preset gpt --data digits", "choose"),
+    ("train --preset gpt --data characters --set data.path=none.txt", "is not in"),
     ("train --preset irnn --data adding --set train.label_smoothing=0.1", "Set it to 0"),
     ("train --preset irnn --data adding --set train.label_noise=0.1", "Set it to 0"),
     ("train --experiment {file}", "is not JSON"),
@@ -173,7 +175,8 @@ def words_of(call: str, places: dict[str, str]) -> list[str]:
 def refused(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Refused]:
     """All calls, made in one process that loads nothing heavy."""
     home = tmp_path_factory.mktemp("home")
-    calls = [words_of(call, _places(home)) for call, _says in CASES]
+    places = _places(home)
+    calls = [words_of(call, places) for call, _says in CASES]
     done = subprocess.run(
         [sys.executable, "-m", "tests.refusals"], cwd=ROOT, input=json.dumps(calls), capture_output=True, text=True,
         env={**os.environ, "LAYERLAB_HOME": str(home)}, timeout=120, check=False,
@@ -196,10 +199,11 @@ def _places(home: Path) -> dict[str, str]:
         "future": json.dumps({**to_json(made), "format": 2}), "twins": json.dumps({"layers": [layer, layer]}),
         "unknown_kind": json.dumps({"layers": [{"kind": "convolution", "name": "one"}]}),
     }  # fmt: skip
+    os.mkfifo(home / "pipe.json")
     for name, text in files.items():
         (home / f"{name}.json").write_text(text)
     return {
-        "home": str(home), **{name: str(home / f"{name}.json") for name in files},
+        "home": str(home), **{name: str(home / f"{name}.json") for name in [*files, "pipe"]},
         **{name: run.id for name, run in runs.items()},
     }  # fmt: skip
 

@@ -21,6 +21,7 @@ from core.events import ENDED, FINISHED, PAUSED, SETTABLE, Command
 from core.options import shown
 from core.specs import Experiment, assign, experiment_from_json, model_from_json, preset
 from core.store import Run, Store, StoreError, data_home, read_named_json
+from core.store.texts import text_file
 
 
 def experiment_of(asked: argparse.Namespace) -> Experiment:
@@ -135,6 +136,7 @@ def do_train(asked: argparse.Namespace) -> int:
 
 def _checked(experiment: Experiment) -> Experiment:
     """The experiment, if its model can work and its settings apply; the same sentence as everywhere otherwise."""
+    experiment = _with_its_text(experiment)
     check_experiment(experiment)
     form = data_form(experiment.data)
     if problem := unserved(experiment.model, form):
@@ -150,6 +152,17 @@ def _checked(experiment: Experiment) -> Experiment:
     for remark in remarks(stack_of(placed), form):
         print(f"Note: {remark.sentence()}", file=sys.stderr)
     return experiment
+
+
+def _with_its_text(experiment: Experiment) -> Experiment:
+    """The experiment with the text that is meant from here: its engine may have been started in another folder."""
+    path = getattr(experiment.data.options, "path", "")
+    if not path:
+        return experiment
+    found = text_file(path, data_home()).resolve()
+    if found.is_relative_to(data_home().resolve()):
+        return experiment
+    return assign(experiment, {"data.path": str(found)})
 
 
 def _follow(engine: ClientEngine, run: Run, quiet: bool) -> int:

@@ -5,6 +5,7 @@ x [n, step] are character ids, y the ids one place later: every step is asked. 0
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from itertools import islice, pairwise
 from pathlib import Path
@@ -15,7 +16,9 @@ import torch
 from torch import Tensor
 
 from core.data.splits import SHARES, DataError, Report, Splits
-from core.options import shown
+from core.store import StoreError
+from core.store.regular import open_regular
+from core.store.texts import text_file
 
 SONNETS = Path(__file__).resolve().parents[2] / "assets" / "text" / "sonnets.txt"
 UNKNOWN, FIRST = 1, 2
@@ -49,26 +52,17 @@ def load(options: Any, seed: int, folder: Path, _report: Report) -> Splits:
 
 
 def find(path: str, folder: Path) -> Path:
-    """The file that `path` names: in the data folder, else from where LayerLab was started; there only *.txt.
-
-    DataError in one sentence. (A page's visitors choose the path: it must not open whatever the server may read.)
-    """
-    inside, outside = folder / path, Path(path)
+    """The file that `path` names (core.store.texts); DataError in one sentence where there is none."""
     try:
-        at_home = inside.resolve().is_relative_to(folder.resolve())
-        for place in (inside, outside):
-            if (place.suffix == ".txt" or (place is inside and at_home)) and place.is_file():
-                return place
-    except (OSError, ValueError, RuntimeError):  # a name that no file can have
-        pass
-    where = f"{folder.absolute()}, nor is it a .txt file seen from {Path.cwd()}"
-    raise DataError(f"The text file {shown(path)} is not in {where}. Put it into that folder, or leave the path empty.")
+        return text_file(path, folder)
+    except StoreError as error:
+        raise DataError(str(error)) from None
 
 
 def read(path: Path) -> tuple[str, tuple[str, ...]]:
     """The text of a file with plain line ends, and notes on it. DataError names the file and what is wrong."""
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with open_regular(path) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig") as file:
             text = "".join(islice(iter(lambda: file.read(1 << 20), ""), MOST >> 20))
             more = bool(file.read(1))
     except UnicodeDecodeError as error:

@@ -14,11 +14,13 @@ from torchvision.datasets import CIFAR10
 from core.data.download import Unreachable, fetched, offline
 from core.data.splits import DataError, Report, Splits, pictures, split_by_class
 from core.options import shown
+from core.store.regular import read_regular
 
 FOLDER, SUBSET = "cifar-10-batches-py", "cifar-10-subset-py"
 TRAIN, TEST, META = tuple(f"data_batch_{i}" for i in range(1, 6)), ("test_batch",), "batches.meta"
 BATCH = 10_000  # pictures in each file of the full set
 VALUES = 3 * 32 * 32
+FILE_LIMIT = 256 << 20  # bytes; a full batch has 31 MB
 VALIDATION = 0.1  # of the training pictures
 MEND = "Put a whole file of that name there, or remove its folder to have the set downloaded again."
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -83,6 +85,19 @@ class _Plain(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it names {module}.{name}, which no batch of pictures needs")
 
 
+def _held(data: Any, labels: Any, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Both as arrays, if they can have come from a file of `size` bytes.
+
+    A pickle of a few bytes may name one list a million times, or an array of any size that holds nothing.
+    """
+    plain = isinstance(labels, list) and len(labels) <= size and all(isinstance(one, int | str) for one in labels)
+    if not isinstance(data, np.ndarray) or not (plain or isinstance(labels, np.ndarray)):
+        raise TypeError(f"{type(data).__name__} of pictures and {type(labels).__name__} of labels")
+    if max(data.nbytes, getattr(labels, "nbytes", 0)) > size:
+        raise ValueError(f"an array of {data.nbytes:,} bytes in a file of {size:,}")
+    return data, np.asarray(labels)
+
+
 def read_batch(path: Path, count: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Pictures uint8 [n, 32, 32, 3] and labels int64 [n] of one batch; with `count`, exactly so many.
 
@@ -90,10 +105,12 @@ def read_batch(path: Path, count: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """
     wanted = f"{count:,} pictures of {VALUES:,} bytes" if count else f"pictures of {VALUES:,} bytes"
     try:
-        held = _Plain(io.BytesIO(path.read_bytes()), encoding="latin1").load()
-        data, labels = np.asarray(held["data"]), np.asarray(held["labels"])
+        file = read_regular(path, FILE_LIMIT)
+        held = _Plain(io.BytesIO(file), encoding="latin1").load()
+        data, labels = _held(held["data"], held["labels"], len(file))
     except Exception as error:  # noqa: BLE001 (a torn pickle raises anything)
-        found = f"expected a batch of CIFAR-10 with {wanted}, found {type(error).__name__}: {error}"
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
+        found = f"expected a batch of CIFAR-10 with {wanted}, found {reason}"
         raise DataError(f"{path} cannot be read: {found}. {MEND}") from None
     fits = data.ndim == 2 and data.shape[1] == VALUES and data.dtype == np.uint8 and labels.shape == data.shape[:1]
     if not fits or not len(data) or len(data) != (count or len(data)):

@@ -110,7 +110,7 @@ def fetch_each(title: str, mirrors: list[str], files: list[tuple[str, str]], raw
         target = raw / name.removesuffix(".gz")
         with fetched([mirror + name for mirror in mirrors], md5, raw, tell) as packed:
             unpacked = packed.with_name("unpacked")
-            with gzip.open(packed) as source, unpacked.open("wb") as file:
+            with gzip.open(packed) as source, unpacked.open("wb") as file:  # its checksum is right: it unfolds as known
                 shutil.copyfileobj(source, file)
             unpacked.replace(target)
 

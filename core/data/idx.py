@@ -12,11 +12,13 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from core.data.download import Unreachable, here, offline
 from core.data.splits import DataError, Report, Splits, pictures, split_by_class
+from core.store.regular import open_regular
 
 SIDE = 28
 VALIDATION = 5_000  # pictures
@@ -71,21 +73,32 @@ def read_idx(path: Path, expected: tuple[int, ...]) -> np.ndarray:
     if not path.exists():
         path = path.with_name(f"{path.name}.gz")
     again = "Remove the file to have it downloaded again."
+    axes, count, wanted = len(expected), math.prod(expected), " × ".join(f"{n:,}" for n in expected)
+    start = 4 + 4 * axes
     try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with open_regular(path) as file:
+            data = _at_most(file, path.suffix == ".gz", start + count + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read ({error}). {again}") from None
-    axes, wanted = len(expected), " × ".join(f"{n:,}" for n in expected)
-    if len(data) < 4 + 4 * axes or data[:4] != bytes((0, 0, 8, axes)):
-        start = data[:4].hex(" ") or "nothing"
-        raise DataError(
-            f"{path} is no IDX file of {wanted} bytes: expected it to begin with 00 00 08 {axes:02x}, found {start} in "
-            f"{len(data):,} bytes. {again}"
-        )
+        raise DataError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}). {again}") from None
+    if len(data) < start or data[:4] != bytes((0, 0, 8, axes)):
+        begins = data[:4].hex(" ") or "nothing"
+        size = f"{len(data):,}" if len(data) <= start + count else f"more than {start + count:,}"
+        found = f"expected it to begin with 00 00 08 {axes:02x}, found {begins} in {size} bytes"
+        raise DataError(f"{path} is no IDX file of {wanted} bytes: {found}. {again}")
     shape = tuple(np.frombuffer(data, ">u4", axes, 4).tolist())
     if shape != expected:
         raise DataError(f"{path} holds {' × '.join(f'{n:,}' for n in shape)}, expected {wanted}. {again}")
-    values = np.frombuffer(data, np.uint8, offset=4 + 4 * axes)
-    if len(values) != math.prod(expected):
-        raise DataError(f"{path} is not whole: expected {math.prod(expected):,} values, found {len(values):,}. {again}")
-    return values.reshape(expected).copy()  # torch wants an array that may be written to
+    if len(data) > start + count:
+        raise DataError(f"{path} is too long: expected {count:,} values, found more. {again}")
+    if len(data) < start + count:
+        raise DataError(f"{path} is not whole: expected {count:,} values, found {len(data) - start:,}. {again}")
+    # a copy: torch wants an array that may be written to
+    return np.frombuffer(data, np.uint8, offset=start).reshape(expected).copy()
+
+
+def _at_most(file: IO[bytes], packed: bool, most: int) -> bytes:
+    """The first `most` bytes of a file, unpacked as they come: a small one may unfold into gigabytes."""
+    if not packed:
+        return file.read(most)
+    with gzip.GzipFile(fileobj=file) as unpacked:
+        return unpacked.read(most)

@@ -18,6 +18,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
+from core.store.regular import read_regular
+
 
 class StoreError(Exception):
     """Something in a runs folder is not as it should be; the text says what, in words."""
@@ -146,7 +148,7 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], str]:
     A file from before there were checksums has none, and is believed.
     """
     try:
-        data = bytearray(path.read_bytes())
+        data = bytearray(read_regular(path))
         header = _header(data)
         told = header.get("__metadata__", {})
         if set(told) - {"meta"}:  # whatever the word "checksum" has become: this file had one
@@ -203,12 +205,11 @@ FILE_LIMIT = 4 << 20  # bytes of a file that a person names
 def read_named_json(path: Path) -> Any:
     """The JSON of a file that a person named; StoreError in words."""
     try:
-        with path.open("rb") as file:  # a device has no size and no end: only what was read tells
-            data = file.read(FILE_LIMIT + 1)
-        if len(data) > FILE_LIMIT:
-            raise StoreError(f"{path} is larger than {FILE_LIMIT >> 20} MiB; an experiment is a few kilobytes.")
-        return json.loads(data)
+        return json.loads(read_regular(path, FILE_LIMIT))
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            words = f"{path} is larger than {FILE_LIMIT >> 20} MiB; an experiment is a few kilobytes."
+            raise StoreError(words) from None
         raise StoreError(f"{path} cannot be opened: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:
         raise StoreError(f"{path} is not JSON: {error}.") from None

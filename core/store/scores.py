@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
@@ -18,10 +19,12 @@ import numpy as np
 
 from core.questions import Gate, Measured, Scored, ScoreRow
 from core.store.files import StoreError, explained, layerlab_home, write_npz
+from core.store.regular import read_regular
 
 FORMAT = 1
 ABOUT = "about"
 KINDS = ("full", "quick")
+MOST = 256 << 20  # bytes; what we write is not packed, and has a few MB
 
 
 def keep_scores(scored: Scored) -> None:
@@ -84,8 +87,11 @@ def _path(kind: str) -> Path:
 
 def _read(path: Path) -> Scored:
     try:
-        with np.load(io.BytesIO(path.read_bytes())) as held:
-            arrays = {name: held[name] for name in held.files}
+        with zipfile.ZipFile(held := io.BytesIO(read_regular(path, MOST))) as packed:
+            if any(one.compress_type != zipfile.ZIP_STORED for one in packed.infolist()):
+                raise StoreError(f"{path.name} is packed; a scoreboard is not.")  # nor can it unfold into gigabytes
+        with np.load(held) as loaded:
+            arrays = {name: loaded[name] for name in loaded.files}
         about: dict[str, Any] = json.loads(arrays.pop(ABOUT).tobytes())
         if about.pop("format") != FORMAT:
             raise StoreError(f"{path.name} has another format.")

@@ -14,7 +14,7 @@ from core.applies import check_experiment
 from core.catalog.entries import Architecture
 from core.options import SpecError, declared
 from core.specs import Experiment, LayerSpec, ModelSpec, TrainSpec, option_values
-from pages.kit import forms
+from pages.kit import forms, visitors
 from pages.kit.words import _
 
 MAIN = ("lr", "steps")  # the fields of TrainSpec that are always in sight
@@ -214,7 +214,12 @@ def network_fields(faults: forms.Faults) -> None:
 
 def data_fields(faults: forms.Faults) -> None:
     """The options of the data set, and the seed of its split."""
-    forms.options_form("data", registry.DATASETS.get(st.session_state["data"]).options, faults)
+    options = registry.DATASETS.get(st.session_state["data"]).options
+    forms.options_form("data", options, faults)
+    for address in (f"data.{name}" for name in declared(options) if name == "path"):
+        if fault := visitors.file_fault(st.session_state[address]):
+            faults[address] = fault
+            forms.mistake(fault)
     seed = declared(TrainSpec)["seed"]
     words = _("Fixes which samples are for training, validation and test.")
     split = replace(seed[2], help=words, label=_("split seed"))

@@ -6,11 +6,12 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core import events
+from core.engine.protocol import EngineError
 from core.events import Command
 from core.options import declared
 from core.specs import Experiment, TrainSpec
 from core.store.runs import Run
-from pages.kit import boundary, forms, here, run_bar
+from pages.kit import boundary, forms, here, run_bar, visitors
 from pages.kit import engine as doors
 from pages.kit.words import _
 
@@ -26,6 +27,8 @@ def start(experiment: Experiment) -> None:
     """
     context = get_script_run_ctx()
     with boundary.answered(gone=None):
+        if fault := visitors.file_fault(getattr(experiment.data.options, "path", "")):
+            raise EngineError(fault)  # the form says it, too; a click may come from one that was drawn before
         here.choose(doors.engine().start(experiment, token=context.session_id if context else ""))
 
 

@@ -1,10 +1,14 @@
-"""Files in the formats of the downloadable sets, with next to nothing in them."""
+"""Files in the formats of the downloadable sets, with next to nothing in them; and what only looks like a file."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import pickle
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -40,3 +44,25 @@ def write_batches(folder: Path, names: tuple[str, ...], n: int) -> None:
     for name in names:
         held = {"data": rng.integers(0, 256, (n, cifar10.VALUES), dtype=np.uint8), "labels": [i % 10 for i in range(n)]}
         (folder / name).write_bytes(pickle.dumps(held, protocol=2))
+
+
+@contextmanager
+def placed(kind: str, folder: Path) -> Iterator[Path]:
+    """Something under a name that is no plain file."""
+    path = folder / "x.txt"
+    if kind == "a folder":
+        path.mkdir()
+    elif kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a device":
+        path.symlink_to("/dev/zero")
+    elif kind == "a pipe behind a link":
+        os.mkfifo(folder / "pipe")
+        path.symlink_to(folder / "pipe")
+    with socket.socket(socket.AF_UNIX) as bound:
+        if kind == "a socket":
+            bound.bind(str(path))
+        yield path
+
+
+KINDS = ("a folder", "a pipe", "a device", "a pipe behind a link", "a socket")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import http.server
 import io
 import pickle
+import resource
 import tarfile
 import threading
 import zipfile
@@ -25,7 +27,7 @@ from core.data.preview import fault
 from core.data.splits import DataError
 from core.questions import Sound
 from core.specs import DataSpec
-from tests.data.files import idx_bytes, write_batches, write_idx_set
+from tests.data.files import KINDS, idx_bytes, placed, write_batches, write_idx_set
 
 QUIET = lambda _fraction, _words: None  # noqa: E731
 LIKE_MNIST = {"mnist": MNIST, "fashion_mnist": FashionMNIST, "kmnist": KMNIST}
@@ -141,6 +143,48 @@ def test_a_header_that_promises_more_than_there_is_allocates_nothing(tmp_path):
         read_idx(tmp_path / "huge", (10, 28, 28))
 
 
+def resident() -> int:
+    """The most bytes that this process has had in memory so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+
+@pytest.mark.parametrize("start", [bytes((0, 0, 8, 1, 0, 0, 0, 100)), b"<html>"], ids=["a header", "no header"])
+def test_a_small_file_that_unfolds_into_gigabytes_is_given_up_at_the_first_byte_too_many(tmp_path, start):
+    with gzip.open(tmp_path / "labels.gz", "wb", compresslevel=1) as file:
+        file.write(start)
+        for _mebibyte in range(300):
+            file.write(bytes(1 << 20))
+    assert (tmp_path / "labels.gz").stat().st_size < 2 << 20
+    before = resident()
+    with pytest.raises(DataError, match=r"too long: expected 100 values|no IDX file"):
+        read_idx(tmp_path / "labels", (100,))
+    assert resident() - before < 50 << 20
+
+
+# ── what is no plain file ────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["mnist", "cifar10", "characters"])
+def test_a_pipe_in_a_files_place_is_told_and_not_waited_for(tmp_path, kind, name, monkeypatch):
+    with placed(kind, tmp_path) as path:
+        if name == "mnist":
+            known = small_set()
+            write_idx_set(tmp_path / known.folder, known, zipped=False)
+            (tmp_path / known.folder / "train-images").unlink()
+            (tmp_path / known.folder / "train-images").symlink_to(path)
+            read = partial(load_idx, known, 500, 0, tmp_path, QUIET)
+        elif name == "cifar10":
+            write_batches(tmp_path / "cifar-10-batches-py", (*cifar10.TRAIN, *cifar10.TEST), 20)
+            (tmp_path / "cifar-10-batches-py" / "data_batch_1").unlink()
+            (tmp_path / "cifar-10-batches-py" / "data_batch_1").symlink_to(path)
+            read = partial(load, "cifar10", tmp_path)
+        else:
+            read = partial(load, "characters", tmp_path, path=path.name)
+        with pytest.raises(DataError, match=f"cannot be read.*it is {kind.removesuffix(' behind a link')}, not a file"):
+            read()
+
+
 # ── CIFAR-10 ─────────────────────────────────────────────────────────────────
 
 
@@ -171,6 +215,16 @@ class Harm:
         return (print, ("harm done",))
 
 
+ONE_LIST = [0] * 3072  # named many times over in a pickle it takes two bytes each time
+
+
+class Hollow:
+    """An array of 30 GB of which the pickle says the shape alone."""
+
+    def __reduce__(self):
+        return np.ndarray, ((10_000_000, 3072), np.dtype(np.uint8))
+
+
 @pytest.mark.parametrize(("held", "words"), [
     ({"data": np.zeros((20, 100), np.uint8), "labels": [0] * 20}, "expected 20 pictures of 3,072 bytes.*20×100"),
     ({"data": np.zeros((3, 3072), np.uint8), "labels": [0] * 3}, "expected 20 pictures.*3×3072"),
@@ -178,6 +232,9 @@ class Harm:
     ({"data": np.zeros((20, 3072), np.uint8), "labels": [77] * 20}, "expected 0 … 9, found 77"),
     ({"data": np.zeros((20, 3072), np.uint8), "labels": ["cat"] * 20}, "expected whole numbers 0 … 9, found .*'cat'"),
     ({"data": np.zeros((20, 3072), np.float32), "labels": [0] * 20}, "float32"),
+    ({"data": [ONE_LIST] * 200_000, "labels": [0] * 20}, "list of pictures"),
+    ({"data": np.zeros((20, 3072), np.uint8), "labels": [ONE_LIST] * 200_000}, "list of labels"),
+    ({"data": Hollow(), "labels": [0] * 20}, "an array of .* bytes in a file of|Unable to allocate"),
     ({"pixels": 1}, "KeyError"), ([1, 2], "TypeError"), (Harm(), "builtins.print"), (b"torn", "cannot be read"),
 ], ids=lambda value: value if isinstance(value, str) else type(value).__name__)  # fmt: skip
 def test_a_broken_batch_is_named_and_runs_nothing(tmp_path, monkeypatch, capsys, held, words):

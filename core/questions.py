@@ -193,7 +193,8 @@ class Explained:
     """One method's answer with its own proof.
 
     attribution: float32 in the input's shape, without the batch: pictures [channel, height, width], sequences
-    [step, feature], points [feature], tokens [step] (summed over the embedding). Positive speaks for the target.
+    [step, feature], points [feature], tokens [step] (contributions are summed over the embedding; of a
+    gradient it is the length). Positive speaks for the target where the map is `signed`.
     delta: Σ attribution − (f(x) − f(baseline)); gap: |delta| / |f(x) − f(baseline)|; None where not defined, and then
     `holds`, which says whether the method's own check holds, is None, too.
     cost: in units of one forward and one backward pass of one sample (a backward pass counts as two forward passes).
@@ -216,6 +217,8 @@ class Explained:
     words: tuple[str, ...] = ()
     code: str = ""  # lines of plain Captum that bind `attribution`, given model ([n, …] → [n]), x, baseline and seed
     withheld: str = ""  # why there is no attribution; `attribution` is empty then
+    signed: bool = True  # have the values a direction?
+    rounding: str = ""  # why nothing can be read off the map: its values are float32's rounding; `words` say it, too
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,20 @@ def test_of_tokens_there_is_one_value_each(
         assert code == 0 and found["attribution"].shape == (16,) and found["x"].ndim == 2
 
 
+def test_a_map_of_rounding_says_so_in_words_and_in_json(
+    capsys: pytest.CaptureFixture[str], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, said, _err = called(capsys, run, "--method", "saliency", "--sample", "7", "--json")
+    told = json.loads(said)
+    assert code == 0 and told["rounding"] == "" and told["signed"] is False
+    monkeypatch.setattr("core.explain.digits.rounding", lambda *_given: "This map is rounding.")
+    code, said, _err = called(capsys, run, "--method", "saliency", "--sample", "8", "--json")
+    told = json.loads(said)
+    assert code == 0 and told["rounding"] == "This map is rounding." and told["rounding"] in told["words"]
+    code, said, _err = called(capsys, run, "--method", "saliency", "--sample", "8")
+    assert code == 0 and "this map is only rounding" in said and "This map is rounding." in said
+
+
 def test_the_list_says_of_every_method_whether_it_is_right_here(capsys: pytest.CaptureFixture[str], run: Run) -> None:
     code, said, _err = called(capsys, run, "--method", "list", "--json")
     rows = json.loads(said)["methods"]

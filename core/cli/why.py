@@ -117,10 +117,11 @@ def _show_explained(asked: argparse.Namespace, found: Explained) -> None:
                  "sample": found.sample}  # fmt: skip
         shape = list(found.attribution.shape)
         print_json({**about, **proof, "seed": found.seed, "holds": found.holds, "shape": shape,
-                "words": " ".join(found.words)})  # fmt: skip
+                "signed": found.signed, "rounding": found.rounding, "words": " ".join(found.words)})  # fmt: skip
         return
     held = {True: "its own check holds", False: "its own check does not hold", None: "it has no check of its own"}
-    print(f"{registry.METHODS.get(found.method).title}, why {found.target}: {held[found.holds]}")
+    said = "this map is only rounding" if found.rounding else held[found.holds]
+    print(f"{registry.METHODS.get(found.method).title}, why {found.target}: {said}")
     print("  ".join(f"{name} {value:.4g}" for name, value in proof.items() if value is not None))
     if found.layer:
         print(f"layer {found.layer}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from torch import Tensor
 
 from core import registry
 from core.catalog.entries import CONTROL, TOKENS, WITHHELD, WORDS, Fit, Method
-from core.explain.case import ROUNDING, Case, Result, Withheld, seeded
+from core.explain import digits
+from core.explain.case import GRADIENT, ROUNDING, Case, Result, Withheld, seeded
 from core.options import Options, SpecError
 from core.questions import Explained
 from core.specs import Choice
@@ -43,12 +45,22 @@ def attribute(case: Case, choice: Choice, step: int = 0) -> Explained:
         )  # fmt: skip
     started, before = time.perf_counter(), (case.forward_rows, case.backward_rows)
     try:
-        with seeded(case.seed), torch.backends.cudnn.flags(enabled=not case.findings.recurrent), torch.enable_grad():
-            result = apply(method, case, choice.options)
+        result = _applied(method, case, choice.options)
         cost = (case.forward_rows - before[0] + 2 * (case.backward_rows - before[1])) / 3
     except Withheld as error:
         return withheld(case, method, str(error), step)
-    return _proved(case, method, fit, result, step, cost, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    found = result.attribution.detach().float()
+    if not bool(torch.isfinite(found).all()):
+        return withheld(case, method, f"{method.title} gave values that are not finite here; no map is shown.", step)
+    proved = _proved(case, method, fit, result, step)
+    return replace(_read(case, choice, method, result, proved), cost=cost, seconds=seconds)
+
+
+def _applied(method: Method, case: Case, options: Options) -> Result:
+    """With the case's own draws."""
+    with seeded(case.seed), torch.backends.cudnn.flags(enabled=not case.findings.recurrent), torch.enable_grad():
+        return apply(method, case, options)
 
 
 def apply(method: Method, case: Case, options: Options) -> Result:
@@ -82,13 +94,10 @@ def withheld(case: Case, method: Method, reason: str, step: int) -> Explained:
     return Explained(method.name, step, case.sample, case.target.words, "", nothing, seed=case.seed, withheld=reason)
 
 
-def _proved(
-    case: Case, method: Method, fit: Fit, result: Result, step: int, cost: float, seconds: float
-) -> Explained:
+def _proved(case: Case, method: Method, fit: Fit, result: Result, step: int) -> Explained:
+    """The map with its own check: does it sum to what it should?"""
     found = result.attribution.detach().float()
     words = [*case.words, *([fit.reason] if fit.reason else []), *result.words]
-    if not bool(torch.isfinite(found).all()):
-        return withheld(case, method, f"{method.title} gave values that are not finite here; no map is shown.", step)
     baseline = result.baseline
     f_x = float(case.target.of(case.answers))
     facts: dict[str, Any] = {"f_x": f_x, **result.facts}
@@ -108,25 +117,45 @@ def _proved(
         else:
             same = "The answers to the input and to the baseline are the same, up to rounding"
             words.append(f"{same}: there is nothing to explain.")
-    if float(found.max() - found.min()) == 0.0:
-        words.append("The map is the same everywhere: the method finds no place that matters more than another.")
     arrays = {name: _plain(value) for name, value in {"x": case.inputs, **result.arrays}.items()}
     if baseline is not None:
         arrays["baseline"] = _plain(baseline)
     return Explained(
-        method.name, step, case.sample, case.target.words, case.layer, _plain(_per_token(case, found)), arrays,
-        None if delta is None or not math.isfinite(delta) else delta, gap, holds, cost, seconds, case.seed, facts,
-        tuple(words), result.code,
+        method.name, step, case.sample, case.target.words, case.layer, _plain(found), arrays,
+        None if delta is None or not math.isfinite(delta) else delta, gap, holds, seed=case.seed, facts=facts,
+        words=tuple(words), code=result.code, signed=method.signed and result.signed,
     )  # fmt: skip
+
+
+def _read(case: Case, choice: Choice, method: Method, result: Result, proved: Explained) -> Explained:
+    """What can be read off the map: one value a token, and whether it is more than rounding."""
+    shown, code, signed = _shown(case, result), proved.code, proved.signed
+    if shown.shape != result.attribution.shape:
+        code += f"\n{digits.OF_TOKENS[result.of]}"
+        signed = signed and result.of != GRADIENT
+
+    def again(other: Case) -> Tensor:
+        return _shown(other, _applied(method, other, choice.options))
+
+    size = _size(case, proved.facts)
+    lost = said = digits.rounding(case, result, shown, size, again)
+    if not lost and digits.level(shown):
+        said = "The map is the same everywhere: the method finds no place that matters more than another."
+        lost = said if shown.any() and method.family != CONTROL else ""
+    said = said or digits.slight(result, shown, size)
+    words = (*proved.words, *([said] if said else []))
+    return replace(proved, attribution=_plain(shown), words=words, code=code, signed=signed, rounding=lost)
+
+
+def _shown(case: Case, result: Result) -> Tensor:
+    """[1, …] float32: the map as it is shown, of tokens one value each."""
+    found = result.attribution.detach().float()
+    return digits.one_a_token(found, result.of) if case.form.kind == TOKENS and found.dim() == 3 else found
 
 
 def _size(case: Case, facts: dict[str, Any]) -> float:
     """Of the numbers that are subtracted: of all answers, as a target may be the difference of two large ones."""
     return abs(facts["f_x"]) if "unit" in facts else float(case.answers.abs().max())
-
-
-def _per_token(case: Case, found: Tensor) -> Tensor:
-    return found.sum(-1) if case.form.kind == TOKENS and found.dim() == 3 else found
 
 
 def _plain(value: Tensor) -> np.ndarray:

@@ -36,6 +36,12 @@ ROWS = 64  # at most in one batch; µs a row, forward and backward, by rows 16, 
 ROUNDING = 1e-6  # of the answers: a difference of two of them, or a place of a map, is no more than float32's rounding
 TELL = 0.05  # seconds between two words on progress
 
+# What a value of a map is, which decides how those of a token are put together and what they are measured by.
+CONTRIBUTION = "contribution"  # a part of the answer
+GRADIENT = "gradient"  # of the answer: by how much it changes for each unit of change
+VARIANCE = "variance"  # of gradients
+VALUE = "value"  # of something else: a layer's own values, a map that does not ask the network
+
 
 class Withheld(CannotShow):
     """A method that cannot be had for this network or sample; the text says why."""
@@ -65,7 +71,8 @@ class Result:
 
     attribution: [1, …] in the shape of Case.inputs. complete: it should sum to f(inputs) − f(baseline), or to
     `expected` where that is another number (the mean over several baselines), or to what `expected` finds when it is
-    called: a check is not part of the price. `code`: see Explained.
+    called: a check is not part of the price. `code`: see Explained. of: CONTRIBUTION, GRADIENT, VARIANCE or VALUE.
+    signed: have the values a direction? (Where the method's have one at all.)
     """
 
     attribution: Tensor
@@ -76,15 +83,22 @@ class Result:
     facts: dict[str, Any] = field(default_factory=dict)
     words: Sequence[str] = ()
     code: str = ""
+    of: str = CONTRIBUTION
+    signed: bool = True
 
 
 def _quiet(_fraction: float, _words: str, _part: Any = None) -> None:
     return None
 
 
+def _as_it_is(_network: nn.Module) -> None:
+    return None
+
+
 class Case:
     """One sample of one network, to be explained. The network is a copy in float32, evaluating: yours to change.
 
+    move: what is done to the weights, also to those that a method puts in their place.
     inputs: [1, …] float32; for tokens their embedding vectors [1, step, width], and `ids` [1, step] besides.
     real: [step] bool, the tokens that are no padding; None for other data. x: what the network itself is given.
     """
@@ -92,9 +106,11 @@ class Case:
     def __init__(  # noqa: PLR0913
         self, network: Network, x: Tensor, form: DataForm, *, y: Tensor | None = None, splits: Splits | None = None,
         specs: tuple[LayerSpec, ...] = (), sample: int = -1, target: str = PREDICTED, layer: str = "", seed: int = 0,
-        report: Report = _quiet,
+        report: Report = _quiet, move: Callable[[nn.Module], None] = _as_it_is,
     ) -> None:  # fmt: skip
+        self._given, self.move = network, move
         self.network: Network = copy.deepcopy(network).float().eval().requires_grad_(False)
+        move(self.network)
         if form.kind == PICTURE:  # convolutions of many rows are faster so (a third, small CNN on one thread)
             self.network.to(memory_format=torch.channels_last)
         self.x, self.y, self.form, self.splits, self.specs = x, y, form, splits, specs
@@ -111,12 +127,12 @@ class Case:
             self.ids, self.real = x, (x != 0)[0]
             with torch.no_grad():
                 self.inputs = self.embedding(x).detach().clone()
-        self.inputs = self.inputs.float()
+        self.inputs = self._begun = self.inputs.float()
         self.findings: Findings = inspect(self.network, x)
         answers, memory = self._first_look()
         self.rows = int(max(1, min(ROWS, BUDGET // max(1, memory))))
         self.answers = answers
-        self.target = target_of(target, answers, y, form, splits)
+        self.target = self.asked = target_of(target, answers, y, form, splits)
 
     # ── the network ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -224,6 +240,20 @@ class Case:
             fuse: Any = fuse_linear_bn_eval if isinstance(layer, nn.Linear) else fuse_conv_bn_eval
             self.network.set_submodule(name, fuse(layer, batch_norm))
             self.network.set_submodule(norm, nn.Identity())
+
+    def again(self, move: Callable[[nn.Module], None]) -> Case:
+        """The same question, untouched by what a method has done to this network, to weights that `move` has moved."""
+        made = Case(
+            self._given, self.x, self.form, y=self.y, splits=self.splits, specs=self.specs, sample=self.sample,
+            layer=self.layer, seed=self.seed, report=lambda _share, words, _part=None: self.report(0.99, words),
+            move=move,
+        )  # fmt: skip
+        made.target, made.title, made.predicted = self.asked, self.title, self.predicted
+        if not torch.equal(self.inputs, self._begun):  # somebody has put noise on them
+            made.inputs = made.inputs + (self.inputs - self._begun)
+            with torch.no_grad():
+                made.answers = made.logits(made.inputs)
+        return made
 
     # ── what it is compared with, and what it has cost ──────────────────────────────────────────────────────────
 

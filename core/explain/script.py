@@ -110,7 +110,6 @@ def _body(case: Case, found: Explained) -> str:
         found.code.strip(),
         "",
         "attribution = torch.as_tensor(attribution).detach()[0]",
-        *(["attribution = attribution.sum(-1) if attribution.dim() == 2 else attribution  # of each token"] * tokens),
         'known = stored["attribution"]',
         "difference, largest = float((attribution - known).abs().max()), float(known.abs().max())",
         'print(f"largest difference from the stored map: {difference:.2g} (its largest value: {largest:.2g})")',

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -65,8 +64,11 @@ def draw(
         elif not np.isfinite(found.attribution).all():
             words = _("The values are not finite here; no map is shown.")
             _instead(words, kind, "block", _("not available"))
+        elif found.rounding:
+            why_maps.instead(found.rounding, kind)
+            _proof(place, found)
         else:
-            why_maps.draw(found, title, signed=place.method.signed, over=over)
+            why_maps.draw(found, title, over=over)
             _proof(place, found)
 
 
@@ -77,8 +79,7 @@ def width(kind: str) -> int:
 
 def _instead(words: str, kind: str, icon: str = "", label: str = "", price: str = "") -> None:
     """What stands where the map would be, and beneath it a badge and a line as under every map."""
-    style = f"height:{why_maps.height(kind)}px"
-    st.html(f'<div class="{"ll-why-text" if words else "ll-why-waits"}" style="{style}">{html.escape(words)}</div>')
+    why_maps.instead(words, kind)
     if label:
         st.badge(label, icon=f":material/{icon}:", color="red" if icon == "error" else "gray")
         st.caption(price or _("not run"))
@@ -96,6 +97,8 @@ def _proof(place: Place, found: Explained) -> None:
 
 def badge(found: Explained) -> tuple[str, str, str]:
     """(icon, words, colour) of a result's own check."""
+    if found.rounding:
+        return ":material/blur_on:", _("only rounding"), "orange"
     gap = "" if found.gap is None or not np.isfinite(found.gap) else " · " + _("gap {gap}").format(gap=share(found.gap))
     if found.holds is None:
         return ":material/remove:", _("no check defined"), "gray"

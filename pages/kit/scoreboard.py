@@ -292,7 +292,8 @@ def _example(found: Scored, name: str, methods: list[str]) -> str:
 
 def _map(found: Scored, data: str, method: str) -> None:
     values, known = found.arrays[f"{data}/method/{method}"], registry.METHODS
-    scale = why_maps.scale(known.get(method).signed if method in known else True)
+    signed = found.facts.get(f"{data}/signed/{method}", known.get(method).signed if method in known else True)
+    scale = why_maps.scale(bool(signed))
     title = next((_(trial.title) for trial in TRIALS if trial.name == data), _("your run"))
     if values.ndim == 1:
         st.html(_words(found, data, values, scale))

@@ -38,21 +38,27 @@ def height(kind: str) -> int:
     return WORDS_HIGH if kind == TOKENS else figures.SIDE
 
 
-def draw(found: Explained, title: str, *, signed: bool, over: bool) -> None:
+def instead(words: str, kind: str) -> None:
+    """What is said where a map would be; with no words, that one is on its way."""
+    style = f"height:{height(kind)}px"
+    st.html(f'<div class="{"ll-why-text" if words else "ll-why-waits"}" style="{style}">{html.escape(words)}</div>')
+
+
+def draw(found: Explained, title: str, *, over: bool) -> None:
     """The map of one method; `over`: drawn over the picture, where there is one."""
-    made = drawn(found, title, signed=signed, over=over)
+    made = drawn(found, title, over=over)
     if isinstance(made, str):
         st.html(made)
     else:
         figure.show(made, key=f"why.map.{found.method}", alt=alt(found, title))
 
 
-def drawn(found: Explained, title: str, *, signed: bool, over: bool) -> str | go.Figure:
+def drawn(found: Explained, title: str, *, over: bool) -> str | go.Figure:
     """The map as a figure, or of tokens as HTML."""
     values, facts = found.attribution, found.facts
     if facts["kind"] == TOKENS and values.ndim == 1:
-        return _words(values, facts, scale(signed), alt(found, title))
-    return _figure(values, facts, scale(signed), over)
+        return _words(values, facts, scale(found.signed), alt(found, title))
+    return _figure(values, facts, scale(found.signed), over)
 
 
 def given(facts: dict[str, Any], name: str) -> None:

@@ -40,11 +40,11 @@ def sheet(title: str, maps: Sequence[Explained], *, over: bool, drawing: bool, n
         cards.append(f"<figure>{given}<figcaption><b>{html.escape(_('Input'))}</b></figcaption></figure>")
     for found in maps:
         method = METHODS.get(found.method)
-        if found.withheld:
+        if found.withheld or found.rounding:  # noise divided by its own largest value looks like any map
             cards.append(f"<figure><figcaption><b>{html.escape(_(method.title))}</b><small>"
-                         f"{html.escape(found.withheld)}</small></figcaption></figure>")  # fmt: skip
+                         f"{html.escape(found.withheld or found.rounding)}</small></figcaption></figure>")  # fmt: skip
             continue
-        drawn = why_maps.drawn(found, _(method.title), signed=method.signed, over=over)
+        drawn = why_maps.drawn(found, _(method.title), over=over)
         if isinstance(drawn, go.Figure):
             drawn = drawn.to_html(full_html=False, include_plotlyjs=script, config={"displaylogo": False})
             script = False

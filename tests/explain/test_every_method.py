@@ -81,8 +81,6 @@ def test_the_lines_of_plain_captum_that_a_result_shows_give_this_very_map(
 
 def run_lines(code: str, case: Case, found: Any) -> np.ndarray:
     """What `attribution` is after these lines, given what Explained.code is promised."""
-    from core.explain.attribute import _per_token
-
     baseline = torch.from_numpy(found.arrays["baseline"])[None] if "baseline" in found.arrays else None
     names: dict[str, Any] = {
         "captum": captum, "torch": torch, "np": np, "model": case.model, "x": case.inputs, "baseline": baseline,
@@ -91,8 +89,7 @@ def run_lines(code: str, case: Case, found: Any) -> np.ndarray:
     with seeded(case.seed), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Captum tells how it is built
         exec(code, names)
-    attribution = _per_token(case, torch.as_tensor(names["attribution"]).detach().float())
-    return attribution[0].numpy()
+    return torch.as_tensor(names["attribution"]).detach().float()[0].numpy()
 
 
 @pytest.mark.parametrize("method", [m for m in METHODS if m.family != CONTROL], ids=lambda m: m.name)

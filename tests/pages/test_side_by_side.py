@@ -63,7 +63,7 @@ class Why:
         values = GENERATOR.normal(size=shape).astype(np.float32)
         made = Explained(
             name, question.step, question.sample, "“7”", question.layer, values, {"x": values}, cost=1.0, seconds=0.01,
-            seed=question.seed, facts=self.facts(), code="attribution = x",
+            seed=question.seed, facts=self.facts(), code="attribution = x", signed=registry.METHODS.get(name).signed,
         )  # fmt: skip
         return replace(made, **self.changes.get(name, {}))
 
@@ -181,6 +181,16 @@ def test_a_constant_map_is_a_picture_and_a_sentence(
     at = visit(PAGE, run=run.id, why=THREE)
     assert "the same everywhere" in drawn["why.map.saliency"]["alt"]
     assert "The map is the same everywhere." in shown(at)
+
+
+def test_of_a_map_of_rounding_the_card_has_the_words_and_no_picture(
+    visit: Visit, answers: Why, run: Run, drawn: Drawn
+) -> None:
+    words = "This map is rounding: its largest value is 1e-07."
+    answers.changes = {"saliency": {"rounding": words, "words": (words,)}}
+    text = shown(visit(PAGE, run=run.id, why=THREE))
+    assert words in text and "only rounding" in text
+    assert "why.map.saliency" not in drawn and f"why.map.{IG}" in drawn
 
 
 def test_a_map_with_a_value_that_is_no_number_is_not_shown(visit: Visit, answers: Why, run: Run, drawn: Drawn) -> None:

@@ -14,7 +14,7 @@ from core import registry, specs
 from core.build import Network, build
 from core.catalog.attribution._options import Baselined
 from core.catalog.entries import PICTURE, TOKENS, WITHHELD, DataForm, Method
-from core.explain.case import Case, Result, Withheld, seeded
+from core.explain.case import VALUE, Case, Result, Withheld, seeded
 from core.options import Options
 from core.specs import LayerSpec, ModelSpec
 
@@ -27,15 +27,16 @@ SOBEL = ((1.0, 0.0, -1.0), (2.0, 0.0, -2.0), (1.0, 0.0, -1.0))
 def random(case: Case, _options: Options) -> Result:
     """Standard normal values, drawn anew for every place."""
     drawn = torch.randn(case.inputs.shape, generator=torch.Generator().manual_seed(case.seed))
-    return Result(drawn, code="attribution = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed))")
+    code = "attribution = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed))"
+    return Result(drawn, code=code, of=VALUE)
 
 
 def input_magnitude(case: Case, _options: Options) -> Result:
     """|x − black|, so that an empty place has 0; for tokens the length of each vector [1, step]."""
     if case.form.kind == TOKENS:
-        return Result(case.inputs.norm(dim=-1), code="attribution = x.norm(dim=-1)")
+        return Result(case.inputs.norm(dim=-1), code="attribution = x.norm(dim=-1)", of=VALUE)
     black = case.baseline(Baselined())
-    return Result((case.inputs - black).abs(), baseline=black, code="attribution = (x - baseline).abs()")
+    return Result((case.inputs - black).abs(), baseline=black, code="attribution = (x - baseline).abs()", of=VALUE)
 
 
 def edge_filter(case: Case, _options: Options) -> Result:
@@ -43,11 +44,11 @@ def edge_filter(case: Case, _options: Options) -> Result:
     x = case.inputs
     if case.form.kind != PICTURE:
         code = "attribution = torch.diff(x, dim=1, prepend=x[:, :1]).abs()"
-        return Result(torch.diff(x, dim=1, prepend=x[:, :1]).abs(), code=code)
+        return Result(torch.diff(x, dim=1, prepend=x[:, :1]).abs(), code=code, of=VALUE)
     across = torch.tensor(SOBEL).expand(x.shape[1], 1, 3, 3)
     padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
     gx, gy = (F.conv2d(padded, kernel, groups=x.shape[1]) for kernel in (across, across.transpose(2, 3)))
-    return Result(torch.hypot(gx, gy), code=_SOBEL_CODE)
+    return Result(torch.hypot(gx, gy), code=_SOBEL_CODE, of=VALUE)
 
 
 _SOBEL_CODE = f"""
@@ -89,6 +90,7 @@ def _drawn_anew(case: Case) -> str:
     made = fresh(case.specs, case.form, case.seed)
     code = _RESET_CODE if _resets_to(case.network, made, case.seed) else _build_code(case)
     case.network.load_state_dict(made.state_dict())
+    case.move(case.network)
     if case.ids is not None:
         name = next(name for name, module in case.network.named_modules() if isinstance(module, nn.Embedding))
         code += f"\nx = model.network.{name}(torch.tensor({case.ids.tolist()}))"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from core.explain.case import Case, Result
+from core.explain.case import GRADIENT, Case, Result
 from core.options import Options
 
 
 def saliency(case: Case, _options: Options) -> Result:
     """|∂f/∂x| (Simonyan 2014)."""
     _value, gradient = case.gradients(case.inputs)
-    return Result(gradient.abs(), code="attribution = captum.attr.Saliency(model).attribute(x)")
+    return Result(gradient.abs(), code="attribution = captum.attr.Saliency(model).attribute(x)", of=GRADIENT)
 
 
 def input_x_gradient(case: Case, _options: Options) -> Result:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from core.catalog.attribution._layers import MAPS, PATCHES, ROWS, Place, places
 from core.catalog.entries import PICTURE, TOKENS
-from core.explain.case import Case, Result
+from core.explain.case import CONTRIBUTION, GRADIENT, VALUE, Case, Result
 from core.explain.methods.path import summed
 from core.explain.methods.ways import Bent, Integral, Straight, broad, integral, quadrature, way
 from core.options import Options
@@ -24,7 +24,7 @@ TINY = 1e-30
 EVEN = 0.25  # share of a gradient's squares that its mean must hold to stand for it
 MOSTLY = 0.75  # of a map: if a ReLU hides more than this, that is said
 
-SUM, VALUE, SMOOTH = "sum", "value", "smooth"  # what is kept when cells become pixels: see _onto
+SUM, WHOLE, SMOOTH = "sum", "whole", "smooth"  # what is kept when cells become pixels: see _onto
 
 LAYER = 'layer = model.network.get_submodule("{}")\n'
 
@@ -84,7 +84,8 @@ class At:
 def activation(case: Case, _options: Options) -> Result:
     """What the layer gives."""
     values = At(case).values(case.inputs)
-    return _drawn(case, values, VALUE, "values = captum.attr.LayerActivation(model, layer).attribute(x)")
+    call = "values = captum.attr.LayerActivation(model, layer).attribute(x)"
+    return _drawn(case, values, WHOLE, call, result=Result(values, of=VALUE))
 
 
 def gradient_x_activation(case: Case, _options: Options) -> Result:
@@ -132,7 +133,7 @@ def internal_influence(case: Case, options: Any) -> Result:
         f'x, baseline, n_steps={options.steps}, method="gausslegendre")'
     )
     mean = (gradient * broad(weights, gradient)).sum(0, keepdim=True)
-    return _drawn(case, mean, VALUE, call, result=Result(mean, baseline=baseline))
+    return _drawn(case, mean, WHOLE, call, result=Result(mean, baseline=baseline, of=GRADIENT))
 
 
 def integrated_gradients(case: Case, options: Any) -> Result:
@@ -228,12 +229,15 @@ def _flow(cuts: list[float]) -> str:
 def _drawn(
     case: Case, values: Tensor, kept: str, call: str, *, relu: bool = False, result: Result | None = None
 ) -> Result:
-    """The result whose map is `values` [1, …] of the layer, summed over maps or features and laid onto the input.
+    """The result whose map is `values` [1, …] of the layer, one value a place, laid onto the input.
 
+    Contributions are summed over maps or features. Of a gradient, and of what the layer itself gives, it is the length
+    (see digits.OF_TOKENS), which has no sign.
     `call`: lines of Captum that bind `values`, given `layer`. `result`: what else is known of it.
     """
     made = result or Result(values)
-    cells, lines = _cells(case, values, kept)
+    made.signed = made.of == CONTRIBUTION
+    cells, lines = _cells(case, values, kept, ".sum({0})" if made.signed else ".norm(dim={0})")
     words = [*made.words, *_said(case, values, kept)]
     if relu:
         words += _cut(cells)
@@ -251,13 +255,19 @@ def _place(case: Case) -> Place:
     return places(case.specs, case.form)[case.layer]
 
 
-def _cells(case: Case, values: Tensor, kept: str) -> tuple[Tensor, list[str]]:
-    """One value a place: maps [1, h, w] of a picture, [1, T] of a sequence; and the lines that do it."""
+def _cells(case: Case, values: Tensor, kept: str, reduced: str) -> tuple[Tensor, list[str]]:
+    """One value a place: maps [1, h, w] of a picture, [1, T] of a sequence; and the lines that do it.
+
+    reduced: how those of a place are put together, .sum({0}) or .norm(dim={0}).
+    """
     place = _place(case)
+    axis = 1 if place.how == MAPS else 2
+    cells = values[:, place.before if axis == 2 else 0 :]
+    cells = cells.sum(axis) if "sum" in reduced else cells.norm(dim=axis)
+    cut = f"[:, {place.before}:]" if place.before and axis == 2 else ""
+    lines = [f"cells = values{cut}{reduced.format(axis)}"]
     if place.how == MAPS:
-        return values.sum(1), ["cells = values.sum(1)"]
-    cut = f"[:, {place.before}:]" if place.before else ""
-    cells, lines = values[:, place.before :].sum(2), [f"cells = values{cut}.sum(2)"]
+        return cells, lines
     if place.how == ROWS:
         return cells[:, :, None], [f"{lines[0]}[:, :, None]"]
     if place.how == PATCHES:
@@ -279,7 +289,7 @@ def _grid(patches: int, height: int, width: int) -> tuple[int, int]:
 def _onto(case: Case, cells: Tensor, kept: str) -> tuple[Tensor, list[str]]:
     """[1, …] as Case.inputs (for tokens [1, T]), and the lines that do it.
 
-    kept: sum = a cell's value is shared by the pixels that it covers, so that the sum stays; value = a pixel has the
+    kept: sum = a cell's value is shared by the pixels that it covers, so that the sum stays; whole = a pixel has the
     value of the cell that covers it; smooth = values between the cells' middles, bilinear. The channels of a pixel or
     the features of a step share its value.
     """

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.explain.case import Case, Result, Target
+from core.explain.case import GRADIENT, Case, Result, Target
 from core.explain.methods.layers import LAYER, At
 from core.explain.methods.path import along, summed
 from core.explain.methods.ways import SMALL, State, Straight, integral, way
@@ -86,7 +86,7 @@ def gradient(case: Case, options: Any) -> Result:
         words.append("It does not react to any small change of this input: it is off here, and where a ReLU is off "
                      "the gradient is 0. Choose another unit or place, or the layer before the ReLU.")  # fmt: skip
     code = f"{LAYER.format(case.layer)}attribution = {_gradient_of(unit).format('x')}"
-    return Result(found, facts=facts, words=words, code=code)
+    return Result(found, facts=facts, words=words, code=code, of=GRADIENT)
 
 
 def integrated_gradients(case: Case, options: Any) -> Result:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from core.catalog.entries import TOKENS
-from core.explain.case import Case, Result, Withheld
+from core.explain.case import CONTRIBUTION, GRADIENT, VARIANCE, Case, Result, Withheld
 
 FLAT = "All values of this input are the same, so a share of their range is nothing: no noise is added."
 
@@ -41,7 +41,8 @@ def _noisy(case: Case, options: Any, kind: str) -> Result:
         f"tunnel = captum.attr.NoiseTunnel(captum.attr.{tunnel}(model))\n"
         f'attribution = tunnel.attribute(x, nt_type="{kind}", nt_samples={options.samples}, stdevs={deviation!r}{more})'
     )
-    return Result(found, facts={"samples": options.samples, "deviation": deviation}, words=words, code=code)
+    of = VARIANCE if kind == "vargrad" else CONTRIBUTION if options.of == "input_x_gradient" else GRADIENT
+    return Result(found, facts={"samples": options.samples, "deviation": deviation}, words=words, code=code, of=of)
 
 
 def _deviation(case: Case, share: float) -> tuple[float, list[str]]:

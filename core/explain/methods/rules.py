@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from core.catalog.attribution import _fit
 from core.catalog.entries import TOKENS, Findings
-from core.explain.case import Case, Result, Withheld
+from core.explain.case import GRADIENT, Case, Result, Withheld
 from core.explain.inspect import MAX_POOLS
 
 Call = Callable[[Tensor], Tensor]  # a function of torch with all its other arguments
@@ -224,12 +224,14 @@ def deconvolved(call: Call, x: Tensor) -> Tensor:
 
 def guided_backprop(case: Case, _options: Any) -> Result:
     """The gradient at the input, where every ReLU goes back as in `guided`."""
-    return Result(_gone_back(case, guided), code=_relu_lines(case.findings, guided, "GuidedBackprop"))
+    code = _relu_lines(case.findings, guided, "GuidedBackprop")
+    return Result(_gone_back(case, guided), code=code, of=GRADIENT)
 
 
 def deconvolution(case: Case, _options: Any) -> Result:
     """The gradient at the input, where every ReLU goes back as in `deconvolved`."""
-    return Result(_gone_back(case, deconvolved), code=_relu_lines(case.findings, deconvolved, "Deconvolution"))
+    code = _relu_lines(case.findings, deconvolved, "Deconvolution")
+    return Result(_gone_back(case, deconvolved), code=code, of=GRADIENT)
 
 
 def guided_grad_cam(case: Case, _options: Any) -> Result:
@@ -250,7 +252,7 @@ def guided_grad_cam(case: Case, _options: Any) -> Result:
             f'attribution = captum.attr.GuidedGradCam(model, model.network.get_submodule("{layer}")).attribute(\n'
             '    x, interpolate_mode="bilinear")'
         )
-    return Result(attribution, arrays={"layer": cam}, code=code)
+    return Result(attribution, arrays={"layer": cam}, code=code, of=GRADIENT)
 
 
 _RELUS = ("relu", "relu6", "hardtanh")  # ReLU6 is called hardtanh; networks with another hardtanh are withheld

@@ -4,7 +4,8 @@ A network of each trial (core.catalog.trials) is trained for each seed and put t
 that is right for it explains test samples that it answers right: why this class and not the second. Each has its
 default options and the first layer that it offers; its map is laid beside the masks (marks.py).
 Methods that explain one unit inside the network (family NEURON) are left out: what a unit reacts to is not why the
-network answers. For tokens the padding is left out. A costly method gets fewer samples.
+network answers. For tokens the padding is left out. A costly method gets fewer samples. A map
+that is no more than rounding is not scored.
 """
 
 from __future__ import annotations
@@ -194,11 +195,14 @@ def _explain(
         found = attribute(case, choice)
         if found.withheld:  # of one sample only: its mean over the others would not be that of the other methods
             return found.withheld
+        if found.rounding:  # what is scored would be noise, and noise can follow the picture
+            return found.rounding
         marks.append(_mark(learned, sample, found))
-        example = found.attribution if i == 0 else example
+        example = found if i == 0 else example
     board.marks += marks
     if example is not None and board.facts[f"{learned.name}/seed"] == learned.seed:
-        board.arrays[f"{learned.name}/method/{method.name}"] = example
+        board.arrays[f"{learned.name}/method/{method.name}"] = example.attribution
+        board.facts[f"{learned.name}/signed/{method.name}"] = example.signed
     return ""
 
 

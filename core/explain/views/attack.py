@@ -190,6 +190,8 @@ def _maps(
             return {}, none, [str(error)]
         if made[-1].withheld:
             return {}, none, [made[-1].withheld]
+    if made[0].rounding:
+        return {}, none, [made[0].rounding]
     first = made[0].attribution
     ranks = [rank_correlation(first, one.attribution) for one in made[1:]]
     maps = {"map/before": first, "map/after": made[1].attribution}

@@ -185,7 +185,7 @@ def measured(
         told = _between(report, at, len(chosen), f"{registry.METHODS.get(choice.name).title}: ")
         try:
             explained = _explained(sample, choice, _between(told, 0, _maps(sample.options), ""))
-            reason = explained.withheld
+            reason = explained.withheld or explained.rounding
         except SpecError as error:
             reason = str(error)
         if reason:

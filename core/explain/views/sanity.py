@@ -18,7 +18,6 @@ signed or absolute · signed: do the maps have signs · explained: what is expla
 from __future__ import annotations
 
 import copy
-import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,7 +30,7 @@ from core.build import Network
 from core.catalog.entries import CONTROL, NUMBER, PICTURE, TOKENS, Method
 from core.catalog.views.sanity import ABSOLUTE, BETWEEN, DEPENDS, FEW, GONE, INDEPENDENT, NOISE, Sanity
 from core.explain.attribute import MOST, attribute
-from core.explain.case import ROUNDING, Case, case_of
+from core.explain.case import Case, case_of
 from core.explain.methods.controls import fresh
 from core.options import Options, SpecError, declared
 from core.questions import PREDICTED, Explained, Seen
@@ -44,7 +43,6 @@ CHANGED = 0.3  # one below it when everything is random: the map has changed; fe
 WIDE = 0.5  # between the seeds' lowest and highest correlation
 LEAST = 8  # values; the ranks of fewer say little
 DRAWS = 20  # maps of random values
-SQUARED = ("var_grad",)  # methods whose values are squares of gradients
 POINTS = 64  # at most on the way of a path method that would add more: ranks need no more
 
 
@@ -81,7 +79,7 @@ def look(subject: Subject, options: Sanity, report: Report) -> Seen:
     }  # fmt: skip
     facts = {
         **subject.answer(), "layers": top_down, "method": method.title,
-        "verdict": NOISE if rounding(case, method, original) else judged(correlation, len(ranked)),
+        "verdict": NOISE if _nothing(method, original) else judged(correlation, len(ranked)),
         "ranked": options.values, "signed": bool((maps < 0).any()), "explained": original.target, "count": len(ranked),
     }  # fmt: skip
     return subject.seen(arrays, facts, _said(facts, arrays), _code(original, top_down))
@@ -148,11 +146,9 @@ def shown(case: Case, found: Explained) -> np.ndarray:
     return found.attribution.sum(0) if case.form.kind == PICTURE else found.attribution
 
 
-def rounding(case: Case, method: Method, found: Explained) -> bool:
-    """Is the map of the trained network no more than rounding beside its answers? Controls do not ask the network."""
-    largest = float(np.abs(found.attribution).max())
-    size = math.sqrt(largest) if method.name in SQUARED else largest
-    return method.family != CONTROL and size <= ROUNDING * float(case.answers.abs().max())
+def _nothing(method: Method, found: Explained) -> bool:
+    """Is the trained network's map nothing, or rounding? Controls do not ask the network."""
+    return method.family != CONTROL and bool(found.rounding or not found.attribution.any())
 
 
 def _ranked(case: Case, values: np.ndarray, options: Sanity) -> np.ndarray:

@@ -269,8 +269,9 @@ def test_internal_influence_of_what_is_linear_after_the_layer_is_its_weight(trai
     weight = at.network.get_parameter("head.weight")[at.target.index].view(32, 7, 7)
     found = why(run, "internal_influence", 1, layer="pool2")
     close(found.arrays["layer"], weight, 1e-5)
-    expected = weight.sum(0).repeat_interleave(4, 0).repeat_interleave(4, 1)
+    expected = weight.norm(dim=0).repeat_interleave(4, 0).repeat_interleave(4, 1)  # a gradient's sum has no meaning
     close(found.attribution[0], expected, 1e-5)
+    assert not found.signed
 
 
 @pytest.mark.parametrize("layer", ["conv1", "pool2"])
@@ -280,7 +281,8 @@ def test_activation_and_gradient_x_activation_by_hand(layer: str, trained: Train
     found = why(run, "layer_activation", 2, layer=layer)
     side = 28 // values.shape[2]
     close(found.arrays["layer"], values[0])
-    close(found.attribution[0], values[0].sum(0).repeat_interleave(side, 0).repeat_interleave(side, 1))
+    close(found.attribution[0], values[0].norm(dim=0).repeat_interleave(side, 0).repeat_interleave(side, 1))
+    assert not found.signed
     product = why(run, "layer_gradient_x_activation", 2, layer=layer)
     close(product.arrays["layer"], (values * gradient)[0])
     assert product.attribution.sum() == pytest.approx(float((values * gradient).sum()), rel=1e-5)

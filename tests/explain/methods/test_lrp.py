@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import captum.attr
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.explain import attribute
+from core.modules.residual import Pad
 from core.modules.shapes import Flatten, GlobalPool
 from tests.explain import networks
 from tests.explain.conftest import case, choice, linear, made, of_run, why
 from tests.explain.methods.test_rules import of, off
 from tests.explain.networks import clean, picture, vector
+from tests.explain.test_every_method import run_lines
 from tests.trained import Trained
 
 
@@ -26,6 +29,17 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Captum tells how it is built
         yield
+
+
+class Moving(nn.Module):
+    """A function that only moves values: none is summed, weighed or changed."""
+
+    def __init__(self, call: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.call = call
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.call(x)
 
 
 def slow(parts: list[nn.Module], x: Tensor, epsilon: float, target: int = 1) -> Tensor:
@@ -45,7 +59,8 @@ def slow(parts: list[nn.Module], x: Tensor, epsilon: float, target: int = 1) -> 
         if isinstance(part, nn.ReLU | nn.Tanh | nn.GELU | nn.LeakyReLU):
             continue
         w = torch.autograd.functional.jacobian(part, x_i)  # [*z, *x]; of a max-pool: 1 at the winner
-        if isinstance(part, nn.MaxPool2d | Flatten):
+        of_one = isinstance(part, GlobalPool) and x_i.shape[2:].numel() == 1  # the mean of one value is that value
+        if isinstance(part, nn.MaxPool2d | Flatten | Moving) or of_one:
             share = relevance.reshape(-1)
             relevance = (w.reshape(z.numel(), -1).T @ share).reshape(x_i.shape)
             continue
@@ -118,6 +133,84 @@ def test_a_shortcut_is_shared_out_as_captum_does_it_with_a_module_and_not_withou
     found = made(of(networks.Sum(), picture()), "lrp", epsilon=1e-9)
     assert off(found.attribution, right) < 1e-5
     assert found.holds and found.gap is not None and found.gap < 1e-5  # no bias: the relevance is conserved
+
+
+MOVERS: dict[str, Callable[[Tensor], Tensor] | nn.Module] = {
+    "a pool of 1×1": lambda x: F.avg_pool2d(x, 1, 2), "its module": nn.AvgPool2d(1, 2),
+    "an adaptive pool to the same size": lambda x: F.adaptive_avg_pool2d(x, x.shape[2:]),
+    "its module too": nn.AdaptiveAvgPool2d(12),
+    "a mean of one": lambda x: x[:, :, None].mean(2), "a padded shortcut": Pad(4, 9, 2),
+    "padding": lambda x: F.pad(x, (1, 0, 2, 1)), "reflected": lambda x: F.pad(x, (1, 1, 1, 1), mode="reflect"),
+    "a slice": lambda x: x[:, 1:3, ::2, ::3], "index select": lambda x: x.index_select(1, torch.tensor([2, 0, 2])),
+    "gather": lambda x: x.gather(1, torch.tensor([3, 0]).view(1, 2, 1, 1).expand(len(x), 2, 12, 12)),
+    "reshape": lambda x: x.reshape(len(x), 2, 24, 12), "flatten": nn.Flatten(2), "unflatten": nn.Unflatten(1, (2, 2)),
+    "permute": lambda x: x.permute(0, 3, 1, 2), "transpose": lambda x: x.transpose(2, 3).contiguous(),
+    "concatenation": lambda x: torch.cat([x[:, 2:], x[:, :2], x], 1), "stack": lambda x: torch.stack([x, x], 2),
+    "chunks": lambda x: x.chunk(2, 1)[1], "repeat": lambda x: x.repeat(1, 2, 1, 1), "roll": lambda x: x.roll(3, 2),
+    "flip": lambda x: x.flip(3), "pixel shuffle": nn.PixelShuffle(2), "nearest": nn.Upsample(scale_factor=2),
+    "windows": lambda x: x.unfold(2, 4, 4), "dropout": nn.Dropout(0.5), "identity": nn.Identity(),
+    "max-pool": nn.MaxPool2d(2), "overlapping max-pool": nn.MaxPool2d(3, 2), "a clone": lambda x: x.clone(),
+    "squeeze": lambda x: x.unsqueeze(2).squeeze(2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("epsilon", [1e-6, 0.1, 1.0])
+@pytest.mark.parametrize("kind", MOVERS)
+def test_what_only_moves_values_hands_relevance_on_as_it_is(kind: str, epsilon: float) -> None:
+    mover = MOVERS[kind]
+    given = mover.eval() if isinstance(mover, nn.Module) else Moving(mover)
+    after = given(torch.zeros(1, 4, 12, 12)).numel()
+
+    def parts(moving: nn.Module) -> list[nn.Module]:
+        torch.manual_seed(0)
+        return [nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), moving, Flatten(), nn.Linear(after, 3)]
+
+    at = of(nn.Sequential(*parts(given)).eval(), picture())
+    found = attribute(at, choice("lrp", epsilon=epsilon))
+    right = slow([part.eval() for part in parts(Moving(given))], picture(), epsilon)
+    assert off(found.attribution, right) < 1e-5
+    again = run_lines(found.code, of(nn.Sequential(*parts(given.float())).eval(), picture()), found)
+    assert off(again, right) < 1e-4, found.code
+
+
+@pytest.mark.parametrize("epsilon", [1e-6, 0.1, 1.0])
+def test_a_padded_shortcut_beside_a_convolution_against_dense_matrices(epsilon: float) -> None:
+    """Where both are added each has its share of the sum; what the shortcut picks then goes back as it is."""
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.first, self.relu, self.act = nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.ReLU()
+            self.branch, self.shortcut = nn.Conv2d(4, 8, 3, 2, 1), Pad(4, 8, 2)
+            self.head = nn.Linear(288, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.relu(self.first(x))
+            return self.head(self.act(self.branch(x) + self.shortcut(x)).flatten(1))
+
+    block = Block().eval()
+    found = attribute(of(block, picture()), choice("lrp", epsilon=epsilon))
+    block = block.double()
+    x = picture().double()
+    inner = block.relu(block.first(x)).detach()
+    one, other = block.branch(inner).detach(), block.shortcut(inner).detach()
+
+    def back(part: Any, x_i: Tensor, relevance: Tensor, eps: float | None) -> Tensor:
+        z, w = part(x_i).detach(), torch.autograd.functional.jacobian(part, x_i)
+        if eps is None:  # only moved
+            return (w.reshape(z.numel(), -1).T @ relevance.reshape(-1)).reshape(x_i.shape)
+        share = relevance / (z + eps * torch.where(z < 0, -1.0, 1.0).double())
+        return x_i * (w.reshape(z.numel(), -1).T @ share.reshape(-1)).reshape(x_i.shape)
+
+    answer = block(x).detach()
+    top = torch.zeros_like(answer)
+    top[0, 1] = answer[0, 1]
+    total = back(lambda y: block.head(block.act(y).flatten(1)), one + other, top, epsilon)
+    shares = [torch.where(one + other == 0, 0.0, part / (one + other)) * total for part in (one, other)]
+    relevance = back(block.branch, inner, shares[0], epsilon) + back(block.shortcut, inner, shares[1], None)
+    right = back(block.first, x, relevance, epsilon)
+    assert off(found.attribution, right) < 1e-5
 
 
 class Loose(nn.Module):

@@ -234,6 +234,19 @@ def test_a_method_that_fails_is_left_out_whole_and_takes_no_other_with_it(monkey
     assert found.left_out == (("planted", "saliency", "It failed here (ValueError: no such luck)."),)
 
 
+def test_a_map_that_is_no_more_than_rounding_is_not_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, noise = room.attribute, "This map is rounding."
+
+    def attribute(case: Any, chosen: Any) -> Any:
+        found = whole(case, chosen)
+        return replace(found, rounding=noise) if chosen.name == "saliency" else found
+
+    monkeypatch.setattr(room, "attribute", attribute)
+    found = score(Score(quick=True, seeds=1, data=("planted",), methods=("saliency", "random"), samples=2), quiet)
+    assert {row.method for row in found.rows} == {"random"}
+    assert found.left_out == (("planted", "saliency", noise),) and "saliency" not in found.table
+
+
 def test_progress_rises_and_the_score_can_be_given_up() -> None:
     told: list[float] = []
 

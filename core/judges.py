@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from core.build import Network, load_state, state_arrays
 from core.catalog.entries import Schedule
 from core.specs import TrainSpec
 
@@ -51,7 +52,8 @@ class EarlyStopping:
 
     tolerant = False
 
-    def __init__(self, patience: int, steps: int) -> None:
+    def __init__(self, patience: int, steps: int, keeps_best: bool = True) -> None:
+        self.keeps_best = keeps_best
         self.patience, self.every = patience, max(1, steps // CHECKS)
         self.best, self.best_step, self.waited = math.inf, 0, 0
 
@@ -76,6 +78,8 @@ class EarlyStopping:
         if not self.best_step:
             return ""
         best = f"the validation loss was smallest at step {self.best_step} ({self.best:.3g})"
+        if self.keeps_best and self.best_step < step:
+            best += ", and the weights of that step are kept"
         return f"Stopped early at step {step} of {steps}: {best}." if step < steps else f"{best.capitalize()}."
 
     def state(self) -> dict[str, np.ndarray]:
@@ -145,4 +149,44 @@ def judge_of(spec: TrainSpec, schedule: Schedule, steps: int) -> Judge | None:
     """The judge that the training asks for, if any."""
     if schedule.suggest is not None:
         return RangeTest(schedule, steps)
-    return EarlyStopping(spec.early_stopping, steps) if spec.early_stopping else None
+    return EarlyStopping(spec.early_stopping, steps, spec.keep_best) if spec.early_stopping else None
+
+
+class Best:
+    """The weights at the smallest validation loss so far; at the end they take the place of the last step's.
+
+    The last step's are not lost: they are what a checkpoint holds as the model, for a training that goes on later.
+    """
+
+    def __init__(self) -> None:
+        self.step = 0  # 0: none yet
+        self._arrays: dict[str, np.ndarray] = {}
+        self._last: dict[str, np.ndarray] = {}
+
+    @property
+    def in_place(self) -> bool:
+        """Does the network hold the best weights instead of the last step's?"""
+        return bool(self._last)
+
+    def take(self, step: int, network: Network) -> None:
+        """The network as it is now is the best so far."""
+        self.step, self._arrays = step, state_arrays(network)
+
+    def put_in(self, step: int, network: Network) -> None:
+        """Have the network hold the best weights from now on; it has made `step` steps."""
+        if self._arrays and self.step < step and not self._last:
+            self._last = state_arrays(network)
+            load_state(network, self._arrays)
+
+    def last(self, network: Network) -> dict[str, np.ndarray]:
+        """The weights of the step that was made last."""
+        return self._last or state_arrays(network)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What a resume needs."""
+        return {"step": np.array(self.step), **{f"model/{k}": v for k, v in self._arrays.items()}}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """The inverse of state; of a checkpoint that keeps no best weights nothing is taken."""
+        self.step = int(state.get("step", np.array(0)))
+        self._arrays = {k[6:]: v for k, v in state.items() if k.startswith("model/")}

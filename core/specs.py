@@ -104,6 +104,10 @@ class TrainSpec(Options):
              "and 0 means never."),
         label=_("early stopping"), low=0, high=40, unit=_("checks"), group=_("Against overfitting"),
     )
+    keep_best: bool = option(
+        True, _("Keep the weights at the smallest validation loss, not those of the last step, as the result."),
+        label=_("keep the best"), group=_("Against overfitting"), applies=lambda o: o.early_stopping > 0,
+    )
     label_noise: float = option(
         0.0, _("Share of the training labels that are replaced by a wrong class, to see what a network does then."),
         label=_("label noise"), low=0.0, high=1.0, unit=_("share"), group=_("Trials"),

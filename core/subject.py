@@ -183,7 +183,7 @@ def _moment(run: Run, wanted: int) -> tuple[int, list[str]]:
     if not steps:
         raise CannotShow(NO_WEIGHTS)
     if wanted == NEWEST:
-        return steps[-1], []
+        return run.newest() or steps[-1], []
     nearest = min(steps, key=lambda step: abs(step - wanted))
     if nearest == wanted:
         return nearest, []

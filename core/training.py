@@ -31,7 +31,7 @@ from core.data.splits import Report, Splits
 from core.events import Event, Frame, Snapshot
 from core.frames import make_frame
 from core.instruments import Budget, Movement, memory_in_use
-from core.judges import judge_of
+from core.judges import Best, EarlyStopping, judge_of
 from core.losses import Losses
 from core.modules import initialisation, precision
 from core.options import SpecError, coerce, declared
@@ -122,6 +122,7 @@ class Training:
                 "have validation samples: set early_stopping to 0, or take more samples.",
             )  # fmt: skip
         self._judge = judge_of(spec, schedule, self.steps)
+        self._best = Best() if isinstance(self._judge, EarlyStopping) and spec.keep_best else None
         self.step = 0
         self._shuffle = torch.Generator().manual_seed(spec.seed)
         self._permutation, self._place = torch.empty(0, dtype=torch.long), 0
@@ -373,24 +374,37 @@ class Training:
         return found
 
     def _last_figures(self, validated: bool) -> list[Event]:
-        """The figures of the whole validation and test sets, and what the judge has found."""
-        found = ([] if validated else self.evaluate("validation")) + self.evaluate("test")
+        """The figures of the whole validation and test sets, and what the judge has found.
+
+        The test set is answered by what is kept: the best weights, where they are to be kept.
+        """
+        found = [] if validated else self.evaluate("validation")
+        if self._best:
+            self._best.put_in(self.step, self.network)
+        found += self.evaluate("test")
         when = time.time()
         if self._judge:
             found += [Event(self.step, name, value, when) for name, value in self._judge.figures().items()]
         return found
 
-    def _judged(self) -> list[Event]:
+    def _judged(self) -> list[Event | Snapshot]:
         """Ask the judge; what was found out for it. Its steps are counted, not timed, so that runs can be repeated."""
         assert self._judge is not None
-        found: list[Event] = []
+        found: list[Event | Snapshot] = []
 
         def validation_loss() -> float:
-            found.extend(self.evaluate("validation"))
-            return found[0].value
+            figures = self.evaluate("validation")
+            found.extend(figures)
+            return figures[0].value
 
         if self._judge.ends(self.step, validation_loss):
             self._end_here()
+        if isinstance(self._judge, EarlyStopping) and self._judge.best_step == self.step:
+            when = time.time()
+            found += [Event(self.step, name, value, when) for name, value in self._judge.figures().items()]
+            if self._best:
+                self._best.take(self.step, self.network)
+                found.append(self.snapshot())
         return found
 
     def _end_here(self) -> None:
@@ -460,13 +474,26 @@ class Training:
         return " ".join(filter(None, said))
 
     def snapshot(self) -> Snapshot:
-        """The weights as they are now."""
-        return Snapshot(self.step, state_arrays(self.network))
+        """The weights of the step that was made last."""
+        return Snapshot(self.step, self._arrays())
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return self._best.last(self.network) if self._best else state_arrays(self.network)
+
+    @property
+    def best_step(self) -> int:
+        """The step of the smallest validation loss, whose weights are kept; 0 where none are."""
+        return self._best.step if self._best else 0
+
+    @property
+    def held_step(self) -> int:
+        """The step whose weights the network holds: the last one, or at the end the best."""
+        return self._best.step if self._best and self._best.in_place else self.step
 
     def frame(self) -> Frame:
         """What the live view shows now: the watched sample at the watched layer, and the test pictures' answers."""
         sample, layer = self.watching or (0, "")
-        return make_frame(self.network, self.layers, self.splits, self.step, sample, layer)
+        return make_frame(self.network, self.layers, self.splits, self.held_step, sample, layer)
 
     # ── going on later ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -478,12 +505,14 @@ class Training:
             raise self._diverged()
         state, scalars = resume.of_optimizer(self.optimizer)
         generators, generator_meta = resume.of_generators(self.device)
-        arrays: dict[str, np.ndarray] = {f"model/{k}": v for k, v in state_arrays(self.network).items()}
+        arrays: dict[str, np.ndarray] = {f"model/{k}": v for k, v in self._arrays().items()}
         arrays |= state | generators
         arrays["data/shuffle"] = self._shuffle.get_state().numpy().copy()
         arrays["data/permutation"] = self._permutation.numpy().copy()
         if self._judge:
             arrays |= {f"judge/{k}": v for k, v in self._judge.state().items()}
+        if self._best:
+            arrays |= {f"best/{k}": v for k, v in self._best.state().items()}
         meta = {
             "place": self._place, "values": dict(self.values), "scalars": scalars, "steps": self.steps,
             "precision": self.precision, "threads": torch.get_num_threads(), "device": self.device.type,
@@ -512,6 +541,10 @@ class Training:
             self._judge.restore({k[6:]: v for k, v in arrays.items() if k.startswith("judge/")})
             self.steps = int(meta["steps"])  # it may have ended here
             self._next_validation = self._after_a_validation()
+        if self._best:
+            self._best.restore({k[5:]: v for k, v in arrays.items() if k.startswith("best/")})
+            if self.step >= self.steps:  # it was over: what is kept are the best weights
+                self._best.put_in(self.step, self.network)
 
 
 def losses_come_late(spec: TrainSpec, device: torch.device) -> bool:

@@ -220,6 +220,8 @@ class RunSession:
         for snapshot in happened:
             if not isinstance(snapshot, Event):
                 self._keep(partial(self.run.save_snapshot, snapshot))
+                if snapshot.step == self._trained().best_step:
+                    self._keep(partial(self.run.note, best_step=snapshot.step))
 
     def checkpoint(self) -> None:
         """Write a checkpoint, charged to its budget; first the rows before it, which no resume computes again."""
@@ -440,15 +442,15 @@ def score(question: Score, send: Send) -> Scored:
 
 def _refresh(question: Refresh) -> None:
     run = Store(question.runs).run(question.run)
-    experiment, checkpoint = run.experiment(), run.load_checkpoint()
-    if checkpoint is None:
+    experiment, step = run.experiment(), run.newest()
+    if step is None:
         return
     torch.set_num_threads(1)
     network = build(experiment.model, data_form(experiment.data)).eval()
-    load_state(network, {k[6:]: v for k, v in checkpoint.arrays.items() if k.startswith("model/")})
+    load_state(network, run.weights(step))
     folder = run.about().get("data_dir") or str(data_home())  # where the run itself has its data from
     layers, splits = layers_of(experiment.model, data_form(experiment.data)), _splits(experiment.data, folder)
-    frame = make_frame(network, layers, splits, checkpoint.step, question.sample, question.layer)
+    frame = make_frame(network, layers, splits, step, question.sample, question.layer)
     run.write_frame(encode_frame(frame))
 
 

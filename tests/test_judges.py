@@ -38,8 +38,10 @@ def test_it_stops_when_patience_checks_in_a_row_were_no_better():
     assert ends == [False] * 7 + [True]
     assert (judge.best, judge.best_step) == (0.7, 50)
     assert judge.figures() == {"best/val_loss": 0.7, "best/step": 50.0}
-    words = "Stopped early at step 80 of 400: the validation loss was smallest at step 50 (0.7)."
-    assert judge.words(80, 400) == words
+    words = "Stopped early at step 80 of 400: the validation loss was smallest at step 50 (0.7)"
+    assert judge.words(80, 400) == f"{words}, and the weights of that step are kept."
+    judge.keeps_best = False
+    assert judge.words(80, 400) == f"{words}."
     assert not judge.words(400, 400).startswith("Stopped")
 
 
@@ -84,6 +86,45 @@ def test_the_learning_rate_does_not_know_that_a_run_may_end_early(small_splits):
     early, _events = trained({"train.steps": 50, "train.schedule": "cosine", "train.early_stopping": 40}, small_splits)
     for a, b in zip(plain.network.parameters(), early.network.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def weights(training: Training) -> dict[str, np.ndarray]:
+    return {name: value.numpy().copy() for name, value in training.network.state_dict().items()}
+
+
+def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_the_best_is_kept_evaluated_and_the_same_after_every_cut(small_splits):
+    """Against a plain loop that looks at every check itself; cut before, at and after the best, and at the end."""
+    plain = Training(assign(preset("mlp", "digits"), {**PLATEAU, "train.keep_best": False}), small_splits)
+    seen = {}
+    for _happened in plain:
+        if plain.step and plain.step % 10 == 0:
+            seen[plain.step] = (plain.evaluate("validation")[0].value, weights(plain), plain.evaluate("test")[1].value)
+    best = min(seen, key=lambda step: seen[step][0])
+    assert best < plain.step and not same(seen[best][1], weights(plain))
+
+    kept, events = trained(PLATEAU, small_splits)
+    assert (kept.step, kept.best_step, kept.held_step) == (plain.step, best, best)
+    assert same(weights(kept), seen[best][1])
+    told = {e.name: e.value for e in events}
+    assert told["test/accuracy"] == seen[best][2] == kept.evaluate("test")[1].value
+    assert f"smallest at step {best}" in kept.words(told) and "are kept" in kept.words(told)
+    assert kept.frame().step == best
+    assert same(kept.snapshot().tensors, weights(plain)), "the last step's weights are not lost"
+    assert {e.value for e in events if e.name == "best/step"} <= set(seen), "it is marked as soon as it is known"
+
+    for cut in (best - 3, best, best + 3, kept.step - 1, kept.step):
+        half, _events = trained(PLATEAU, small_splits, until=cut)
+        rest, later = trained(PLATEAU, small_splits, checkpoint=half.checkpoint())
+        assert same(weights(rest), seen[best][1]) and rest.best_step == best
+        if cut < kept.step:
+            assert {e.name: e.value for e in later}["test/accuracy"] == seen[best][2]
+        one, other = kept.checkpoint().arrays, rest.checkpoint().arrays
+        assert same({k: v for k, v in one.items() if k[:5] in ("best/", "model")},
+                    {k: v for k, v in other.items() if k[:5] in ("best/", "model")})  # fmt: skip
 
 
 # ── the range test ───────────────────────────────────────────────────────────

@@ -92,6 +92,23 @@ def test_the_end_is_told_in_the_words_of_what_was_asked(store, architecture, dat
     assert len(run.about().get("sample_text", " " * 200)) == 200
 
 
+def test_the_best_weights_are_the_runs_result(store):
+    plateau = {"train.early_stopping": 3, "train.lr": 0.05, "train.label_noise": 0.3}
+    run = store.create(small(400, **plateau))
+    with going(store, run) as conn:
+        end = wait_for(conn, FINISHED)
+    best = run.best_step()
+    assert best == run.latest()["best/step"] == run.newest() < end.step
+    assert f"smallest at step {best}" in end.words and "are kept" in end.words
+    assert decode_frame(run.frame()).step == best
+    kept = run.load_checkpoint().arrays
+    for name, value in run.weights(best).items():
+        np.testing.assert_array_equal(value, kept[f"best/model/{name}"])
+    run.write_frame(b"")
+    worker.answer(Refresh(run.id, 1, "", str(store.root)), QUIET)
+    assert decode_frame(run.frame()).step == best
+
+
 def test_a_setting_that_the_data_cannot_use_fails_in_the_same_sentence(store):
     run = store.create(assign(preset("gru", "adding"), {"train.label_noise": 0.5}))
     with going(store, run) as conn:

@@ -246,6 +246,8 @@ class Stage {
       const { steps = [], values } = this.series[`set/${field}`] ?? {};
       steps.forEach((step, i) => found.push({ step, text: `${this.words[`set_${field}`]} ${number(values[i])}` }));
     }
+    const best = this.series["best/step"]?.last; // the smallest validation loss so far, whose weights are kept
+    if (best !== undefined) found.push({ step: best, text: fill(this.words.best, { step: number0(best) }) });
     if (this.bad !== undefined) found.push({ step: this.bad, text: this.words.not_finite, bad: true });
     const span = this.span()[1];
     return found.sort((a, b) => a.step - b.step).map((mark, i, all) => {

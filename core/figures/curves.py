@@ -19,6 +19,7 @@ class Curve:
     name: str
     steps: Sequence[int]
     values: Sequence[float]
+    best: int | None = None  # the step that is marked as the best
 
     def finite(self) -> list[tuple[int, float]]:
         """The points that can be drawn."""
@@ -37,6 +38,13 @@ def overlay(
             mode="lines+markers" if len(points) < 40 else "lines", marker={"size": 5}, hovertemplate="%{y:.4g}",
             line={"dash": DASHES[i % len(DASHES)], "width": 2, "color": colors[i % len(colors)] if colors else None},
         )  # fmt: skip
+    for i, curve in enumerate(curves):  # after all lines, so that each keeps its colour
+        if mark := [(s, v) for s, v in curve.finite() if s == curve.best]:
+            figure.add_scatter(
+                x=[s for s, _v in mark], y=[v for _s, v in mark], mode="markers", showlegend=False,
+                name=curve.name, hovertemplate="%{y:.4g} ★",
+                marker={"size": 13, "symbol": "star", "color": colors[i % len(colors)] if colors else None},
+            )  # fmt: skip
     figure.update_layout(
         xaxis_title=x_title, yaxis_title=y_title, hovermode="x unified", showlegend=True, height=340,
         margin={"l": 60, "r": 10, "t": 10, "b": 45}, yaxis_type="log" if log else "linear",

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from core.events import QUEUED, STATES, Event, Snapshot, Status
+from core.events import FINISHED, QUEUED, STATES, Event, Snapshot, Status
 from core.options import SpecError
 from core.specs import Experiment, experiment_from_json, to_json
 from core.store import log
@@ -174,7 +174,10 @@ class Run:
         write_atomic(folder / f"{snapshot.step:09d}.safetensors", pack_tensors(snapshot.tensors), sync=False)
         files = sorted(folder.glob("[0-9]*.safetensors"))
         while len(files) > 2 and sum(f.stat().st_size for f in files) > SNAPSHOT_CAP:
-            files.pop(_least_missed([int(f.stem) for f in files])).unlink(missing_ok=True)
+            places = _least_missed([int(f.stem) for f in files], self.about().get("best_step", 0))
+            if places is None:
+                return
+            files.pop(places).unlink(missing_ok=True)
 
     def snapshots(self) -> list[int]:
         """The steps of which weights are kept, rising."""
@@ -184,6 +187,17 @@ class Run:
         """The steps at which the weights can be looked at, rising: the snapshots', and the newest checkpoint's."""
         steps, newest = self.snapshots(), self.checkpoint_step()
         return steps if newest is None or newest in steps else sorted([*steps, newest])
+
+    def best_step(self) -> int | None:
+        """The step of the smallest validation loss, where its weights are kept as the best (TrainSpec.keep_best)."""
+        best = self.about().get("best_step")
+        return best if type(best) is int and best in self.snapshots() else None
+
+    def newest(self) -> int | None:
+        """The moment that stands for the run: the best of one that has finished and keeps it, else the newest."""
+        steps = self.moments()
+        best = self.best_step() if self.status().state == FINISHED else None
+        return best if best is not None else steps[-1] if steps else None
 
     def weights(self, step: int) -> dict[str, np.ndarray]:
         """The weights at one of the moments, by their names in the state_dict. StoreError where there are none."""
@@ -327,10 +341,13 @@ def _made(run: Run) -> float:
         return 0.0
 
 
-def _least_missed(steps: list[int]) -> int:
-    """The index, neither first nor last, whose removal leaves the smallest gap in log(step). `steps` rises."""
-    inner = range(1, len(steps) - 1)
-    return min(inner, key=lambda i: (steps[i + 1] + 1) / (steps[i - 1] + 1))
+def _least_missed(steps: list[int], best: int) -> int | None:
+    """The index, not the first, last or best one's, whose removal leaves the smallest gap in log(step). `steps` rises.
+
+    None where there is no other.
+    """
+    inner = [i for i in range(1, len(steps) - 1) if steps[i] != best]
+    return min(inner, key=lambda i: (steps[i + 1] + 1) / (steps[i - 1] + 1), default=None)
 
 
 def _read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -33,6 +33,8 @@ def overlay(runs: list[Run], marked: int) -> None:
     picture = curves.overlay(lines, x_title=_("step"), y_title=axis, log=log, colors=colors())
     words = f"{title}. {curves.alt(lines, said)}"
     st.plotly_chart(picture, key="runs.overlay", alt=words, config={"displaylogo": False})
+    if any(line.best is not None for line in lines):
+        st.caption(_("★ the smallest validation loss: the weights of this step are kept as the best."))
     with st.expander(_("Table"), icon=":material/table:"):
         heads = {
             "name": _("run"), "points": _("points"), "first": _("first"), "lowest": _("lowest"),
@@ -50,4 +52,5 @@ def colors() -> list[str]:
 def _curve(run_id: str, _run: Run, metric: str, size: int) -> Curve:
     # kept until the log has grown; run_id and size are there to be hashed
     found = [event for event in _run.events() if event.name == metric]
-    return Curve(label(_run), [e.step for e in found], [e.value for e in found])
+    best = _run.best_step() if metric.startswith("val/") else None
+    return Curve(label(_run), [e.step for e in found], [e.value for e in found], best)

@@ -112,6 +112,7 @@ def live_words() -> dict[str, str]:
         "set_lr": _("learning rate"),
         "set_weight_decay": _("weight decay"),
         "set_clip_norm": _("clip at norm"),
+        "best": _("best, step {step}"),
         "not_finite": _("loss is no longer a number"),
         "nothing_yet": _("No numbers yet."),
         "alt_curve": _("{name} at step {step}: train {train}, validation {val}."),

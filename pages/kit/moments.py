@@ -25,60 +25,60 @@ def draw(run: Run) -> int | None:
     if not steps:
         st.fragment(_follow, run_every=TICK)(run, [0], time.monotonic())
         return None
-    wanted = here.step()
-    step = steps[-1] if wanted == NEWEST else min(steps, key=lambda kept: abs(kept - wanted))
+    wanted, newest = here.step(), run.newest() or steps[-1]
+    step = newest if wanted == NEWEST else min(steps, key=lambda kept: abs(kept - wanted))
     playing = bool(st.session_state.get(_PLAYING)) and len(steps) > 1
     if len(steps) > 1:
-        _slider(steps, step, playing)
+        _slider(steps, step, playing, newest, run.best_step())
     else:
         st.caption(_("Weights of step {step} are kept so far.").format(step=f"{step:,}"))
     if playing:
-        st.fragment(_play, run_every=BEAT)(steps, step, time.monotonic())
+        st.fragment(_play, run_every=BEAT)(steps, step, newest, time.monotonic())
     elif step == steps[-1] and _training(run):
         st.fragment(_follow, run_every=TICK)(run, steps, time.monotonic())
     return step
 
 
-def _slider(steps: list[int], step: int, playing: bool) -> None:
+def _slider(steps: list[int], step: int, playing: bool, newest: int, best: int | None) -> None:
     # Where the page itself moves on, it is another slider: a tick that left the browser before the move brings the old
     # one's value, and would be taken for a hand that moved it back.
     key = f"look.step.{steps[-1]}.{step}" if playing else f"look.step.{steps[-1]}"
     st.session_state[key] = step
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
         st.select_slider(
-            _("step of the training"), steps, key=key, format_func=lambda s: f"{s:,}", on_change=_moved,
-            args=(steps, key),
+            _("step of the training"), steps, key=key, on_change=_moved, args=(newest, key),
+            format_func=lambda s: (_("best, step {step}") if s == best else "{step}").format(step=f"{s:,}"),
             help=_("The weights were kept at these steps; every view shows the network as it was then."),
         )  # fmt: skip
         icon, words = (":material/pause:", _("Pause")) if playing else (":material/play_arrow:", _("Play"))
         st.button(
-            "", icon=icon, key="look.play", help=words, on_click=_toggle, args=(steps, step), type="tertiary"
+            "", icon=icon, key="look.play", help=words, on_click=_toggle, args=(steps, step, newest), type="tertiary"
         )
 
 
-def _moved(steps: list[int], key: str) -> None:
+def _moved(newest: int, key: str) -> None:
     st.session_state[_PLAYING] = False
-    _show(steps, st.session_state[key])
+    _show(newest, st.session_state[key])
 
 
-def _show(steps: list[int], step: int) -> None:
-    here.look_at(step=NEWEST if step == steps[-1] else step)
+def _show(newest: int, step: int) -> None:
+    here.look_at(step=NEWEST if step == newest else step)
 
 
-def _toggle(steps: list[int], shown: int) -> None:
+def _toggle(steps: list[int], shown: int, newest: int) -> None:
     playing = not st.session_state.get(_PLAYING)
     st.session_state[_PLAYING] = playing
     if playing and shown == steps[-1]:  # from the end: once more from the beginning
-        _show(steps, steps[0])
+        _show(newest, steps[0])
 
 
-def _play(steps: list[int], shown: int, drawn: float) -> None:
+def _play(steps: list[int], shown: int, newest: int, drawn: float) -> None:
     """The next moment, once this one has been seen."""
     if time.monotonic() - drawn < BEAT / 2:
         return
     later = [step for step in steps if step > shown]
     if later:
-        _show(steps, later[0])
+        _show(newest, later[0])
     if len(later) <= 1:
         st.session_state[_PLAYING] = False
     st.rerun(scope="app")

@@ -76,8 +76,8 @@ def _own() -> Score | None:
     run = here.current()
     if run is None or run.experiment().data.name not in {trial.data for trial in TRIALS}:
         return None
-    steps = run.moments()
-    return Score(run=run.id, step=steps[-1]) if steps else None
+    newest = run.newest()
+    return None if newest is None else Score(run=run.id, step=newest)
 
 
 @lru_cache(maxsize=2)

@@ -52,6 +52,20 @@ def test_the_newest_weights_are_shown_and_the_slider_goes_back(visit: Visit, fak
     assert "step" not in at.query_params
 
 
+def test_the_best_moment_has_its_name_on_the_slider_and_stands_for_the_finished_run(
+    visit: Visit, fake: FakeEngine, run: Run
+) -> None:
+    run.note(best_step=4)
+    at = visit("look_feature_maps", run=run.id)
+    assert asked(fake).step == moment(at) == 4
+    assert "best, step 4" in slider(at).options and "12" in slider(at).options
+    slider(at).set_value(12).run()
+    assert asked(fake).step == 12
+    assert "".join(at.query_params["step"]) == "12"
+    slider(at).set_value(4).run()
+    assert "step" not in at.query_params
+
+
 def test_a_link_brings_sample_layer_and_moment(visit: Visit, fake: FakeEngine, run: Run) -> None:
     at = visit("look_feature_maps", run=run.id, sample="5", layer="head", step="2")
     assert (asked(fake).sample, asked(fake).layer, asked(fake).step) == (5, "head", 2)

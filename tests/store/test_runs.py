@@ -373,3 +373,23 @@ def test_a_disk_too_full_for_a_checkpoint_keeps_the_one_before(small_disk: Path,
     assert [p for p in run.path.iterdir() if p.name.endswith(".writing")] == []
     run.save_checkpoint(_checkpoint(3))
     assert (found := run.load_checkpoint()) is not None and found.step == 3
+
+
+def test_the_best_moment_stands_for_a_finished_run_and_is_never_thinned_out(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = store.create(specs.preset("mlp", "digits"))
+    assert run.newest() is None and run.best_step() is None
+    weights = {"w": np.zeros(1000, np.float32)}
+    monkeypatch.setattr(runs, "SNAPSHOT_CAP", 25_000)
+    for step in (0, 8, 9, 10):
+        run.save_snapshot(Snapshot(step, weights))
+    run.note(best_step=9)
+    for step in (11, 12, 400, 410, 420, 430):
+        run.save_snapshot(Snapshot(step, weights))
+    assert {0, 9, 430} < set(run.snapshots()) and len(run.snapshots()) < 8
+    assert (run.best_step(), run.newest()) == (9, 430)
+    run.set_status(Status(FINISHED, 430, 600))
+    assert run.newest() == 9
+    run.forget_snapshots_after(8)  # changed by hand before it: it is no more
+    assert run.best_step() is None

@@ -8,6 +8,8 @@ import stat
 from pathlib import Path
 from typing import IO
 
+MORE = 1 << 20  # bytes that are read at once behind what the file was said to have
+
 
 def open_regular(path: Path) -> IO[bytes]:
     """A file to read from; OSError in words where there is none, or something else under that name.
@@ -27,10 +29,13 @@ def open_regular(path: Path) -> IO[bytes]:
 def read_regular(path: Path, most: int = 1 << 40) -> bytes:
     """The bytes of a plain file; OSError as in open_regular, and where it has more than `most`."""
     with open_regular(path) as file:
-        data = file.read(most + 1) if os.fstat(file.fileno()).st_size <= most else None
-    if data is None or len(data) > most:  # it grew meanwhile, or its system does not tell its size
-        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
-    return data
+        if (size := os.fstat(file.fileno()).st_size) <= most:
+            data = file.read(min(size, most) + 1)  # no more: read(n) takes memory for n bytes, whatever there is
+            while len(data) <= most and (more := file.read(MORE)):  # it grew, or its system does not tell its size
+                data += more
+            if len(data) <= most:
+                return data
+    raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
 
 
 def _kind(mode: int) -> str:

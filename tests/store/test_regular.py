@@ -85,3 +85,12 @@ def test_a_checkpoint_that_is_a_pipe_is_told(kind: str, store: Store, tmp_path: 
         (run.path / "checkpoint.safetensors").symlink_to(path)
         with pytest.raises(StoreError, match="cannot be resumed"):
             run.load_checkpoint()
+
+
+def test_a_small_file_takes_no_more_memory_than_it_has_bytes(tmp_path: Path) -> None:
+    """`most` is a limit and no size: memory for a terabyte is to be had nowhere."""
+    file = tmp_path / "small.bin"
+    file.write_bytes(b"abc")
+    assert read_regular(file) == b"abc" == read_regular(file, 3)
+    with pytest.raises(OSError, match="more than 2 bytes"):
+        read_regular(file, 2)

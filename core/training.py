@@ -114,6 +114,7 @@ class Training:
         self._augment = augment_of(spec.augmentation, self.splits, form.classes)
         self.batch_size = min(spec.batch_size, len(self.splits.train[0]))
         self._batches = len(self.splits.train[0]) // self.batch_size  # a last smaller batch is left out
+        self.notes = _cut_short(spec.batch_size, self.batch_size)  # sentences on what is not as it was asked for
         self.steps = spec.epochs * self._batches if spec.epochs else spec.steps
         self.planned = self.steps  # a judge may end the run earlier: steps is then where it ended
         if spec.early_stopping and not len(self.splits.validation[0]):
@@ -545,6 +546,15 @@ class Training:
             self._best.restore({k[5:]: v for k, v in arrays.items() if k.startswith("best/")})
             if self.step >= self.steps:  # it was over: what is kept are the best weights
                 self._best.put_in(self.step, self.network)
+
+
+def _cut_short(asked: int, taken: int) -> tuple[str, ...]:
+    if taken == asked:
+        return ()
+    return (
+        f"A batch of {asked:,} samples was asked for, and there are {taken:,} training samples: every step takes them "
+        "all.",
+    )
 
 
 def losses_come_late(spec: TrainSpec, device: torch.device) -> bool:

@@ -105,12 +105,13 @@ class RunSession:
         kept = checkpoint.meta["threads"] if checkpoint else useful_threads(self.training, torch.get_num_threads())
         threads = int(kept)  # fixed from the first step on: a sum over two threads is not to the bit that over one
         torch.set_num_threads(threads)
-        self.run.note(threads=threads)
+        self.run.note(threads=threads, batch_size=self.training.batch_size)
         if checkpoint is None:
             self.show()  # so that who comes late sees first what nobody had learned yet
         elif checkpoint.damaged:
-            self.notice = checkpoint.words()
             self.run.drop_damaged(checkpoint)
+        damaged = checkpoint.words() if checkpoint else ""
+        self.notice = " ".join(filter(None, (damaged, *self.training.notes)))
         self.report(RUNNING, self.notice)
         for command in self._waiting:
             self.obey(command)

@@ -237,6 +237,17 @@ def test_a_diverged_run_is_exit_code_1_and_one_line_and_goes_on_with_a_smaller_r
     assert all(math.isfinite(event.value) for event in run.events())
 
 
+def test_a_batch_that_was_cut_is_told_and_speed_is_of_what_was_taken(capsys, at_lab):
+    code, out, err = here(capsys, "train", "--preset", "mlp", "--steps", "6", "--json", "--set", "data.size=8",
+                          "model.hidden=16", "train.batch_size=65536")  # fmt: skip
+    assert code == 0, err
+    found = json.loads(out)
+    taken = found["batch_size"]
+    assert 1000 < taken < 1500 and f"65,536 samples was asked for, and there are {taken:,}" in found["words"]
+    assert found["samples_per_second"] == pytest.approx(6 * taken / found["seconds"], rel=0.2)
+    assert "65,536" in at_lab.run(found["run"]).status().words, "the page shows the same"
+
+
 def test_doctor_says_what_the_machine_offers(capsys, home):
     found = json.loads(here(capsys, "doctor", "--json")[1])
     assert set(found) == {"devices", "versions", "folders", "limits", "problems"}

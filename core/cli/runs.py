@@ -203,12 +203,12 @@ def summary(run: Run) -> dict[str, Any]:
         last[event.name] = event.value
     about, status = run.about(), run.status()
     seconds = float(about.get("seconds", 0.0))
-    batch = run.experiment().train.batch_size
+    batch = int(about.get("batch_size") or run.experiment().train.batch_size)  # what a step took, not what was asked
     metrics = {k: v for k, v in last.items() if k.startswith(("train/", "val/", "test/", "best/", "suggested/"))}
     return {
         "run": run.id, "steps": status.step, "seconds": round(seconds, 3),
         "samples_per_second": round(status.step * batch / seconds, 1) if seconds else None,
-        "device": about.get("device"), "threads": about.get("threads"),
+        "batch_size": batch, "words": status.words, "device": about.get("device"), "threads": about.get("threads"),
         "metrics": {"train/loss_first": first.get("train/loss"), **metrics},
         **({"sample_text": about["sample_text"]} if "sample_text" in about else {}),
     }  # fmt: skip

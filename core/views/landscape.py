@@ -67,6 +67,8 @@ class _Drawing:
         half = size // 2
         self.steps = np.arange(-half, half + 1) / half * self.options.radius  # exactly zero in the middle
         self.samples = min(self.options.samples, len(self._part()[0]))
+        if self.samples < self.options.samples:
+            self.words.append(f"There are {self.samples:,} samples in this part; the loss is the mean over them all.")
         self.ground = Ground(self.subject.copied().eval(), *spread(self._part(), self.samples), self.subject.form.task)
         draw = {LINE: self._line, PLANE: self._plane}.get(self.options.kind, self._path)
         arrays, facts, words = draw()

@@ -144,7 +144,7 @@ def integrated_gradients(case: Case, options: Any) -> Result:
     def look(shares: Tensor) -> tuple[Tensor, Tensor]:
         return at.onward(start + broad(shares, start) * (end - start))
 
-    found = integral(_held(options, end), Straight(end - start), look, answers)
+    found = integral(_held(case, options, end), Straight(end - start), look, answers)
     call = _ONWARD + summed("onward({0})", found.cuts, "values", ("low", "high"))
     return _complete(case, found, baseline, call)
 
@@ -162,13 +162,19 @@ def conductance(case: Case, options: Any) -> Result:
         y, gradient, values = at.gradients(way(case, baseline, shares))
         return values, torch.stack([gradient, y], 1)
 
-    found = integral(_held(options, end), Bent(start, end), look, answers)
+    found = integral(_held(case, options, end), Bent(start, end), look, answers)
     return _complete(case, found, baseline, _flow(found.cuts))
 
 
-def _held(options: Any, values: Tensor) -> Any:
+def _held(case: Case, options: Any, values: Tensor) -> Any:
     """The options with no more points than the memory holds for a layer with such values, with what is made of them."""
-    return replace(options, most=min(options.most, HELD // (16 * values.numel())))
+    most = min(options.most, HELD // (16 * values.numel()))
+    if most < options.most:
+        case.words.append(
+            f"At most {most:,} points were taken on the way, not {options.most:,}: the layer's values at more of them "
+            "would need more memory than may be used."
+        )
+    return replace(options, most=most)
 
 
 def _ends(at: At, baseline: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:

@@ -104,6 +104,7 @@ def look(subject: Subject, options: Faithfulness, report: Report) -> Seen:
     facts = {
         **subject.answer(), "methods": {c.name: registry.METHODS.get(c.name).title for c in chosen},
         "left_out": left_out, "explained": first.target.words if len(numbers) == 1 else "", "samples": len(numbers),
+        "wanted": options.samples,
         "followed": NUMBER if subject.form.task == NUMBER else options.scale, "seeds": options.seeds,
         "pieces": [one["pieces"] for one in found], "alike": len(alike), "kept": _kept_by_baseline(sample),
     }  # fmt: skip
@@ -382,6 +383,8 @@ def said(facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> list[str]:
             "The baseline alone has this answer, too: deleting hardly changes it, and the areas tell the methods apart "
             "only a little. Choose another baseline, or follow the logit."
         )
+    if facts["samples"] < facts.get("wanted", 0):
+        words.append(f"There are {facts['samples']:,} test samples; the means are over them all.")
     if facts["alike"]:
         words.append(f"{facts['alike']} of the samples are their own baseline and are left out.")
     if titles:

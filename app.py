@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import plotly
 import streamlit as st
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -24,14 +24,14 @@ from core.events import Command
 from core.live import Hub
 from core.store import StoreError
 from core.store.engine_files import log_to
-from pages.kit import drawn
+from pages.kit import doorkeeper, drawn
 from pages.kit import engine as doors
 
 log = logging.getLogger("layerlab.door")
 WEB = Path(__file__).parent / "assets" / "web"
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".png": "image/png"}
-FOREIGN, UNKNOWN = 4403, 4404  # close codes of /live and /look
+UNKNOWN = 4404  # close code of /live, besides those of pages.kit.doorkeeper
 LOOK = 1.0  # seconds between two looks at the engine
 _words = {"engine": "", "pid": ""}  # why the engine cannot be reached, empty while it can; which process it is
 _wished: dict[WebSocket, tuple[str, Command]] = {}  # what each watcher wants to see: an engine begun anew is told
@@ -101,10 +101,13 @@ def _hub() -> Hub:
 
 
 async def live(socket: WebSocket) -> None:
-    """/live?run=ID&after=BYTES: rows, states and frames of one run (core.live); the watcher's wishes come back."""
-    if not await _welcomed(socket):
-        return
+    """/live?run=ID&after=BYTES: rows, states and frames of one run (core.live); the watcher's wishes come back.
+
+    ID is whole: a few digits, which the command line takes, can be guessed.
+    """
     run, after = socket.query_params.get("run", ""), socket.query_params.get("after", "")
+    if not await _welcomed(socket) or not await _known(socket, run):
+        return
     sending = asyncio.create_task(_send(socket, run, int(after) if after.isdecimal() and len(after) < 16 else 0))
     wishes = asyncio.create_task(_heed(socket, run))
     try:
@@ -122,17 +125,26 @@ async def live(socket: WebSocket) -> None:
 
 async def _welcomed(socket: WebSocket) -> bool:
     await socket.accept()  # first, or the browser would not see the close code
-    own = urlsplit(socket.headers.get("origin", "")).netloc == socket.headers.get("host")
-    if not own:
-        await socket.close(FOREIGN, "Another site may not listen here.")
-    return own
+    code = doorkeeper.refused(socket.headers)
+    if code:
+        await socket.close(code, "See server.allowedHosts and server.corsAllowedOrigins.")
+    return not code
+
+
+async def _known(socket: WebSocket, run: str) -> bool:
+    try:
+        doors.store().run(run, whole=True)
+    except StoreError:
+        await socket.close(UNKNOWN, "There is no such run.")
+        return False
+    return True
 
 
 async def _send(socket: WebSocket, run: str, after: int) -> None:
     try:
         await _hub().watch(run, after, socket.send_text, socket.send_bytes)
-    except StoreError as error:
-        await socket.close(UNKNOWN, str(error)[:100])
+    except StoreError:  # deleted in between
+        await socket.close(UNKNOWN, "There is no such run.")
 
 
 async def _heed(socket: WebSocket, run: str) -> None:
@@ -185,5 +197,6 @@ async def file(request: Request) -> Response:
 app = st.App(
     Path(__file__).parent / "pages" / "shell.py",
     lifespan=lifespan,
+    middleware=[Middleware(doorkeeper.Doorkeeper)],
     routes=[WebSocketRoute("/live", live), WebSocketRoute("/look", look), Route("/layerlab/{name}", file)],
 )

@@ -47,9 +47,13 @@ class Door:
             with error:
                 return error.code, dict(error.headers), error.read()
 
-    def live(self, run: str, after: int = 0, host: str = "127.0.0.1") -> ClientConnection:
-        url = f"ws://127.0.0.1:{self.port}/live?run={run}&after={after}"
-        return connect(url, origin=f"http://{host}:{self.port}", open_timeout=10)  # type: ignore[arg-type]
+    def live(self, run: str, after: int = 0, host: str = "127.0.0.1", of: str = "127.0.0.1") -> ClientConnection:
+        """Listen from a page of the site `host`, which has asked for the server by the name `of`."""
+        return self.socket(f"/live?run={run}&after={after}", host, of)
+
+    def socket(self, path: str, host: str = "127.0.0.1", of: str = "127.0.0.1") -> ClientConnection:
+        return connect(f"ws://{of}:{self.port}{path}", origin=f"http://{host}:{self.port}", open_timeout=10,
+                       address=("127.0.0.1", self.port))  # type: ignore[arg-type] # fmt: skip
 
     def page(self) -> ClientConnection:
         """What a browser with a page open holds."""
@@ -135,12 +139,46 @@ def test_a_run_is_seen_live_from_any_byte_on(door: Door) -> None:
     engine.close()
 
 
-@pytest.mark.parametrize(("run", "host", "code"), [("0" * 32, "127.0.0.1", 4404), ("0" * 32, "elsewhere.org", 4403)])
-def test_strangers_and_unknown_runs_are_turned_away(door: Door, run: str, host: str, code: int) -> None:
-    with pytest.raises(ConnectionClosed) as told, door.live(run, host=host) as live:
-        live.recv(timeout=5)
+@pytest.mark.parametrize("path", ["/live?run={run}", "/look"])
+@pytest.mark.parametrize(
+    ("host", "of", "code"),
+    [("elsewhere.org", "127.0.0.1", 4403), ("evil.example", "evil.example", 4421), ("127.0.0.1", "evil.example", 4421)],
+    ids=["another site", "a site whose name points here", "another name"],
+)
+def test_strangers_are_turned_away(door: Door, path: str, host: str, of: str, code: int) -> None:
+    run = Store(door.home / "runs").create(preset("mlp", "digits"))
+    with pytest.raises(ConnectionClosed) as told, door.socket(path.format(run=run.id), host, of) as socket:
+        socket.recv(timeout=5)
     assert told.value.rcvd is not None
     assert told.value.rcvd.code == code
+
+
+def test_only_a_whole_id_names_a_run(door: Door) -> None:
+    run = Store(door.home / "runs").create(preset("mlp", "digits"))
+    for wanted in ("0" * 32, run.id[:4], run.id[:31], run.id.upper(), f"{run.id}0", "", "..", "%2e%2e"):
+        with pytest.raises(ConnectionClosed) as told, door.live(wanted) as live:
+            live.send('{"watch": {"sample": 1, "layer": ""}}')
+            live.recv(timeout=5)
+        assert told.value.rcvd is not None
+        assert (told.value.rcvd.code, told.value.rcvd.reason) == (4404, "There is no such run.")
+    with door.socket("/look") as look:
+        look.send(json.dumps({"run": run.id[:4]}))
+        assert json.loads(look.recv(timeout=10)) == {
+            "error": "This run is not known here. Choose another one or start a new one."
+        }
+
+
+def test_no_other_site_may_show_the_app_in_a_frame(door: Door) -> None:
+    for path in ("/", "/train-live", "/layerlab/live.js", "/_stcore/health", "/nothing/here"):
+        _status, headers, _body = door.fetch(path)
+        lower = {name.lower(): value for name, value in headers.items()}
+        assert lower["x-frame-options"] == "SAMEORIGIN", path
+        assert "frame-ancestors 'self'" in lower["content-security-policy"], path
+
+
+def test_files_are_there_only_under_the_servers_names(door: Door) -> None:
+    assert door.fetch("/layerlab/live.js", Host="evil.example")[0] == 421
+    assert door.fetch("/layerlab/live.js", Host="localhost")[0] == 200
 
 
 def test_files_have_types_and_are_kept_by_the_browser(door: Door) -> None:

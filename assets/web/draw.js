@@ -4,7 +4,7 @@ import { palette } from "./charts.js";
 import { legend, number, paintSample, paintView, valueAt } from "./frames.js";
 import { Ink, SIDE, packed, unpacked } from "./pad.js";
 import { el, fill } from "./parts.js";
-import { decodeFrame } from "./socket.js";
+import { decodeFrame, refusal } from "./socket.js";
 
 const parts = new WeakMap();
 const record = (window.__layerlabDraw ??= { mounts: 0, asked: 0, answered: 0, inFlight: 0, mostInFlight: 0, strokes: [], reruns: 0 });
@@ -39,7 +39,7 @@ function styled() {
 class Line {
   async ask(question) {
     const socket = await this.open();
-    if (!socket) return null;
+    if (!socket) return this.refused;
     record.asked++;
     record.mostInFlight = Math.max(record.mostInFlight, ++record.inFlight);
     const answer = await new Promise((done) => {
@@ -47,7 +47,7 @@ class Line {
       socket.send(JSON.stringify(question));
     });
     record.inFlight--;
-    return answer;
+    return answer ?? this.refused;
   }
 
   open() {
@@ -59,7 +59,12 @@ class Line {
     socket.onmessage = ({ data }) => this.done?.(typeof data === "string" ? JSON.parse(data) : decodeFrame(data));
     return new Promise((ready) => {
       socket.onopen = () => ready(socket);
-      socket.onclose = () => [ready(null), this.done?.(null)];
+      socket.onclose = ({ code }) => {
+        const error = refusal(code, this.words);
+        this.refused = error ? { error } : null;
+        ready(null);
+        this.done?.(null);
+      };
     });
   }
 }
@@ -76,6 +81,7 @@ class Draw {
     record.mounts++;
     Object.defineProperty(record, "settled", { configurable: true, enumerable: true, get: () => this.settled });
     Object.assign(this, { words: data.words, data: {} });
+    this.line.words = data.words;
     this.root = el("div", { className: "ld-draw" });
     this.root.style.setProperty("--ld-height", `${data.height}px`);
     this.root.append(el("i", { className: "ll-probe", hidden: true }), this.left(), this.middle(), this.right());

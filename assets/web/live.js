@@ -2,7 +2,7 @@
 // run goes on comes over one WebSocket, so a rerun of the page never carries a curve.
 import { Chart, Series, curveFigure, heatFigure, loadPlotly, palette } from "./charts.js";
 import { legend, number, paintSample, paintView, tokenText, valueAt } from "./frames.js";
-import { listen } from "./socket.js";
+import { listen, refusal } from "./socket.js";
 
 const stages = new WeakMap();
 const record = (window.__layerlab ??= { mounts: 0, latencies: [], rows: 0, draws: 0, gaps: 0, reconnects: 0, lastStep: -1, frames: [] });
@@ -187,7 +187,11 @@ class Stage {
           record.reconnects += again;
           this.watch();
         },
-        onLost: (unknown) => { this.lost = unknown ? "unknown" : "lost"; this.schedule(); },
+        onLost: (unknown, code) => {
+          this.refused = refusal(code, this.words);
+          this.lost = this.refused ? "refused" : unknown ? "unknown" : "lost";
+          this.schedule();
+        },
         onVoid: () => this.forget(),
         onRows: (rows) => this.take(rows),
         onState: (state) => { this.status = { ...this.status, ...state }; this.told = true; this.redraw(); },
@@ -468,7 +472,8 @@ class Stage {
 
   showStatus() {
     const { status, words, frame } = this, last = (name) => this.series[name]?.last;
-    const state = this.run ? status.state || "connecting" : "none";
+    const away = this.lost === "unknown" || this.lost === "refused";
+    const state = this.run ? status.state || (away ? "away" : "connecting") : "none";
     put(this.state, state === "queued" && status.place ? fill(words.state_place, { place: status.place })
       : words[`state_${state}`] ?? state);
     this.statusRoot.dataset.state = state;
@@ -480,8 +485,9 @@ class Stage {
     put(this.device, status.device ?? frame?.meta.device ?? "");
     put(this.threads, threads ? fill(threads === 1 ? words.thread : words.threads, { n: threads }) : "");
     put(this.memory, memory ? `${number0(memory / 1e6)} MB` : "");
-    const failed = state === "failed" || this.lost === "unknown";
-    const said = this.lost === "unknown" ? words.unknown_run : this.lost === "lost" ? words.lost : status.words || this.caption || "";
+    const failed = state === "failed" || away;
+    const cut = { unknown: words.unknown_run, refused: this.refused, lost: words.lost }[this.lost];
+    const said = cut ?? (status.words || this.caption || "");
     put(this.say, failed ? "" : said);
     put(this.alarm, failed ? said : "");
   }

@@ -1,7 +1,10 @@
 // One run's live messages: a WebSocket that comes back after a cut, and the frames' bytes made arrays again.
 
+import { fill } from "./parts.js";
+
 const FIRST_WAIT = 250, LONGEST_WAIT = 4000;
-const UNKNOWN_RUN = [1008, 4403, 4404]; // the door says: not a run, or not yours; asking again would not help
+const UNKNOWN_RUN = [1008, 4404]; // the door says: there is no such run; asking again would not help
+const REFUSED = { 4403: "refused_origin", 4421: "refused_host" }; // pages/kit/doorkeeper.py: nor here
 const TYPES = {
   uint8: Uint8Array, int8: Int8Array, bool: Uint8Array, uint16: Uint16Array, int16: Int16Array, int32: Int32Array,
   uint32: Uint32Array, float32: Float32Array, float64: Float64Array, int64: BigInt64Array, uint64: BigUint64Array,
@@ -20,6 +23,10 @@ export function decodeFrame(buffer) {
   }
   return { ...header, arrays };
 }
+
+/** Why the door has refused this page, from a socket's close code; undefined where it has not. */
+export const refusal = (code, words) =>
+  REFUSED[code] && fill(words[REFUSED[code]], { origin: location.origin, host: location.hostname });
 
 /** Listen to a run until close(). `after` grows with what arrived, so a cut loses nothing and doubles nothing. */
 export function listen(run, { onRows, onVoid, onState, onFrame, onOpen, onLost }) {
@@ -47,8 +54,8 @@ export function listen(run, { onRows, onVoid, onState, onFrame, onOpen, onLost }
     socket.onclose = ({ code }) => {
       if (closed) return;
       const unknown = UNKNOWN_RUN.includes(code);
-      onLost(unknown);
-      if (unknown) return;
+      onLost(unknown, code);
+      if (unknown || code in REFUSED) return;
       timer = setTimeout(open, code === 1000 ? LONGEST_WAIT : wait);
       wait = Math.min(2 * wait, LONGEST_WAIT);
     };

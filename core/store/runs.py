@@ -302,11 +302,14 @@ class Store:
             raise StoreError(f"A run could not be made in {self.root}: {error}") from error
         return run
 
-    def run(self, run_id: str) -> Run:
-        """The run called `run_id`, or by the first 4 or more digits of its id; StoreError where there is none."""
+    def run(self, run_id: str, *, whole: bool = False) -> Run:
+        """The run called `run_id`, or by the first 4 or more digits of its id; StoreError where there is none.
+
+        `whole`: all digits are asked for, as from everybody who comes over the network.
+        """
         if _ID.fullmatch(run_id) and (self.root / run_id / "about.json").exists():
             return Run(run_id, self.root / run_id)
-        if re.fullmatch(r"[0-9a-f]{4,31}", run_id):
+        if not whole and re.fullmatch(r"[0-9a-f]{4,31}", run_id):
             found = [r for r in self.runs() if r.id.startswith(run_id)]
             if len(found) == 1:
                 return found[0]

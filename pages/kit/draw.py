@@ -79,7 +79,7 @@ def table(seen: Seen) -> list[dict[str, object]]:
 def _words() -> dict[str, str]:
     """Every word the part shows; what stands in braces is filled in by the browser."""
     shown = live_words()
-    same = ("layer", "first_of", "scale_signed", "scale_size", "lost")
+    same = ("layer", "first_of", "scale_signed", "scale_size", "lost", "refused_origin", "refused_host")
     return {name: shown[name] for name in shown if name in same or name.startswith(("about_", "hover_"))} | {
         "pad": _("Pad to draw on, 28 × 28 pixels"),
         "here": _("draw here"),

@@ -22,6 +22,7 @@ from core.engine.protocol import EngineError
 from core.events import Frame
 from core.live import encode_frame
 from core.questions import NEWEST, Look, Seen
+from core.store import StoreError
 from pages.kit import engine as doors
 from pages.kit.words import _
 
@@ -40,11 +41,20 @@ def answer(text: str | None) -> bytes | str:
     """The answer to one message."""
     try:
         asked = question(text)
+        _check(asked.run)
         seen = doors.handle().ask(asked, PATIENCE)
         assert isinstance(seen, Seen)
         return encode_frame(frame(seen))
     except (EngineError, Unclear) as error:
         return json.dumps({"error": str(error)})
+
+
+def _check(run: str) -> None:
+    """Only whole ids come over the network: a few digits, which the command line takes, can be guessed."""
+    try:
+        doors.store().run(run, whole=True)
+    except StoreError:
+        raise Unclear(_("This run is not known here. Choose another one or start a new one.")) from None
 
 
 def question(text: str | None) -> Look:

@@ -43,7 +43,7 @@ def _follow_run(wanted: str, notices: list[str]) -> None:
     st.session_state["run"] = ""
     if wanted:
         try:
-            st.session_state["run"] = doors.store().run(wanted).id
+            st.session_state["run"] = doors.store().run(wanted, whole=True).id
         except StoreError:
             notices.append(_("The run of this link does not exist here; it may have been deleted. Choose another run."))
 
@@ -80,7 +80,7 @@ def current() -> Run | None:
     """The current run, None where none is chosen or it has just been deleted."""
     wanted = st.session_state.get("run", "")
     try:
-        return doors.store().run(wanted) if wanted else None
+        return doors.store().run(wanted, whole=True) if wanted else None
     except StoreError:
         return None
 

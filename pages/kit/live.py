@@ -8,32 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import streamlit as st
-
+from pages.kit.web_parts import web_part
 from pages.kit.words import _
 
 HEIGHT = 556  # with it the whole stage stands under a page title at 1280×720
 
-# Resent with every message, so it only fetches the module. Streamlit loads it from a blob: the address must be whole.
-_SCRIPT = """
-export default function (component) {{
-  const gone = import(location.origin + "{base}/layerlab/live.js").then((live) => live.mount(component));
-  return () => gone.then((end) => end());
-}}
-"""
-
-
-def _component() -> Callable[..., Any]:
-    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return st.components.v2.component(
-        "layerlab_live",
-        css=f".layerlab-live {{ min-height: {HEIGHT}px; }}\n",  # before the module is there: no jump
-        js=_SCRIPT.format(base=f"/{base}" if base else ""),
-        isolate_styles=False,  # Plotly puts its styles into the document
-    )
-
-
-_mount = _component()
+_mount = web_part("live", HEIGHT)
 
 
 def live_view(  # noqa: PLR0913 (a widget: all by name)
@@ -159,6 +139,7 @@ def live_words() -> dict[str, str]:
         "threads": _("{n} threads"),
         "state_none": _("no run yet"),
         "state_connecting": _("connecting"),
+        "state_away": _("not connected"),
         "state_queued": _("waiting"),
         "state_place": _("waiting, place {place}"),
         "wait_second": _("about {n} s until it begins"),
@@ -173,4 +154,12 @@ def live_words() -> dict[str, str]:
         "state_gone": _("engine away"),
         "lost": _("The connection is cut; trying again. Training goes on meanwhile."),
         "unknown_run": _("This run is not known here. Choose another one or start a new one."),
+        "refused_origin": _(
+            "The server does not accept connections from pages at {origin}. If this address is right, start the server "
+            "with --server.corsAllowedOrigins {origin}"
+        ),
+        "refused_host": _(
+            "The server does not accept requests under this name. If {host} is its own name, start the server with "
+            "--server.allowedHosts {host}"
+        ),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 import streamlit as st
 
@@ -18,7 +19,8 @@ def alone() -> bool:
         return False
     told = {name.lower(): value for name, value in st.context.headers.items()}
     host = told.get("host", "localhost").rpartition(":")[0] or told.get("host", "localhost")
-    return _loopback(host) and not any(name in told for name in _PASSED_ON)
+    page = urlsplit(told.get("origin", "http://localhost")).hostname or ""  # stays where a proxy rewrites the host
+    return _loopback(host) and _loopback(page) and not any(name in told for name in _PASSED_ON)
 
 
 def file_fault(path: str) -> str:

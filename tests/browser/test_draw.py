@@ -19,7 +19,7 @@ from core.events import FINISHED
 from core.live import decode_frame
 from core.specs import assign, preset
 from core.store import Run
-from tests.browser.conftest import FRAMES, Site, settled
+from tests.browser.conftest import FRAMES, Site, expect, settled
 from tests.engine.conftest import until
 from tests.views.conftest import ask
 from tests.views.test_draw import seven
@@ -332,6 +332,13 @@ def test_another_site_may_not_ask(site: Site) -> None:
         socket.recv(timeout=10)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 4403
+
+
+def test_a_pad_that_is_refused_says_why(page: Any, site: Site, run: Run) -> None:
+    page.route_web_socket(re.compile("/look$"), lambda socket: socket.close(code=4403))
+    page.goto(f"/look_inside-draw?run={run.id}&sample=3")
+    told = page.locator(".ld-draw").get_by_text("The server does not accept connections from pages at")
+    expect(told).to_contain_text(f"--server.corsAllowedOrigins {site.url}")
 
 
 def test_many_who_leave_in_the_middle_harm_nobody(site: Site, run: Run) -> None:

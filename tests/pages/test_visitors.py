@@ -34,6 +34,9 @@ class _Context:
     ("127.0.0.1", {"Host": "lab.example"}, False),
     ("127.0.0.1", {"Host": "localhost:8501", "X-Forwarded-For": "10.1.2.3"}, False),
     ("127.0.0.1", {"Host": "localhost", "Forwarded": "for=10.1.2.3"}, False),
+    ("127.0.0.1", {"Host": "127.0.0.1:8501", "Origin": "http://127.0.0.1:8501"}, True),
+    ("127.0.0.1", {"Host": "127.0.0.1:8501", "Origin": "https://lab.example"}, False),
+    ("127.0.0.1", {"Host": "127.0.0.1:8501", "Origin": "null"}, False),
 ])  # fmt: skip
 def test_only_a_server_for_this_machine_without_a_proxy_is_alone(
     address: str | None, headers: dict[str, str], alone: bool, monkeypatch: pytest.MonkeyPatch

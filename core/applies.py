@@ -23,7 +23,7 @@ from core.catalog.entries import (
 )
 from core.options import SpecError, shown
 from core.questions import PREDICTED, TRUE, Describe, Problem
-from core.specs import DataSpec, Experiment, LayerSpec, ModelSpec
+from core.specs import DataSpec, Experiment, LayerSpec, ModelSpec, assign
 
 LAST_SEED = 2**32 - 1  # that numpy takes
 
@@ -47,6 +47,37 @@ def check_experiment(experiment: Experiment) -> None:
             "train.early_stopping", "early_stopping would cut the range test short. Set it to 0."
         )
     _check_augmentation(experiment, data)
+
+
+def longer(experiment: Experiment, asked: int, steps: int) -> Experiment:
+    """The experiment for a run that has ended and is to be trained on up to `steps`; SpecError where it cannot be.
+
+    asked: the steps that it was to make so far, where epochs decided.
+    """
+    if registry.SCHEDULES.get(experiment.train.schedule.name).suggest is not None:
+        raise SpecError("train.steps", "A range test is over with its last step. Start a new one with more steps.")
+    before = asked if experiment.train.epochs else max(asked, experiment.train.steps)
+    if steps <= before:
+        raise SpecError(
+            "train.steps", f"steps counts from the run's first step: it must be more than the {before} that were asked "
+            f"for; not {steps}. To train as much again, set it to {2 * before}.",
+        )  # fmt: skip
+    return assign(experiment, {"train.steps": steps, "train.epochs": 0})
+
+
+def goes_on(experiment: Experiment, step: int) -> str:
+    """How a run that is trained on from `step` goes on, in words: what its schedule does then."""
+    train = experiment.train
+    schedule = registry.SCHEDULES.get(train.schedule.name)
+    then = schedule.factor(train.schedule.options, step, train.steps)
+    if train.schedule.name == "constant" and then == 1:
+        how = "the learning rate stays as it is"
+    else:
+        how = (
+            f"the learning rate follows {schedule.name} as for a run of {train.steps:,} steps, which at step "
+            f"{step + 1:,} makes {then:.3g} times the learning rate that is set"
+        )
+    return f"Trained on from step {step:,} to step {train.steps:,}: {how}."
 
 
 def _check_augmentation(experiment: Experiment, data: DataForm) -> None:

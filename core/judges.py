@@ -82,6 +82,10 @@ class EarlyStopping:
             best += ", and the weights of that step are kept"
         return f"Stopped early at step {step} of {steps}: {best}." if step < steps else f"{best.capitalize()}."
 
+    def go_on(self) -> None:
+        """The run is trained on for more steps: patience begins anew, the best so far stands."""
+        self.waited = 0
+
     def state(self) -> dict[str, np.ndarray]:
         """What a resume needs."""
         return {"plateau": np.array([self.best, self.best_step, self.waited], dtype=np.float64)}

@@ -516,8 +516,8 @@ class Training:
             arrays |= {f"best/{k}": v for k, v in self._best.state().items()}
         meta = {
             "place": self._place, "values": dict(self.values), "scalars": scalars, "steps": self.steps,
-            "precision": self.precision, "threads": torch.get_num_threads(), "device": self.device.type,
-            "seconds": self._active, **generator_meta,
+            "planned": self.planned, "precision": self.precision, "threads": torch.get_num_threads(),
+            "device": self.device.type, "seconds": self._active, **generator_meta,
         }  # fmt: skip
         return Checkpoint(self.step, arrays, meta)
 
@@ -540,7 +540,10 @@ class Training:
         self._next_snapshot = math.ceil(self.step * 1.2)
         if self._judge:
             self._judge.restore({k[6:]: v for k, v in arrays.items() if k.startswith("judge/")})
-            self.steps = int(meta["steps"])  # it may have ended here
+            if self.planned == meta.get("planned", self.planned):
+                self.steps = int(meta["steps"])  # it may have ended here
+            elif isinstance(self._judge, EarlyStopping):
+                self._judge.go_on()  # more steps are asked for than when it ended
             self._next_validation = self._after_a_validation()
         if self._best:
             self._best.restore({k[5:]: v for k, v in arrays.items() if k.startswith("best/")})

@@ -25,6 +25,7 @@ import torch
 import torch._dynamo  # the first optimizer pulls it in: here, so that no run waits for it nor has a copy of its own
 
 from core import registry
+from core.applies import goes_on
 from core.build import ModelError, build, data_form, describe, layers_of, load_state
 from core.catalog.entries import View
 from core.data.preview import fault, preview
@@ -52,8 +53,8 @@ from core.questions import (
     Seen,
     Sound,
 )
-from core.specs import DataSpec
-from core.store import DiskFull, Run, Store, StoreError, data_home
+from core.specs import DataSpec, Experiment
+from core.store import Checkpoint, DiskFull, Run, Store, StoreError, data_home
 from core.store.scores import keep_scores, making_scores
 from core.subject import subject_of
 from core.training import Diverged, Happened, Training, load_data
@@ -111,11 +112,18 @@ class RunSession:
         elif checkpoint.damaged:
             self.run.drop_damaged(checkpoint)
         damaged = checkpoint.words() if checkpoint else ""
-        self.notice = " ".join(filter(None, (damaged, *self.training.notes)))
+        self.notice = " ".join(filter(None, (damaged, self._longer(experiment, checkpoint), *self.training.notes)))
         self.report(RUNNING, self.notice)
         for command in self._waiting:
             self.obey(command)
         self._heed()  # what was said before the run began holds before its first step
+
+    def _longer(self, experiment: Experiment, checkpoint: Checkpoint | None) -> str:
+        """How a run that had ended and was given more steps goes on."""
+        changes = self.run.about().get("longer", [])
+        if not changes or checkpoint is None or checkpoint.step < changes[-1]["at"]:
+            return ""
+        return goes_on(experiment, changes[-1]["at"])
 
     def go(self) -> Iterator[None]:
         """Every step with what belongs to it, one at a time: keep what it gave, obey, show, checkpoint, report."""

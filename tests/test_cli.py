@@ -234,6 +234,14 @@ def test_a_diverged_run_is_exit_code_1_and_one_line_and_goes_on_with_a_smaller_r
     code, out, err = here(capsys, "train", "--resume", run.id[:8], "--set", "train.lr=0.05", "--json")
     assert code == 0, err
     assert json.loads(out)["steps"] == 300
+    code, _out, err = here(capsys, "train", "--resume", run.id[:8])
+    assert (code, err.count("\n")) == (2, 1) and "--set train.steps=600" in err
+    code, _out, err = here(capsys, "train", "--resume", run.id[:8], "--set", "train.steps=300")
+    assert (code, err.count("\n")) == (2, 1) and "more than the 300" in err
+    code, out, err = here(capsys, "train", "--resume", run.id[:8], "--set", "train.steps=320", "train.lr=0.02")
+    assert code == 0 and "Trained on from step 300 to step 320" in out, err
+    assert run.experiment().train.steps == 320 and run.latest()["set/lr"] == 0.02
+    assert max(event.step for event in run.events()) == 320
     assert all(math.isfinite(event.value) for event in run.events())
 
 

@@ -127,6 +127,20 @@ def test_the_best_is_kept_evaluated_and_the_same_after_every_cut(small_splits):
                     {k: v for k, v in other.items() if k[:5] in ("best/", "model")})  # fmt: skip
 
 
+def test_a_run_that_stopped_early_is_trained_on_with_its_patience_anew_and_its_best_standing(small_splits):
+    one, _events = trained(PLATEAU, small_splits)
+    more = {**PLATEAU, "train.steps": 1200}
+    on, events = trained(more, small_splits, checkpoint=one.checkpoint())
+    assert one.step < on.step <= 1200 and on.planned == 1200
+    checks = sorted({e.step for e in events if e.name == "val/loss" and e.step % 30 == 0})
+    assert len(checks) >= 3, "three checks in a row must be no better before it ends again"
+    assert on.best_step == one.best_step or on.best_step > one.step
+    assert 0 < on.best_step <= on.step
+    half, _events = trained(more, small_splits, checkpoint=one.checkpoint(), until=one.step + 40)
+    rest, _events = trained(more, small_splits, checkpoint=half.checkpoint())
+    assert (rest.step, rest.best_step) == (on.step, on.best_step) and same(weights(rest), weights(on))
+
+
 # ── the range test ───────────────────────────────────────────────────────────
 
 

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from core import worker
+from core.applies import longer
 from core.engine.wire import hear, say
 from core.events import FAILED, FINISHED, PAUSED, RUNNING, STOPPED, Command, Status
 from core.live import decode_frame
@@ -90,6 +91,35 @@ def test_the_end_is_told_in_the_words_of_what_was_asked(store, architecture, dat
     assert end.step == end.steps == run.load_checkpoint().step
     assert ("sample_text" in run.about()) == (data == "characters")
     assert len(run.about().get("sample_text", " " * 200)) == 200
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_a_run_that_is_trained_on_says_how_and_is_exact(store, schedule):
+    """Without a schedule as if all steps had been asked for at once; with one, cut or not the same."""
+    ends = []
+    for cut in (False, True):
+        run = store.create(small(30, **{"train.schedule": schedule}))
+        with going(store, run) as conn:
+            wait_for(conn, FINISHED)
+        run.lengthen(longer(run.experiment(), 30, 80), 30)
+        if cut:
+            with going(store, run, Command("pause"), Command("step"), Command("step"), Command("park")) as conn:
+                while wait_for(conn, PAUSED).step < 32:
+                    pass
+        with going(store, run) as conn:
+            words = wait_for(conn, RUNNING, "Trained on").words
+            assert wait_for(conn, FINISHED).step == 80
+        stays = "the learning rate stays as it is"
+        follows = "follows cosine as for a run of 80 steps, which at step 31 makes 0.691 times"
+        assert "from step 30 to step 80: " in words and (stays if schedule == "constant" else follows) in words
+        assert [e.step for e in run.events() if e.name == "train/loss"] == list(range(1, 81))
+        ends.append(run.load_checkpoint().arrays)
+    straight = store.create(small(80))
+    with going(store, straight) as conn:
+        wait_for(conn, FINISHED)
+    for other in [ends[1], *([straight.load_checkpoint().arrays] if schedule == "constant" else [])]:
+        for name, value in ends[0].items():
+            np.testing.assert_array_equal(value, other[name], err_msg=name)
 
 
 def test_the_best_weights_are_the_runs_result(store):

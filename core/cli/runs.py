@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core import registry
-from core.applies import check_experiment, data_form, unserved
+from core.applies import check_experiment, data_form, longer, unserved
 from core.cli.asks import description_asked
 from core.cli.said import Mistake, pair, print_json, runs_folder, show
 from core.engine.client import ClientEngine, connect
@@ -77,15 +77,18 @@ def _one_source(asked: argparse.Namespace) -> None:
 def _by_hand(asked: argparse.Namespace, store: Store) -> dict[str, Any]:
     """What --set changes of the run that is carried on: only what may be changed of one that trains."""
     changes = dict(pair(one) for group in asked.set for one in group)
-    if others := [name for name in changes if name.removeprefix("train.") not in SETTABLE]:
-        can = ", ".join(f"train.{name}" for name in SETTABLE)
+    if others := [name for name in changes if name.removeprefix("train.") not in (*SETTABLE, "steps")]:
+        can = ", ".join(f"train.{name}" for name in (*SETTABLE, "steps"))
         raise Mistake(f"--resume carries a run on as it was started: {shown(others[0])} cannot be set; {can} can")
     changes = {name.removeprefix("train."): value for name, value in changes.items()}
     run = store.run(asked.resume)
-    run.experiment()
-    if (status := run.status()).state == FINISHED:
-        raise EngineError(is_finished(status))
-    return checked(Command("set", changes)).values if changes else {}
+    experiment, status = run.experiment(), run.status()
+    more = checked(Command("resume", {"steps": changes.pop("steps")})).values if "steps" in changes else {}
+    if more:
+        longer(experiment, status.steps, more["steps"])
+    elif status.state == FINISHED:
+        raise EngineError(f"{is_finished(status)} To train it on, give more: --set train.steps={2 * status.steps}.")
+    return (checked(Command("set", changes)).values if changes else {}) | more
 
 
 def do_describe(asked: argparse.Namespace) -> int:
@@ -123,9 +126,12 @@ def do_train(asked: argparse.Namespace) -> int:
     try:
         if experiment is None:
             run = store.run(asked.resume)
-            if changes:
+            more = {"steps": changes.pop("steps")} if "steps" in changes else {}
+            if changes and more:
+                run.change_later(changes)
+            elif changes:
                 engine.command(run.id, Command("set", changes))
-            engine.command(run.id, Command("resume"))
+            engine.command(run.id, Command("resume", more))
         else:
             folder = str(data_home().resolve()) if asked.data_dir else ""
             run = store.run(engine.start(experiment, asked.name, threads=asked.threads or 0, data_dir=folder))

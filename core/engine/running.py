@@ -59,6 +59,10 @@ class Job:
         """Is there a worker that still takes commands?"""
         return self.phase == WORKING and not self.leaving()
 
+    def done(self) -> bool:
+        """Has it made all steps that were asked for?"""
+        return self.status.state == FINISHED and self.status.step >= self.status.steps
+
     def leaving(self) -> bool:
         """Is its worker on the way out, or gone and its folder not in order yet?"""
         return self.phase == LEAVING or (self.phase == WORKING and (self.parking or self.status.state in ENDED))
@@ -301,7 +305,7 @@ class Runs:
     def settle(self, job: Job) -> None:
         """What becomes of a job whose worker has gone."""
         with self._changed:
-            if not job.deleted and job.again and job.status.state != FINISHED:
+            if not job.deleted and job.again and not job.done():
                 self.enqueue(job)
                 if job.kept.rests():
                     self.rest(job)

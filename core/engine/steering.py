@@ -9,11 +9,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from core.applies import longer
 from core.engine.asking import Questions
 from core.engine.protocol import EngineError
 from core.engine.running import PATIENCE, RESTING, STARTING, WAITING, Job, Runs
 from core.events import ENDED, FINISHED, PAUSED, QUEUED, RUNNING, SETTABLE, Command, Status
-from core.options import SpecError, coerce, declared
+from core.options import SpecError, coerce, declared, shown
 from core.questions import Refresh
 from core.specs import TrainSpec
 from core.store import Run
@@ -42,7 +43,25 @@ def checked(command: Command) -> Command:
         if not fits or not isinstance(layer, str) or len(layer) > 200:
             raise EngineError("watch takes a sample (a whole number, 0 or more) and the name of a layer.")
         return Command("watch", {"sample": sample, "layer": layer})
+    if command.verb == "resume" and command.values:
+        return Command("resume", {"steps": _steps(command.values)})
     return Command(command.verb)
+
+
+def _steps(values: dict[str, Any]) -> int:
+    """The steps up to which a run that has ended is trained on."""
+    if others := [name for name in values if name != "steps"]:
+        raise EngineError(f"resume takes steps, up to which the run is trained on; not {shown(others[0])}.")
+    try:
+        return int(coerce("steps", int, values["steps"], declared(TrainSpec)["steps"][2]))
+    except SpecError as error:
+        raise EngineError(error.message) from None
+
+
+def _lengthen(run: Run, status: Status, steps: int) -> Status:
+    """Ask for more steps of a run that has ended; its status then. SpecError where it cannot be."""
+    run.lengthen(longer(run.experiment(), status.steps, steps), status.step)
+    return replace(status, steps=steps)
 
 
 def _setting(name: str, value: Any) -> float:
@@ -79,7 +98,11 @@ def _pause(runs: Runs, _questions: Questions, job: Job, command: Command) -> Non
 
 
 def _resume(runs: Runs, _questions: Questions, job: Job, command: Command) -> None:
-    if job.status.state == FINISHED:
+    if command.values and (job.status.state not in ENDED or job.again):
+        raise EngineError("The run has not ended yet; once it has, it can be trained on for more steps.")
+    if command.values:
+        job.status, job.asked = _lengthen(job.run, job.status, command.values["steps"]), job.run.experiment()
+    elif job.done():
         raise _over(job.status, command)
     job.kept.add(command)  # nothing that is kept holds it any more
     if job.phase == RESTING:
@@ -178,7 +201,9 @@ def steer_ended(runs: Runs, questions: Questions, run: Run, command: Command) ->
         runs.wish(run.id, command)
         if command.verb == "watch":
             refresh(questions, run, command)
-    elif command.verb == "resume" and status.state != FINISHED:
+    elif command.verb == "resume" and (command.values or status.state != FINISHED):
+        if command.values:
+            status = _lengthen(run, status, command.values["steps"])
         threads = int(run.about().get("threads") or 0)
         job = Job(run, status, RESTING, threads)
         runs.enqueue(job)

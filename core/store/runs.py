@@ -89,6 +89,16 @@ class Run:
             raise StoreError(f"{self.id[:8]}/about.json cannot be read: it has no name, or no time of its making.")
         return about
 
+    def lengthen(self, experiment: Experiment, step: int) -> None:
+        """Have the run, which has ended at `step`, go on to the steps that `experiment` asks for.
+
+        The experiment of the run is then this one; about.json's `longer` tells when what was changed.
+        """
+        was, told = self.experiment().train, self.about().get("longer", [])
+        change = {"at": step, "steps": was.steps, "epochs": was.epochs, "to": experiment.train.steps}
+        write_json(self.path / "experiment.json", to_json(experiment))
+        self.note(longer=[*(told if isinstance(told, list) else []), change | {"time": time.time()}])
+
     def note(self, **values: Any) -> None:
         """Change or add fields of about.json."""
         write_json(self.path / "about.json", {**self.about(), **values})

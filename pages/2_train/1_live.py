@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core import events
 from pages.kit import boundary, exchange, here, run_bar, setup, stage, steer, verdict
 from pages.kit.words import _
 
@@ -21,6 +22,9 @@ with controls:
     if steerable and run:
         with boundary.answered(gone=False):
             steer.sliders(run)
+    elif state is not None and run and state.status.state == events.FINISHED:
+        with boundary.answered(gone=False):
+            steer.train_on(run, state)
     asked = setup.draw(verdict.draw)
     with st.popover(_("As a file"), icon=":material/description:", width="stretch"):
         exchange.file_corner(asked)

@@ -6,14 +6,15 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core import events
-from core.engine.protocol import EngineError
+from core.applies import goes_on, longer
+from core.engine.protocol import EngineError, RunState
 from core.events import Command
-from core.options import declared
+from core.options import SpecError, declared
 from core.specs import Experiment, TrainSpec
 from core.store.runs import Run
 from pages.kit import boundary, forms, here, run_bar, visitors
 from pages.kit import engine as doors
-from pages.kit.words import _
+from pages.kit.words import _, plain
 
 ACTIVE = (events.QUEUED, events.RUNNING, events.PAUSED)
 STEERABLE = (*ACTIVE, events.FAILED)  # what diverged may go on with other settings
@@ -84,6 +85,26 @@ def sliders(run: Run) -> None:
             _("{name} now").format(name=_(option.label)), grid, key=key, persist_state="session",
             help=_(option.help), format_func=lambda v: f"{v:g}" if v else _("off"),
             on_change=_set, args=(run.id, name, key),
+        )  # fmt: skip
+
+
+def train_on(run: Run, state: RunState) -> None:
+    """For a run that has made all its steps: how many more, and what its schedule does then."""
+    steps, most = state.status.steps, declared(TrainSpec)["steps"][2].high or 0
+    with st.popover(_("Train on"), icon=":material/fast_forward:", help=_("Give the run more steps."), width="stretch"):
+        wanted = st.number_input(
+            _("steps, counted from the first one"), min(steps + 1, int(most)), int(most), min(2 * steps, int(most)),
+            key=f"steer.more.{run.id[:8]}.{steps}",
+        )  # fmt: skip
+        try:
+            st.caption(plain(goes_on(longer(run.experiment(), steps, int(wanted)), state.status.step)))
+            fault = ""
+        except SpecError as error:
+            fault = error.message
+            forms.mistake(fault)
+        st.button(
+            _("Train on"), type="primary", key="steer.more", disabled=bool(fault), on_click=_tell,
+            args=(run.id, Command("resume", {"steps": int(wanted)})),
         )  # fmt: skip
 
 

@@ -69,6 +69,29 @@ def test_a_stopped_run_is_carried_on_from_its_checkpoint(engine: Engine, store: 
         engine.command(run, Command("pause"))
 
 
+def test_a_finished_run_is_trained_on_for_more_steps(engine: Engine, store: Store) -> None:
+    run = engine.start(experiment(30))
+    assert ended(engine, run) == FINISHED
+    for steps, words in ((30, "more than the 30 .* set it to 60"), (0, "out of range"), ("x", "steps")):
+        with pytest.raises(EngineError, match=words):
+            engine.command(run, Command("resume", {"steps": steps}))
+    with pytest.raises(EngineError, match="up to which the run is trained on"):
+        engine.command(run, Command("resume", {"lr": 0.1}))
+    assert engine.command(run, Command("resume", {"steps": 50})).status.steps == 50  # also while its worker leaves
+    with pytest.raises(EngineError, match="has not ended yet"):
+        engine.command(run, Command("resume", {"steps": 70}))
+    assert ended(engine, run) == FINISHED
+    until(lambda: not engine.status()["running"])
+    engine.command(run, Command("resume", {"steps": 60}))
+    assert ended(engine, run) == FINISHED
+    assert [e.step for e in store.run(run).events() if e.name == "lr"] == list(range(1, 61))
+    assert store.run(run).experiment() == experiment(60)
+    told = [(change["at"], change["steps"], change["to"]) for change in store.run(run).about()["longer"]]
+    assert told == [(30, 30, 50), (50, 50, 60)]
+    with pytest.raises(EngineError, match="all 60 steps are done"):
+        engine.command(run, Command("resume"))
+
+
 def test_a_change_to_a_run_that_nobody_trains_is_made_when_it_goes_on(engine: Engine, store: Store) -> None:
     run = engine.start(experiment(40))
     running(engine, run, 5)

@@ -273,6 +273,20 @@ def test_only_what_can_act_is_enabled(
     assert {b.label for b in steering if not b.disabled} == enabled
 
 
+def test_a_finished_run_is_offered_more_steps_with_what_its_schedule_does_then(
+    visit: Visit, fake: FakeEngine, store: Store
+) -> None:
+    run = finished(store, specs.assign(specs.preset("cnn", "digits"), {"train.schedule": "cosine"}))
+    fake.put(run, FINISHED, 30)
+    at = visit("train", run=run.id)
+    assert "follows cosine as for a run of 60 steps, which at step 31 makes 0\\.5 times" in said(at)
+    at.number_input(key=f"steer.more.{run.id[:8]}.30").set_value(90).run()
+    assert "to step 90" in said(at)
+    at.button(key="steer.more").click().run()
+    assert fake.commands[-1] == (run.id, Command("resume", {"steps": 90}))
+    assert not [b for b in at.button if b.label == "Train on"], "it trains now"
+
+
 def test_steering_reaches_the_engine(visit: Visit, fake: FakeEngine, store: Store) -> None:
     run = store.create(DIGITS)
     fake.put(run, RUNNING, 10)

@@ -49,6 +49,15 @@ class Splits:
         return replace(self, train=train, validation=validation, test=test)
 
 
+    def nothing_to_learn(self) -> str:
+        """"same inputs" where all training samples are the same, "one answer" where all have one; else ""."""
+        x, y = self.train
+        if bool((x == x[:1]).all()):
+            return "same inputs"
+        asked = y if y.is_floating_point() else y[y != NOT_ASKED]
+        return "one answer" if bool((asked == asked.flatten()[:1]).all()) else ""
+
+
 def pictures(parts: list[tuple[np.ndarray, np.ndarray]], classes: tuple[str, ...]) -> Splits:
     """Splits from three (uint8 [n, H, W] or [n, H, W, 3], labels [n]); the scale comes from the training part alone."""
     made = [_channels_first(x) for x, _y in parts]

@@ -46,6 +46,7 @@ from core.questions import Seen
 from core.subject import Report, Subject
 from core.tasks import Loss, loss_of
 from core.trace import first_non_finite
+from core.views import _learning
 
 WAY = "One batch of the training set goes through the network and back."
 BACK_IN_TIME = "The gradient goes back step by step."
@@ -72,6 +73,7 @@ def look(subject: Subject, options: Gradients, report: Report) -> Seen:
         through_time=ratios, losses=so_far.losses, update_ratios=so_far.middle(),
         ended=_ended(subject, events) or _not_finite(subject, network, batch, found),
         lr=subject.experiment.train.lr, swept=_swept(subject),
+        **_learning.evidence(subject, network, [event for event in events if event.step <= subject.step], options),
     )  # fmt: skip
     verdicts = diagnosis.diagnose(evidence)
     arrays: dict[str, Any] = {
@@ -85,7 +87,7 @@ def look(subject: Subject, options: Gradients, report: Report) -> Seen:
         "relus": list(found.dead), "squashing": list(found.saturated), "loss": found.loss, "batch": len(batch[0]),
         "ratio": evidence.ratio(), "through_time": ratios,
     }  # fmt: skip
-    words = [f"{one.sentence()} {one.mend}".strip() for one in verdicts]
+    words = [f"{one.sentence()} {one.advice()}".strip() for one in verdicts]
     return subject.seen(arrays, facts, words, _code(subject, len(batch[0])))
 
 

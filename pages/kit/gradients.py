@@ -20,6 +20,9 @@ ICONS = {
     "exploding_in_time": ":material/trending_up:", "vanishing": ":material/trending_down:",
     "vanishing_in_time": ":material/trending_down:", "lr_too_large": ":material/speed:",
     "lr_too_small": ":material/hourglass_empty:", "healthy": ":material/check_circle:",
+    "data": ":material/dataset:", "limited_answer": ":material/vertical_align_bottom:",
+    "weight_decay": ":material/compress:", "not_learned": ":material/trending_flat:",
+    "overfitting": ":material/call_split:", "norms_lag": ":material/update:", "unjudged": ":material/pending:",
 }  # fmt: skip
 MULTIPLES = 5  # layers whose outputs are counted in a picture
 SHARES = 12  # activations whose shares are drawn; the table has all
@@ -29,7 +32,7 @@ def verdicts(seen: Seen) -> None:
     """Every verdict in a box of its own: what it is called, its evidence in numbers, and a mend."""
     found = [Verdict(**fields) for fields in seen.facts["verdicts"]]
     for one in found:
-        boxes = {"healthy": st.success, "diverged": st.error}
+        boxes = {"healthy": st.success, "diverged": st.error, "unjudged": st.info}
         boxes.get(one.state, st.warning)(body(one), icon=ICONS[one.state])
     for sentence in seen.words[: len(seen.words) - len(found)]:
         st.caption(plain(sentence))
@@ -39,7 +42,8 @@ def body(verdict: Verdict) -> str:
     """A verdict as Markdown, in the language of the page."""
     says = " ".join(_(text).format(**verdict.numbers) for text in verdict.says)
     said = f"**{_(diagnosis.TITLES[verdict.state])}.** {plain(says)}"
-    return f"{said}  \n**{_('To mend it:')}** {plain(_(verdict.mend))}" if verdict.mend else said
+    mend = plain(_(verdict.mend).format(**verdict.numbers))
+    return f"{said}  \n**{_('To mend it:')}** {mend}" if mend else said
 
 
 def flow(seen: Seen) -> None:

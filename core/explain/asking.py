@@ -7,9 +7,12 @@ from collections import OrderedDict
 from dataclasses import replace
 
 from core import registry
-from core.catalog.entries import WITHHELD, Method
+from core.catalog.attribution._layers import MAPS, places
+from core.catalog.entries import LAYER, WITHHELD, Method
 from core.explain.attribute import attribute, fit_of, withheld
-from core.explain.case import Case, case_of
+from core.explain.case import Case, Withheld, case_of
+from core.explain.methods.layers import At
+from core.explain.methods.reach import unread
 from core.options import SpecError
 from core.questions import Explain, Explained, Fits, MethodFit
 from core.specs import Choice
@@ -85,13 +88,29 @@ def fits(question: Fits) -> tuple[MethodFit, ...]:
     """Every method of the catalog, before anything is run."""
     subject = subject_of(Explain(question.run, (), step=question.step, runs=question.runs))
     case = case_of(subject)
-    return tuple(_fit(method, case) for method in registry.METHODS)
+    nowhere = _nowhere(case)
+    return tuple(_fit(method, case, nowhere) for method in registry.METHODS)
 
 
-def _fit(method: Method, case: Case) -> MethodFit:
+def _nowhere(case: Case) -> frozenset[str]:
+    """The layers of steps or patches that the answer reads at no place of the input. Maps are not looked at."""
+    found = set()
+    for name, place in places(case.specs, case.form).items():
+        if place.how != MAPS:
+            case.layer = name
+            try:
+                unread(At(case), case.inputs, place, by_itself=False)
+            except Withheld:
+                found.add(name)
+    return frozenset(found)
+
+
+def _fit(method: Method, case: Case, nowhere: frozenset[str]) -> MethodFit:
     fit = fit_of(method, case)
     if fit.status == WITHHELD:
         return MethodFit(method.name, fit.status, fit.reason)
     layers = method.layers(case.specs, case.form)
+    if method.family == LAYER:
+        layers = tuple(name for name in layers if name not in nowhere)
     price = method.cost(method.options(), case.size), method.most(method.options(), case.size)
     return MethodFit(method.name, fit.status, fit.reason, layers, *price)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from core import registry
-from core.catalog.entries import CONTROL, TOKENS, WITHHELD, WORDS, Fit, Method
+from core.catalog.entries import CONTROL, LAYER, TOKENS, WITHHELD, WORDS, Fit, Method
 from core.explain import digits
 from core.explain.case import GRADIENT, ROUNDING, Case, Result, Withheld, seeded
 from core.options import Options, SpecError
@@ -36,19 +36,38 @@ def attribute(case: Case, choice: Choice, step: int = 0) -> Explained:
         return withheld(case, method, fit.reason, step)
     if method.family != CONTROL and not bool(torch.isfinite(case.target.of(case.answers)).all()):
         return withheld(case, method, NO_NUMBER, step)
-    case.layer = layer_of(method, case)
+    asked, case.layer = case.layer, layer_of(method, case)
     case.predicted, case.title = method.cost(choice.options, case.size), method.title
     if case.predicted > MOST:
         raise SpecError(
             method.name, f"{method.title} would take about {case.predicted:,.0f} passes here; at most {MOST:,} are "
             "allowed. Choose larger pieces, fewer samples or fewer points."
         )  # fmt: skip
+    found = _explained(method, case, choice, fit, step)
+    if method.family != LAYER or case.layer == asked or not _blank(found):
+        return found
+    for layer in method.layers(case.specs, case.form)[1:]:  # nobody has asked for the first one
+        case.layer = layer
+        other = _explained(method, case, choice, fit, step)
+        if not _blank(other):
+            instead = f"At {found.layer} there is nothing to see with this method, so this map is of {layer}."
+            return replace(other, words=(*other.words, instead))
+    return found
+
+
+def _blank(found: Explained) -> bool:
+    """Is there no map, or next to nothing in it?"""
+    return bool(found.withheld or found.rounding or found.facts.get("slight")) or not found.attribution.any()
+
+
+def _explained(method: Method, case: Case, choice: Choice, fit: Fit, step: int) -> Explained:
+    """The map at the case's layer, with its proof."""
     started, before = time.perf_counter(), (case.forward_rows, case.backward_rows)
     try:
         result = _applied(method, case, choice.options)
         cost = (case.forward_rows - before[0] + 2 * (case.backward_rows - before[1])) / 3
     except Withheld as error:
-        return withheld(case, method, str(error), step)
+        return replace(withheld(case, method, str(error), step), layer=case.layer)
     seconds = time.perf_counter() - started
     found = result.attribution.detach().float()
     if not bool(torch.isfinite(found).all()):
@@ -142,9 +161,11 @@ def _read(case: Case, choice: Choice, method: Method, result: Result, proved: Ex
     if not lost and digits.level(shown):
         said = "The map is the same everywhere: the method finds no place that matters more than another."
         lost = said if shown.any() and method.family != CONTROL else ""
-    said = said or digits.slight(result, shown, size)
+    slight = digits.slight(result, shown, size)
+    said, facts = said or slight, {**proved.facts, **({"slight": True} if slight else {})}
     words = (*proved.words, *([said] if said else []))
-    return replace(proved, attribution=_plain(shown), words=words, code=code, signed=signed, rounding=lost)
+    return replace(proved, attribution=_plain(shown), words=words, code=code, signed=signed, rounding=lost,
+                   facts=facts)  # fmt: skip
 
 
 def _shown(case: Case, result: Result) -> Tensor:

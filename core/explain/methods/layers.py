@@ -15,6 +15,7 @@ from torch import Tensor
 from core.catalog.attribution._layers import MAPS, PATCHES, ROWS, Place, places
 from core.catalog.entries import PICTURE, TOKENS
 from core.explain.case import CONTRIBUTION, GRADIENT, VALUE, Case, Result
+from core.explain.methods import reach
 from core.explain.methods.path import summed
 from core.explain.methods.ways import Bent, Integral, Straight, broad, integral, quadrature, way
 from core.options import Options
@@ -62,6 +63,16 @@ class At:
         found = list(self.case.batched(lambda some: self._back(same.expand(len(some), *same.shape[1:]), some), values))
         return torch.cat([f for _y, _gradient, f in found]), torch.cat([gradient for _y, gradient, _f in found])
 
+    def alone(self, values: Tensor) -> Tensor:
+        """The number to explain where the layer gives these values [n, …]: [n]. A check, which is not counted."""
+        handle = self.module.register_forward_hook(lambda _module, _inputs, _output: values.clone())
+        try:
+            with torch.no_grad():
+                same = self.case.inputs
+                return self.case.target.of(self.case.logits(same.expand(len(values), *same.shape[1:])))
+        finally:
+            handle.remove()
+
     def _back(self, inputs: Tensor, given: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         held: list[Tensor] = []
 
@@ -104,18 +115,21 @@ def grad_cam(case: Case, options: Any) -> Result:
     would give one value a feature, not a step: there the lines do it by hand.
     """
     values, gradient, _f = At(case).gradients(case.inputs)
+    before = _place(case).before
     over = (2, 3) if _place(case).how == MAPS else (1,)
-    mean = gradient.mean(over, keepdim=True)
+    mean = gradient[:, before:].mean(over, keepdim=True)  # a class token is no place of the input
     if _place(case).how == MAPS:
         call = "values = captum.attr.LayerGradCam(model, layer).attribute(x, attr_dim_summation=False)"
     else:
         call = (
             "gradient = captum.attr.LayerGradientXActivation(model, layer, multiply_by_inputs=False).attribute(x)\n"
-            "values = gradient.mean(1, keepdim=True) * captum.attr.LayerActivation(model, layer).attribute(x)"
+            f"mean = gradient[:, {before}:].mean(1, keepdim=True)\n"
+            "values = mean * captum.attr.LayerActivation(model, layer).attribute(x)"
         )
-    share = float(mean.expand_as(gradient).square().sum() / gradient.square().sum().clamp(min=TINY))
+    mapped = gradient[:, before:]
+    share = float(mean.expand_as(mapped).square().sum() / mapped.square().sum().clamp(min=TINY))
     made = Result(mean * values, facts={"mean_share": share})
-    if bool(gradient.any()) and share < EVEN:
+    if bool(mapped.any()) and share < EVEN:
         made.words = [
             f"The gradient differs from place to place here: its mean, by which Grad-CAM weighs, holds {share:.0%} of "
             "it, so this map can be wrong. Layer gradient × activation weighs every place by its own gradient."
@@ -243,6 +257,12 @@ def _drawn(
     """
     made = result or Result(values)
     made.signed = made.of == CONTRIBUTION
+    unread = reach.unread(At(case), values, _place(case), by_itself=kept == SUM)
+    if unread:
+        made.words = [*made.words, reach.told(case.layer, len(unread), zero=kept == SMOOTH)]
+    if unread and kept == SMOOTH:  # a mean gradient weighs these places like any other
+        values, line = reach.without(values, unread, _place(case).how == MAPS)
+        call += line
     cells, lines = _cells(case, values, kept, ".sum({0})" if made.signed else ".norm(dim={0})")
     words = [*made.words, *_said(case, values, kept)]
     if relu:

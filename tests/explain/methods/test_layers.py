@@ -123,7 +123,7 @@ def test_grad_cam_of_tokens_has_one_value_a_step_where_captum_has_one_a_feature(
 def test_grad_cam_of_a_row_of_patches_is_laid_back_onto_the_picture_without_the_class_token(trained: Trained) -> None:
     run = trained("vit", "digits", steps=20)
     values, gradient = by_hand(of_run(run, 0), "block1")
-    cam = (gradient.mean(1, keepdim=True) * values).sum(-1)[:, 1:].view(1, 1, 7, 7)
+    cam = (gradient[:, 1:].mean(1, keepdim=True) * values).sum(-1)[:, 1:].view(1, 1, 7, 7)  # the mean over patches
     found = why(run, "grad_cam", 0, layer="block1", relu=False)
     close(found.attribution, F.interpolate(cam, (28, 28), mode="bilinear", align_corners=False)[0])
     assert any("class token" in sentence for sentence in found.words)
@@ -316,6 +316,9 @@ def test_every_layer_that_is_offered_gives_a_map_and_lines_that_make_it_again(me
     assert offered and at.specs[-1].name not in offered
     for layer in offered:
         given = {"most": 16} if method in COMPLETE else {}
+        if attribute(of_run(run, 0, layer=layer, seed=1), choice(method, **given)).withheld:
+            assert layer in ("block2", "norm") and at.specs[1].kind == "class_token"  # see test_reach
+            continue
         found = why(run, method, 0, layer=layer, seed=1, **given)
         assert found.layer == layer and found.attribution.shape == at.form.shape
         again = run_lines(found.code, of_run(run, 0, seed=1), found)

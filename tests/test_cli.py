@@ -262,6 +262,25 @@ def test_doctor_says_what_the_machine_offers(capsys, home):
     assert found["devices"] and found["versions"]["torch"]
 
 
+def test_a_start_text_is_looked_at_before_a_run_and_written_on_afterwards(capsys, at_lab):
+    gpt = ("train", "--preset", "gpt", "--data", "characters", "--steps", "3", "--set", "data.samples=60",
+           "data.length=8", "model.width=8")  # fmt: skip
+    for words, said in ((gpt, "never read: “é”"), (("train", "--preset", "mlp", "--data", "digits"), "goes on from")):
+        code, _out, err = here(capsys, *words, "--prompt", "Shé")
+        assert (code, err.count("\n")) == (2, 1) and said in err
+    assert at_lab.runs() == []
+    code, out, err = here(capsys, *gpt, "--prompt", "Shall I", "--json")
+    found = json.loads(out)
+    assert code == 0 and found["prompt"] == "Shall I" and len(found["sample_text"]) == 200, err
+    code, out, err = here(capsys, "look", found["run"], "--view", "writing", "--prompt", "Shall I", "--json")
+    assert code == 0 and json.loads(out)["text"] == found["sample_text"], err
+    code, out, err = here(capsys, "look", found["run"], "--view", "writing", "--prompt", "Shall I", "--set", "length=5")
+    assert code == 0 and out.rstrip("\n").split("\n\nShall I")[-1] == found["sample_text"][:5].rstrip("\n"), out
+    for view, prompt, said in (("writing", "é", "never read"), ("embeddings", "a", "takes none")):
+        code, _out, err = here(capsys, "look", found["run"], "--view", view, "--prompt", prompt)
+        assert (code, err.count("\n")) == (2, 1) and said in err
+
+
 def test_a_language_model_prints_a_text_and_a_number_its_error(capsys, at_lab):
     code, out, err = here(
         capsys, "train", "--preset", "gpt", "--data", "characters", "--steps", "5", "--set", "data.samples=60",

@@ -10,6 +10,7 @@ from core.applies import check_seed, check_target, data_form, described_form, la
 from core.catalog.entries import EACH_STEP, DataForm, View
 from core.catalog.trials import MOST_SEEDS, trials_of, within
 from core.cli.said import Mistake, pair, runs_folder, writable
+from core.options import declared
 from core.questions import NEWEST, NO_WEIGHTS, Describe, Explain, Fits, Look, Score
 from core.specs import Choice, Experiment
 from core.store import Run, Store
@@ -18,7 +19,12 @@ from core.store import Run, Store
 def view_asked(asked: argparse.Namespace) -> tuple[View, Look]:
     """The view and the question for it."""
     view: View = registry.VIEWS.get(asked.view)
-    options = specs.options_of(view.options, _changes(asked))
+    changes = _changes(asked)
+    if asked.prompt is not None:
+        if "prompt" not in declared(view.options):
+            raise Mistake(f"--prompt is the start text of the view writing; {view.name} takes none")
+        changes["prompt"] = asked.prompt
+    options = specs.options_of(view.options, changes)
     run = _with_weights(asked, "out")
     form, experiment = _form(run)
     if not view.applies(layers_for(experiment.model, form), form):

@@ -11,6 +11,7 @@ from typing import Any
 
 from core import registry
 from core.applies import check_experiment, data_form, longer, unserved
+from core.catalog.views.writing import Writing
 from core.cli.asks import description_asked
 from core.cli.said import Mistake, pair, print_json, runs_folder, show
 from core.engine.client import ClientEngine, connect
@@ -19,6 +20,7 @@ from core.engine.protocol import EngineError, EngineGone, RunState
 from core.engine.steering import checked, is_finished
 from core.events import ENDED, FINISHED, PAUSED, SETTABLE, Command
 from core.options import shown
+from core.questions import Look, Seen
 from core.specs import Experiment, assign, experiment_from_json, model_from_json, preset
 from core.store import Run, Store, StoreError, data_home, read_named_json
 from core.store.texts import text_file
@@ -122,6 +124,8 @@ def do_train(asked: argparse.Namespace) -> int:
     _one_source(asked)
     changes = _by_hand(asked, store) if asked.resume else {}
     experiment = None if asked.resume else _checked(experiment_of(asked))
+    if asked.prompt is not None:
+        _can_write(experiment or store.run(asked.resume).experiment(), asked.prompt)
     engine = connect(store.root)
     try:
         if experiment is None:
@@ -135,9 +139,25 @@ def do_train(asked: argparse.Namespace) -> int:
         else:
             folder = str(data_home().resolve()) if asked.data_dir else ""
             run = store.run(engine.start(experiment, asked.name, threads=asked.threads or 0, data_dir=folder))
-        return _follow(engine, run, asked.json)
+        return _follow(engine, run, asked.json, asked.prompt)
     finally:
         engine.close()
+
+
+def _can_write(experiment: Experiment, prompt: str) -> None:
+    """Mistake where the run could not go on from this text: said before minutes of work are spent on it."""
+    if not data_form(experiment.data).next_step:
+        raise Mistake(f"--prompt is what a model of the next token goes on from; {experiment.data.name} asks for "
+                      "something else. Leave it out, or train on a text: --preset gpt --data characters")
+
+    from core.data.splits import DataError
+    from core.generate import start_of
+    from core.training import load_data
+
+    try:
+        start_of(load_data(experiment), prompt)
+    except DataError as error:
+        raise Mistake(str(error)) from None
 
 
 def _checked(experiment: Experiment) -> Experiment:
@@ -171,7 +191,7 @@ def _with_its_text(experiment: Experiment) -> Experiment:
     return assign(experiment, {"data.path": str(found)})
 
 
-def _follow(engine: ClientEngine, run: Run, quiet: bool) -> int:
+def _follow(engine: ClientEngine, run: Run, quiet: bool, prompt: str | None = None) -> int:
     """Wait until the run ends; Ctrl-C stops it (it can be resumed).
 
     The engine may end before the run does: it was killed, or belonged to a command that has done its work. Then another
@@ -196,7 +216,13 @@ def _follow(engine: ClientEngine, run: Run, quiet: bool) -> int:
     if status.state != FINISHED:
         print(f"layerlab: run {run.id[:8]} {status.state}: {status.words}", file=sys.stderr)
         return 1
-    print_json(summary(run)) if quiet else print(f"run {run.id}")
+    found = summary(run)
+    if prompt is not None:
+        seen = engine.ask(Look(run.id, "writing", options=Writing(prompt=prompt)))
+        assert isinstance(seen, Seen)
+        found |= {"prompt": prompt, "sample_text": seen.facts["text"]}
+        print("" if quiet else f"{prompt}{seen.facts['text']}\n", end="")
+    print_json(found) if quiet else print(f"run {run.id}")
     return 0
 
 

@@ -29,13 +29,16 @@ def do_look(asked: argparse.Namespace) -> int:
         write_npz(Path(asked.out), seen.arrays)
     shapes = {name: list(array.shape) for name, array in seen.arrays.items()}
     if asked.json:
-        print_json({"view": seen.view, "step": seen.step, "arrays": shapes, "words": " ".join(seen.words)})
+        text = {"text": seen.facts["text"]} if "text" in seen.facts else {}
+        print_json({"view": seen.view, "step": seen.step, "arrays": shapes, "words": " ".join(seen.words), **text})
         return 0
     print(f"{view.title}, step {seen.step}" + (f", sample {seen.sample}" if view.of_sample else ""))
     for name, shape in shapes.items():
         print(f"  {name:24} [{', '.join(map(str, shape))}]")
     for sentence in seen.words:
         print(sentence)
+    if "text" in seen.facts:
+        print(f"\n{seen.facts['prompt']}{seen.facts['text']}")
     return 0
 
 

@@ -20,7 +20,7 @@ from tests.trained import Trained
 from tests.views.conftest import ask
 
 VIEWS = list(registry.VIEWS)
-NETWORKS = (("cnn", "digits"), ("lstm", "digits"), ("transformer", "order"), ("mlp", "points"))
+NETWORKS = (("cnn", "digits"), ("lstm", "digits"), ("transformer", "order"), ("mlp", "points"), ("gpt", "characters"))
 CASES = [(view, i) for view in VIEWS for i in range(len(view.examples))]
 
 

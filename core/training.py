@@ -114,7 +114,8 @@ class Training:
         self._augment = augment_of(spec.augmentation, self.splits, form.classes)
         self.batch_size = min(spec.batch_size, len(self.splits.train[0]))
         self._batches = len(self.splits.train[0]) // self.batch_size  # a last smaller batch is left out
-        self.notes = _cut_short(spec.batch_size, self.batch_size)  # sentences on what is not as it was asked for
+        # sentences on what is not as it was asked for:
+        self.notes = (*self.splits.said(), *_cut_short(spec.batch_size, self.batch_size))
         self.steps = spec.epochs * self._batches if spec.epochs else spec.steps
         self.planned = self.steps  # a judge may end the run earlier: steps is then where it ended
         if spec.early_stopping and not len(self.splits.validation[0]):

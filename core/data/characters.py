@@ -1,6 +1,7 @@
 """The heavy half of the characters: a text cut into three parts, each cut into windows.
 
-x [n, step] are character ids, y the ids one place later: every step is asked. 0 = padding, 1 = unknown.
+x [n, step] are character ids, y the ids one place later: every step is asked, but for an unknown one: answering
+"unknown" would count as right, and nothing is learned by it. 0 = padding, 1 = unknown.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.data.splits import SHARES, DataError, Report, Splits
+from core.data.splits import NOT_ASKED, SHARES, DataError, Report, Splits
+from core.options import declared
 from core.store import StoreError
 from core.store.regular import open_regular
 from core.store.texts import text_file
@@ -41,14 +43,36 @@ def load(options: Any, seed: int, folder: Path, _report: Report) -> Splits:
     found = Counter(parts[0])
     known = tuple(c for c, _count in found.most_common(options.vocabulary - FIRST))
     number = {c: FIRST + i for i, c in enumerate(sorted(known))}
-    if len(known) < len(found):
-        notes += (f"The training text has {len(found):,} different characters; {len(known):,} are kept, "
-                  "the rest are “unknown”.",)  # fmt: skip
     words = ("·", "\ufffd", *sorted(known), *["\ufffd"] * (options.vocabulary - FIRST - len(known)))
     ids = [np.array([number.get(c, UNKNOWN) for c in part], dtype=np.int64) for part in parts]
-    train = _overlapping(ids[0], options, np.random.default_rng(seed))
-    validation, test = (_side_by_side(part, options.length) for part in ids[1:])
+    train = _asked(_overlapping(ids[0], options, np.random.default_rng(seed)), path)
+    validation, test = (_asked(_side_by_side(part, options.length), path) for part in ids[1:])
+    if len(known) < len(found) or any((part == UNKNOWN).any() for part in ids[1:]):
+        notes += (_unknown(len(found), len(known), ids[2], options),)
     return Splits(train, validation, test, test[0].numpy(), words, words, notes=notes)
+
+
+def _asked(part: tuple[Tensor, Tensor], path: Path) -> tuple[Tensor, Tensor]:
+    """The same, asked only for characters that are known; rows at which nothing is asked are left out."""
+    x, y = part
+    y = torch.where(y == UNKNOWN, NOT_ASKED, y)
+    some = (y != NOT_ASKED).any(1)
+    if not bool(some.any()):
+        raise DataError(f"{path} has a part in which no character is known. Choose a larger vocabulary.")
+    return x[some], y[some]
+
+
+def _unknown(different: int, known: int, test: np.ndarray, options: Any) -> str:
+    """What is said where some characters are unknown."""
+    share, enough = float((test == UNKNOWN).mean()), different + FIRST
+    most = declared(type(options))["vocabulary"][2].high or 0
+    more = ""
+    if different > known:
+        more = f" To know {'all' if enough <= most else 'more'}, set vocabulary to {min(enough, int(most)):,}."
+    return (
+        f"The training text has {different:,} different characters; {known:,} are kept. {share:.1%} of the test text's "
+        f"characters are unknown: they are not asked for, and count neither in loss nor in accuracy.{more}"
+    )
 
 
 def find(path: str, folder: Path) -> Path:

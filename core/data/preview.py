@@ -39,7 +39,7 @@ def preview(question: Preview, report: Report, splits: Splits | None = None) -> 
         vocabulary=splits.vocabulary,
         source=entry.source,
         licence=entry.licence,
-        notes=splits.notes,
+        notes=splits.said(),
     )
 
 

@@ -52,10 +52,22 @@ class Splits:
     def nothing_to_learn(self) -> str:
         """"same inputs" where all training samples are the same, "one answer" where all have one; else ""."""
         x, y = self.train
-        if bool((x == x[:1]).all()):
+        if not any(bool((piece != x[:1]).any()) for piece in x.split(1000)):  # ends with the first that differs
             return "same inputs"
         asked = y if y.is_floating_point() else y[y != NOT_ASKED]
         return "one answer" if bool((asked == asked.flatten()[:1]).all()) else ""
+
+
+    def said(self) -> tuple[str, ...]:
+        """The notes, and whether nothing can be learned from this data."""
+        nothing = self.nothing_to_learn()
+        return (*self.notes, *([NOTHING[nothing]] if nothing else []))
+
+
+NOTHING = {
+    "same inputs": "All training samples are the same: no answer can be told from them. Check the files of the data.",
+    "one answer": "All training samples have the same answer: there is nothing to learn. Check the labels.",
+}
 
 
 def pictures(parts: list[tuple[np.ndarray, np.ndarray]], classes: tuple[str, ...]) -> Splits:

@@ -15,9 +15,11 @@ from core.catalog.datasets.order import SPECIAL, Order
 from core.catalog.datasets.planted import Planted, tokens_of
 from core.catalog.datasets.points import Points
 from core.catalog.datasets.shapes import NAMES
+from core.catalog.entries import EACH_STEP
 from core.data import adding, characters, copy, planted, reviews, shapes
 from core.data.splits import NOT_ASKED, DataError, made_up, split_rows
 from core.specs import assign, preset
+from core.tasks import answered
 from core.training import load_data
 
 MARKED = ("adding", "copy", "order", "planted", "reviews", "shapes")  # sets with evidence
@@ -296,8 +298,9 @@ def test_the_next_character_is_asked_at_every_step():
     strange = {c for c in whole if c not in splits.vocabulary}
     whole = "".join("\ufffd" if c in strange else c for c in whole)
     for x, y in parts(splits):
-        assert torch.equal(x[:, 1:], y[:, :-1])
-        said = zip(text_of(x, splits.vocabulary), text_of(y, splits.vocabulary), strict=True)
+        assert torch.equal(torch.where(x[:, 1:] == characters.UNKNOWN, NOT_ASKED, x[:, 1:]), y[:, :-1])
+        asked = torch.where(y == NOT_ASKED, characters.UNKNOWN, y)
+        said = zip(text_of(x, splits.vocabulary), text_of(asked, splits.vocabulary), strict=True)
         assert all(row + after[-1] in whole for row, after in said)
     cut = round(len(whole) * 0.7)
     assert all(row in whole[:cut] for row in text_of(splits.train[0], splits.vocabulary))
@@ -342,6 +345,34 @@ def test_rare_characters_become_unknown_and_the_notes_say_so():
     assert len(splits.vocabulary) == 12 and int(splits.train[0].max()) == 11
     assert 0.1 < float((splits.train[0] == characters.UNKNOWN).float().mean()) < 0.9
     assert "10 are kept" in splits.notes[0]
+
+
+def test_an_unknown_character_is_not_asked_for_and_its_share_is_said(tmp_path):
+    """48 % of this text is unknown with the usual vocabulary: “unknown” must not be an answer that is right."""
+    rng = np.random.default_rng(0)
+    odds = 1 / np.arange(1, 1501)
+    text = "".join(chr(0x4E00 + i) for i in rng.choice(1500, 20_000, p=odds / odds.sum()))
+    (tmp_path / "zh.txt").write_text(text, encoding="utf-8")
+    splits = made_characters(tmp_path, path="zh.txt", length=16, samples=500)
+    for x, y in (splits.train, splits.validation, splits.test):
+        assert not bool((y == characters.UNKNOWN).any())
+        assert bool((y[:, :-1] == torch.where(x[:, 1:] == characters.UNKNOWN, NOT_ASKED, x[:, 1:])).all())
+        assert bool((y != NOT_ASKED).any(1).all())  # or a batch of one row would have no loss
+    (note,) = splits.notes
+    share = float((splits.test[0] == characters.UNKNOWN).float().mean())
+    told = float(note.split("% of the test")[0].split()[-1]) / 100
+    assert 0.3 < share < 0.6 and told == pytest.approx(share, abs=0.02)
+    wanted = int(note.rsplit(" ", 1)[1].rstrip(".").replace(",", ""))
+    assert made_characters(tmp_path, path="zh.txt", length=16, vocabulary=wanted).vocabulary.count("\ufffd") == 1
+    logits = torch.zeros(*y.shape, 100)
+    logits[..., characters.UNKNOWN] = 9.0
+    assert answered(logits, y, EACH_STEP)[0] == 0  # always answering “unknown”
+
+
+def test_a_text_of_unknown_characters_alone_is_refused(tmp_path):
+    (tmp_path / "two.txt").write_text("a" * 700 + "".join(chr(0x4E00 + i % 90) for i in range(300)), encoding="utf-8")
+    with pytest.raises(DataError, match="no character is known"):
+        made_characters(tmp_path, path="two.txt", length=16)
 
 
 def test_shakespeare_is_read_from_the_data_folder(data_dir):

@@ -15,8 +15,9 @@ class Characters(Options):
     length: int = option(64, _("Characters that a sample has, and that the model can look back."),
                          low=4, high=512, unit=_("characters"))  # fmt: skip
     vocabulary: int = option(
-        100, _("Token numbers there are: padding, unknown, and the characters most frequent in the training text."),
-        low=8, high=4000, unit=_("tokens"),
+        100, _("Token numbers there are: padding, unknown, and the characters most frequent in the training text. A "
+               "European language needs about 100, Chinese 2000 to 8000; unknown characters are not asked for."),
+        low=8, high=20_000, unit=_("tokens"),
     )  # fmt: skip
     samples: int = option(
         10_000, _("Most windows cut from the training text; they overlap where it is short."),

@@ -229,7 +229,7 @@ class RunSession:
         for snapshot in happened:
             if not isinstance(snapshot, Event):
                 self._keep(partial(self.run.save_snapshot, snapshot))
-                if snapshot.step == self._trained().best_step:
+                if 0 < snapshot.step == self._trained().best_step:  # 0: none is kept as the best
                     self._keep(partial(self.run.note, best_step=snapshot.step))
 
     def checkpoint(self) -> None:

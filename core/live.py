@@ -3,6 +3,8 @@
 To a watcher go, in any order:
   text    {"after": A, "offset": N, "rows": [row, …]}   rows of events.jsonl as they stand, bytes A to N; A = 0 once
                                                        more when rows were taken back: what was sent before is void
+  text    the same of a long log's beginning, with "thinned": how many rows those stand for, and "smooth": name →
+          {"steps", "values", "sum", "weight", "last"}, the smoothed curve of them all and how it goes on
   text    {"state": {"run", "state", "step", "steps", "words", "layer", "place", "threads", "pid"}}   on every change
   bytes   a frame (encode_frame), whenever a newer one is there
 From a watcher come:
@@ -23,7 +25,9 @@ import numpy as np
 
 from core.events import Frame
 from core.store import Run, Store
+from core.store.history import told
 
+LONG = 2 << 20  # bytes of a log that is not sent as it stands to who has nothing of it yet; about 30,000 steps
 POLL = 0.025  # seconds between two looks at a run's folder
 ASK = 0.25  # seconds between two questions to the engine
 
@@ -126,7 +130,7 @@ class _Watcher:
         while True:
             await self.news.wait()
             self.news.clear()
-            while (found := tail.rows(self.offset)) is not None:
+            while (found := await self._rows(tail)) is not None:
                 message, self.offset = found
                 await self._send_text(message)
             if tail.state != self._state:
@@ -138,11 +142,20 @@ class _Watcher:
                     await self._send_bytes(frame)
 
 
+    async def _rows(self, tail: _Tail) -> tuple[str, int] | None:
+        """The next message and the offset after it: what shows of a long log's beginning, then rows as they stand."""
+        if self.offset and not tail.stands(self.offset):
+            self.offset = 0
+        if not self.offset and tail.long():
+            return await asyncio.to_thread(told, tail.run)
+        return tail.rows(self.offset)
+
+
 class _Tail:
     """Looks at one run's folder and wakes its watchers when something is new."""
 
     def __init__(self, run: Run, ask: Callable[[str], dict[str, Any]]) -> None:
-        self._run, self._ask = run, ask
+        self.run, self._ask = run, ask
         self.watchers: set[_Watcher] = set()
         self.state = ""  # the newest state message
         self.stamp, self.frame = (0, 0), b""  # the newest frame
@@ -157,13 +170,26 @@ class _Tail:
         if self._asking:
             self._asking.cancel()
 
+    def long(self) -> bool:
+        """Would all rows together be more than a browser takes in at once?"""
+        return self._bytes() > LONG
+
+    def stands(self, offset: int) -> bool:
+        """Are the rows before `offset` still the log's? Not where some were taken back, which makes it shorter."""
+        return offset <= self._bytes()
+
+    def _bytes(self) -> int:
+        with suppress(OSError):
+            return self.run.events_path.stat().st_size
+        return 0
+
     def rows(self, offset: int) -> tuple[str, int] | None:
         """The message after `offset` and the offset after it; None when there is nothing new. Made once for all."""
         if self._last and self._last[0] == offset:
             return self._last[1:]
         if self._last and self._last[2] == offset == self._size:
             return None
-        data, after = self._run.rows_after(offset)
+        data, after = self.run.rows_after(offset)
         if not data:
             return None
         self._last = (offset, rows_message(data, after), after)
@@ -182,7 +208,7 @@ class _Tail:
 
     def _look_at_rows(self) -> bool:
         try:
-            size = self._run.events_path.stat().st_size
+            size = self.run.events_path.stat().st_size
         except OSError:
             return False
         if size < self._size:  # a torn tail was repaired
@@ -191,18 +217,18 @@ class _Tail:
         return changed
 
     def _look_at_frame(self) -> bool:
-        stamp = self._run.frame_stamp()
+        stamp = self.run.frame_stamp()
         if stamp == self.stamp:
             return False
         with suppress(OSError):
-            self.stamp, self.frame = stamp, self._run.frame()
+            self.stamp, self.frame = stamp, self.run.frame()
         return True
 
     async def _ask_state(self) -> None:
         try:
-            state = await asyncio.to_thread(self._ask, self._run.id)
+            state = await asyncio.to_thread(self._ask, self.run.id)
         except Exception as error:  # noqa: BLE001 (whatever it is, the watchers are told)
-            state = {"run": self._run.id, "state": "gone", "words": str(error)}
+            state = {"run": self.run.id, "state": "gone", "words": str(error)}
         text = json.dumps({"state": state}, separators=(",", ":"))
         if text != self.state:
             self.state = text

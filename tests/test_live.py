@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from core import live
 from core.events import RUNNING, Event, Status
 from core.live import Hub, rows_message
 from core.specs import preset
@@ -168,6 +169,29 @@ def test_frames_come_when_they_are_new_and_the_slow_skip_old_ones(store: Store) 
         await until(lambda: slow.frames[-1] == b"5" and slow.steps == list(range(6)))
         assert quick.frames == [b"old", b"0", b"1", b"2", b"3", b"4", b"5"]
         assert len(slow.frames) < 6
+
+    play(store, part)
+
+
+def test_a_long_log_comes_thinned_to_who_has_nothing_and_whole_from_there_on(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "LONG", 4096)
+
+    async def part(scene: Scene) -> None:
+        scene.write(*range(10_000))
+        early = scene.watch()
+        await until(lambda: early.steps and early.steps[-1] == 9999)
+        assert len(early.steps) < 5000 and early.offset == scene.run.events_path.stat().st_size
+        scene.write(*range(10_000, 10_020))
+        await until(lambda: early.steps[-20:] == list(range(10_000, 10_020)))
+        late = scene.watch()
+        await until(lambda: late.steps and late.steps[-1] == 10_019)
+        scene.log.forget_after(6000)
+        await until(lambda: early.steps[-1] == late.steps[-1] == 6000)
+        assert early.steps == late.steps, "a reload shows the same picture"
+        scene.write(*range(6001, 6030))
+        await until(lambda: early.steps[-29:] == late.steps[-29:] == list(range(6001, 6030)))
 
     play(store, part)
 

@@ -33,16 +33,27 @@ function firstAtLeast(steps, step) {
   return low;
 }
 
-/** Exponential mean over about `width` steps, so that a measure read seldom does not lag; bad values are left out. */
-export function smooth(steps, values, width) {
-  let sum = 0, weight = 0;
+/** Exponential mean over about `width` steps, so that a measure read seldom does not lag; bad values are left out. It
+    may go on from the `sum` and `weight` of earlier steps, of which `last` is the newest. */
+export function smooth(steps, values, width, { sum = 0, weight = 0, last } = {}) {
   return values.map((v, i) => {
     if (!Number.isFinite(v)) return null;
-    const keep = (1 - 1 / width) ** (i ? steps[i] - steps[i - 1] : 1);
+    const before = i ? steps[i - 1] : last;
+    const keep = (1 - 1 / width) ** (before === undefined ? 1 : steps[i] - before);
     sum = keep * sum + v;
     weight = keep * weight + 1;
     return sum / weight;
   });
+}
+
+/** The smoothed curve of a series. Where its beginning came thinned, what was smoothed of every step came with it. */
+export function smoothed({ steps, values, past }, width) {
+  if (!past) return { steps, values: smooth(steps, values, width) };
+  const from = firstAtLeast(steps, past.last + 1);
+  return {
+    steps: [...past.steps, ...steps.slice(from)],
+    values: [...past.values, ...smooth(steps.slice(from), values.slice(from), width, past)],
+  };
 }
 
 /** At most about POINTS points of the shown range; every bucket keeps its lowest and highest, so no spike is lost. */
@@ -112,12 +123,12 @@ export function curveFigure(stage, measure, { title, scale = 1, log = false, ran
   const { colors, words } = stage;
   const of = (name) => stage.series[`${name}/${measure}`] ?? new Series();
   const train = of("train"), val = of("val");
-  const times = (values) => (scale === 1 ? values : values.map((v) => v * scale));
-  const values = times(train.values), width = Math.min(50, Math.max(6, stage.status.steps / 60));
+  const times = (values) => (scale === 1 ? values : values.map((v) => (v === null ? v : v * scale)));
+  const values = times(train.values), even = smoothed(train, Math.min(50, Math.max(6, stage.status.steps / 60)));
   const checks = thin(val.steps, times(val.values), shown);
   const traces = [
     curve(thin(train.steps, values, shown), words.train, { color: colors.train, width: 1 }, { opacity: 0.35 }),
-    curve(thin(train.steps, smooth(train.steps, values, width), shown), words.train_smooth, { color: colors.train, width: 2 }),
+    curve(thin(even.steps, times(even.values), shown), words.train_smooth, { color: colors.train, width: 2 }),
     curve(checks, words.validation, { color: colors.val, width: 1.5, dash: "dot" },
       { mode: checks.x.length > 80 ? "lines" : "lines+markers", marker: { size: 6, color: colors.val } }),
   ];

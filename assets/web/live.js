@@ -76,6 +76,7 @@ class Panel {
     this.sheet.replaceChildren(el("table", {}, el("thead", {}, el("tr", {}, ...columns.map((c) => el("th", { scope: "col" }, c)))),
       el("tbody", {}, ...newest.map((row) => el("tr", {}, ...row.map(cell))))));
     if (rows.length > TABLE_ROWS) this.sheet.append(el("p", {}, fill(this.stage.words.more_in_csv, { n: rows.length })));
+    if (this.newestFirst && this.stage.thinned) this.sheet.append(el("p", {}, fill(this.stage.words.thinned, { n: number0(this.stage.thinned) })));
   }
 
   download() {
@@ -165,7 +166,7 @@ class Stage {
   /** The numbers, as before the first row. */
   forget() {
     this.series = {};
-    this.bad = this.clock = this.stride = undefined;
+    this.bad = this.clock = this.stride = this.thinned = undefined;
     this.fresh = [];
     this.status = { ...this.status, step: 0 };
     Object.assign(record, { latencies: [], rows: 0, gaps: 0, lastStep: -1, frames: [] });
@@ -193,7 +194,7 @@ class Stage {
           this.schedule();
         },
         onVoid: () => this.forget(),
-        onRows: (rows) => this.take(rows),
+        onRows: (rows, message) => this.take(rows, message),
         onState: (state) => { this.status = { ...this.status, ...state }; this.told = true; this.redraw(); },
         onFrame: (frame) => { this.frame = frame; this.newFrame = true; this.schedule(); },
       });
@@ -202,7 +203,10 @@ class Stage {
     this.redraw();
   }
 
-  take(rows) {
+  /** `thinned`: how many rows these stand for, at the beginning of a long run; `smooth`: the smoothed curves of them all. */
+  take(rows, { thinned, smooth = {} } = {}) {
+    this.thinned = thinned ?? this.thinned;
+    for (const [name, past] of Object.entries(smooth)) (this.series[name] ??= new Series()).past = past;
     for (const { step, time, values, status } of rows) {
       if (status && !this.told) this.status = { ...this.status, ...status, step };
       let news = false;
@@ -214,6 +218,7 @@ class Stage {
       if (values["train/loss"] !== undefined && time >= this.since) this.fresh.push(time * 1000);
       if (values["train/loss"] !== undefined) this.clockIn(step, time);
     }
+    if (thinned) this.stride = undefined; // what is missing was not lost
     this.redraw();
   }
 

@@ -47,7 +47,7 @@ export function listen(run, { onRows, onVoid, onState, onFrame, onOpen, onLost }
       if (message.rows) {
         if (message.after < offset) onVoid(); // rows were taken back: all come anew
         offset = message.offset;
-        onRows(message.rows);
+        onRows(message.rows, message);
       }
       if (message.state) onState(message.state);
     };

@@ -23,6 +23,7 @@ from core.options import shown
 from core.questions import Look, Seen
 from core.specs import Experiment, assign, experiment_from_json, model_from_json, preset
 from core.store import Run, Store, StoreError, data_home, read_named_json
+from core.store.history import latest
 from core.store.texts import text_file
 
 
@@ -277,7 +278,7 @@ def do_runs(asked: argparse.Namespace) -> int:
                 "run": run.id, "name": run.about()["name"], "status": status.state, "step": status.step,
                 "steps": status.steps, "place": state.place, "wait": state.wait, "bytes": run.bytes(),
                 "words": _queued(state),
-                "metrics": {k: v for k, v in run.latest().items() if k.startswith(("train/", "val/", "test/"))},
+                "metrics": {k: v for k, v in latest(run).items() if k.startswith(("train/", "val/", "test/"))},
             })  # fmt: skip
         except StoreError as error:
             rows.append({"run": run.id, "name": "", "status": "unreadable", "words": str(error), "bytes": run.bytes()})

@@ -54,10 +54,18 @@ def overlay(
 
 
 def thinned(curve: Curve) -> list[tuple[int, float]]:
-    """At most POINTS points: the first of each stretch, and the last of all."""
+    """Of at most POINTS / 2 stretches the lowest and the highest point, and the last of all: no spike is lost."""
     points = list(zip(curve.steps, curve.values, strict=True))
-    stride = max(1, math.ceil(len(points) / POINTS))
-    return points[::stride] + (points[-1:] if points and (len(points) - 1) % stride else [])
+    if len(points) <= POINTS:
+        return points
+    size, kept = math.ceil(2 * len(points) / POINTS), set[int]()
+    for start in range(0, len(points), size):
+        stretch = [i for i in range(start, min(len(points), start + size)) if math.isfinite(points[i][1])]
+        if stretch:
+            kept |= {min(stretch, key=lambda i: points[i][1]), max(stretch, key=lambda i: points[i][1])}
+        else:
+            kept.add(start)  # a gap
+    return [points[i] for i in sorted(kept | {len(points) - 1})]
 
 
 def table(curves: Sequence[Curve]) -> list[dict[str, float | str | int | None]]:

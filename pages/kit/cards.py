@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.figures import curves
 from core.figures.curves import Curve
+from core.store import history
 from core.store.runs import Run
 from pages.kit.run_bar import label
 from pages.kit.words import _
@@ -51,6 +52,6 @@ def colors() -> list[str]:
 @st.cache_data(max_entries=64, show_spinner=False)
 def _curve(run_id: str, _run: Run, metric: str, size: int) -> Curve:
     # kept until the log has grown; run_id and size are there to be hashed
-    found = [event for event in _run.events() if event.name == metric]
+    steps, values = history.curve(_run, metric)
     best = _run.best_step() if metric.startswith("val/") else None
-    return Curve(label(_run), [e.step for e in found], [e.value for e in found], best)
+    return Curve(label(_run), steps, values, best)

@@ -76,6 +76,10 @@ def live_words() -> dict[str, str]:
         "csv": _("CSV"),
         "csv_help": _("Download the numbers as a CSV file"),
         "more_in_csv": _("The CSV file has all {n} rows."),
+        "thinned": _(
+            "This run has {n} rows. Of its beginning the least, the largest and the last value of each stretch stand "
+            "here; the file events.jsonl in the run's folder has every row."
+        ),
         "heat": _("Gradients and updates by layer"),
         "grad_norm": _("Gradient norm"),
         "grad_norm_axis": _("gradient norm ‖g‖"),

@@ -11,6 +11,7 @@ from core.engine.protocol import EngineError, RunState
 from core.events import Command
 from core.options import SpecError, declared
 from core.specs import Experiment, TrainSpec
+from core.store import history
 from core.store.runs import Run
 from pages.kit import boundary, forms, here, run_bar, visitors
 from pages.kit import engine as doors
@@ -67,7 +68,7 @@ def sliders(run: Run) -> None:
     """What may be changed of a run that has not ended well; a change acts from its next step."""
     known = declared(TrainSpec)
     train = run.experiment().train
-    latest = run.latest() if any(_key(run, name) not in st.session_state for name in events.SETTABLE) else {}
+    latest = history.latest(run) if any(_key(run, name) not in st.session_state for name in events.SETTABLE) else {}
     lr, more = st.columns([0.68, 0.32], gap="small", vertical_alignment="center")
     places = {"lr": lr, "": more.popover(_("More"), help=_("What else may be changed while it runs."), width="stretch")}
     for name in events.SETTABLE:

@@ -276,3 +276,22 @@ def test_a_measure_that_is_read_seldom_is_smoothed_over_as_many_steps_as_one_rea
         }"""
     )
     assert abs(seldom - always) < 0.04  # by points, the one read every tenth step would be half a run behind
+
+
+def test_a_smoothed_curve_goes_on_from_what_the_server_has_smoothed(page: Any, door: str) -> None:
+    page.goto(door)
+    whole, parts = page.evaluate("""async () => {
+          const { smooth, smoothed } = await import("/layerlab/charts.js");
+          const steps = Array.from({ length: 400 }, (_, i) => i + 1), values = steps.map((s) => Math.sin(s) + s / 50);
+          const keep = 1 - 1 / 50;
+          let sum = 0, weight = 0;
+          for (let i = 0; i < 300; i++) [sum, weight] = [keep * sum + values[i], keep * weight + 1];
+          const past = { steps: [150, 300], values: [1, 2], sum, weight, last: 300 };
+          const thinned = [1, 150, 299, 300].concat(steps.slice(300));
+          const series = { steps: thinned, values: thinned.map((s) => values[s - 1]), past };
+          const found = smoothed(series, 50);
+          const [begin, rest] = [found.values.slice(0, 2), found.values.slice(2)];
+          return [smooth(steps, values, 50).slice(300), [found.steps.slice(0, 3), begin, rest]];
+    }""")
+    assert parts[0] == [150, 300, 301] and parts[1] == [1, 2]
+    assert parts[2] == pytest.approx(whole)

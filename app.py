@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
+import signal
+import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -18,13 +22,14 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from core.engine.handles import raise_limit
 from core.engine.protocol import EngineError
 from core.engine.steering import checked
 from core.events import Command
 from core.live import Hub
 from core.store import StoreError
 from core.store.engine_files import log_to
-from pages.kit import doorkeeper, drawn
+from pages.kit import doorkeeper, drawn, sessions
 from pages.kit import engine as doors
 
 log = logging.getLogger("layerlab.door")
@@ -32,8 +37,9 @@ WEB = Path(__file__).parent / "assets" / "web"
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".png": "image/png"}
 UNKNOWN = 4404  # close code of /live, besides those of pages.kit.doorkeeper
-LOOK = 1.0  # seconds between two looks at the engine
-_words = {"engine": "", "pid": ""}  # why the engine cannot be reached, empty while it can; which process it is
+LOOK = 0.5  # seconds between two looks at the engine
+END = 2.8  # seconds after a signal to end at which this process is gone, whatever hangs
+_leaving = threading.Event()
 _wished: dict[WebSocket, tuple[str, Command]] = {}  # what each watcher wants to see: an engine begun anew is told
 
 
@@ -43,46 +49,94 @@ _wished: dict[WebSocket, tuple[str, Command]] = {}  # what each watcher wants to
 @asynccontextmanager
 async def lifespan(_app: st.App) -> AsyncIterator[dict[str, Any]]:
     """Have an engine as long as the server lives; it and its workers end with the server."""
+    handles = raise_limit()
     logs = log_to("web")
-    await asyncio.to_thread(_ensure)
-    keeper = asyncio.create_task(_keep())
+    _leaving.clear()
+    signals = _hear_signals()
+    sweeping = asyncio.create_task(_sweep(handles))
+    begun = threading.Event()
+    threading.Thread(target=_keep, args=(begun,), name="keeper", daemon=True).start()
+    await asyncio.to_thread(begun.wait)  # who comes then finds an engine, or reads why there is none
     try:
         yield {}
     finally:
-        keeper.cancel()
+        _leaving.set()
+        sweeping.cancel()
         await asyncio.to_thread(doors.close)
+        for name, heard in signals.items():
+            signal.signal(name, heard)
         logging.getLogger().removeHandler(logs)
         logs.close()
 
 
-async def _keep() -> None:
+def _keep(begun: threading.Event) -> None:
+    """Look after the engine. In a thread of its own: it may wait, and nothing else here may wait for it."""
+    said, pid = "", 0
+    while not _leaving.is_set():
+        try:
+            doors.ensure()
+            if (now := doors.handle().pid) != pid:
+                pid = now
+                _greet(pid)
+            said = ""
+        except EngineError as error:
+            if said != type(error).__name__:
+                said = type(error).__name__
+                log.error("no engine: %s", error)
+        except Exception:  # the next look may go better
+            log.exception("while looking after the engine")
+        begun.set()
+        _leaving.wait(LOOK)
+    begun.set()
+
+
+def _greet(pid: int) -> None:
+    """Another engine is there: it is told what the watchers want to see."""
+    log.info("the engine is process %d", pid)
+    for run, wish in list(_wished.values()):
+        with suppress(EngineError):
+            doors.handle().command(run, wish)
+
+
+def _hear_signals() -> dict[int, Any]:
+    """Have the end begin with the signal itself; what heard it before. The server's own end waits for every watcher."""
+    heard: dict[int, Any] = {}
+    for name in (signal.SIGTERM, signal.SIGINT):
+        with suppress(ValueError):  # not the main thread: then somebody else hears them
+            heard[name] = signal.getsignal(name)
+            signal.signal(name, lambda number, frame, before=heard[name]: _leave(number, frame, before))
+    return heard
+
+
+def _leave(number: int, frame: Any, before: Any) -> None:
+    if not _leaving.is_set():
+        _leaving.set()
+        threading.Thread(target=_end, args=(number,), name="end", daemon=True).start()
+    if callable(before):
+        before(number, frame)
+
+
+def _end(number: int) -> None:
+    """Let the engine go, so that nobody waits for it, and see to it that this process ends."""
+    end = time.monotonic() + END
+    doors.close()
+    time.sleep(max(0.0, end - time.monotonic()))
+    log.warning("the server did not end in time and leaves")
+    os._exit(128 + number)
+
+
+async def _sweep(handles: int) -> None:
+    """Close the sessions of tabs that were closed; each holds three handles until then."""
     while True:
         await asyncio.sleep(LOOK)
-        await asyncio.to_thread(_ensure)
-
-
-def _ensure() -> None:
-    try:
-        doors.ensure()
-        if (pid := str(doors.handle().pid)) != _words["pid"]:
-            _words["pid"] = pid
-            log.info("the engine is process %s", pid)
-            for run, wish in list(_wished.values()):
-                with suppress(EngineError):
-                    doors.handle().command(run, wish)
-        _words["engine"] = ""
-    except EngineError as error:
-        if _words["engine"] != str(error):
-            log.exception("no engine")
-        _words["engine"] = str(error)
+        sessions.close_left(handles)
 
 
 def _state(run: str) -> dict[str, Any]:
     """What a watcher is told of a run. An EngineGone here is told as the state "gone" with its words."""
-    try:
-        return doors.handle().state(run).plain()
-    except EngineError as error:
-        raise EngineError(_words["engine"] or str(error)) from None
+    if trouble := doors.trouble():
+        raise trouble
+    return doors.handle().state(run).plain()
 
 
 # ── the live stream ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -118,9 +172,13 @@ async def live(socket: WebSocket) -> None:
             task.cancel()
             with suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError, OSError):
                 await task
-        if run not in _hub().watched():  # nobody looks: the trainer need not make frames
-            with suppress(EngineError):
-                await asyncio.to_thread(doors.handle().command, run, Command("unwatch"))
+        if run not in _hub().watched():  # nobody looks: the trainer need not make frames; nor need we wait for that
+            asyncio.get_running_loop().run_in_executor(None, _unwatch, run)
+
+
+def _unwatch(run: str) -> None:
+    with suppress(EngineError):
+        doors.handle().command(run, Command("unwatch"))
 
 
 async def _welcomed(socket: WebSocket) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.kit import boundary, here, run_bar
+from pages.kit import boundary, here, run_bar, sessions, trouble
 from pages.kit.titles import title
 from pages.kit.words import _
 
@@ -21,6 +21,8 @@ def main() -> None:
     st.set_page_config(page_title="LayerLab", page_icon=str(ASSETS / "icon.svg"), layout="wide")
     page = st.navigation(menu(), position="top")
     st.html(ASSETS / "page.css")
+    sessions.note()
+    top = st.container(key="trouble")
     with boundary.answered():
         for notice in here.follow():
             st.warning(notice, icon=":material/link_off:")
@@ -28,6 +30,8 @@ def main() -> None:
             run_bar.draw(page.title, counting=page.url_path != LIVE)
         page.run()
         here.write()  # what the page has changed
+    with top:
+        trouble.draw()
 
 
 def menu() -> dict[str, list[st.Page]]:

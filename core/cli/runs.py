@@ -16,7 +16,7 @@ from core.cli.asks import description_asked
 from core.cli.said import Mistake, pair, print_json, runs_folder, show
 from core.engine.client import ClientEngine, connect
 from core.engine.expected import rounded
-from core.engine.protocol import EngineError, EngineGone, RunState
+from core.engine.protocol import EngineError, EngineGone, EngineSilent, RunState
 from core.engine.steering import checked, is_finished
 from core.events import ENDED, FINISHED, PAUSED, SETTABLE, Command
 from core.options import shown
@@ -211,7 +211,7 @@ def _follow(engine: ClientEngine, run: Run, quiet: bool, prompt: str | None = No
                 break
             time.sleep(0.1)
         except EngineGone:
-            engine.ensure()
+            said = _found_again(engine, said)
         except KeyboardInterrupt:
             engine.command(run.id, Command("stop"))
     if status.state != FINISHED:
@@ -225,6 +225,19 @@ def _follow(engine: ClientEngine, run: Run, quiet: bool, prompt: str | None = No
         print("" if quiet else f"{prompt}{seen.facts['text']}\n", end="")
     print_json(found) if quiet else print(f"run {run.id}")
     return 0
+
+
+def _found_again(engine: ClientEngine, said: str) -> str:
+    """Join or start the engine anew; one that hangs is told and waited for. What was said last."""
+    try:
+        engine.ensure()
+        return ""
+    except EngineSilent as error:
+        if not said.startswith("layerlab:"):
+            said = f"layerlab: {error}"
+            print(said, file=sys.stderr, flush=True)
+        time.sleep(0.5)
+        return said
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -312,6 +325,9 @@ def _training(store: Store) -> dict[str, RunState]:
     try:
         engine = connect(store.root, start=False)
         return engine.runs()
+    except EngineSilent as error:
+        print(f"layerlab: {error} What follows is what the folder says.", file=sys.stderr)
+        return {}
     except EngineError:  # nobody trains them at the moment
         return {}
     finally:

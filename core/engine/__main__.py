@@ -11,25 +11,30 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from core.engine.client import HELD
+from core.engine.beginning import HELD
+from core.engine.forking import end_fork_server
+from core.engine.handles import raise_limit
 from core.engine.local import LocalEngine
 from core.engine.serving import Server
 from core.engine.wire import VERSION
-from core.store import StoreError
-from core.store.addresses import new_address, publish, withdraw
-from core.store.engine_files import hold_runs, log_to, runs_home
+from core.store.addresses import Address, new_address, publish, read_address, withdraw
+from core.store.engine_files import hold_runs, lock_stamp, log_to, runs_home, short_temporary_folder
+from core.store.files import StoreError
 
 log = logging.getLogger("core.engine")
+LOOK = 0.5  # seconds between two looks at whether the folder is still ours
+END = 5.0  # seconds after which an engine that was told to end does so whatever hangs
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Hold the runs folder and serve it until a signal, or the end of stdin, says stop. Exit code 3: held already."""
+    """Hold the runs folder and serve it until a signal, or the end of stdin, says stop. Exit code 3: held already.
+
+    StoreError in words where it cannot begin. It ends by itself when its folder is taken away or held by another.
+    """
     args = _parser().parse_args(arguments)
+    raise_limit()
+    short_temporary_folder()
     runs = args.runs.resolve()
-    lock = hold_runs(runs)
-    if lock is None:
-        print(f"Another engine holds {runs}; join it.", flush=True)  # noqa: T201 (the one line that a caller reads)
-        return HELD
     log_to("engine")
     stop = threading.Event()
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
@@ -37,19 +42,61 @@ def main(arguments: list[str] | None = None) -> int:
             signal.signal(getattr(signal, name), lambda *_: stop.set())
     if args.watch_stdin:
         threading.Thread(target=_watch_stdin, args=(stop,), daemon=True).start()
-    address = new_address(runs, VERSION)
-    engine = LocalEngine(runs, slots=args.slots, lone_threads=args.lone_threads, worker=args.worker)
-    server = Server(engine, address)
-    publish(server.address)
-    log.info("engine %d holds %s", os.getpid(), runs)
-    stop.wait()
-    withdraw(server.address)
-    server.close()
-    engine.close()
-    _end_fork_server()
-    lock.release()
+    while not stop.is_set():
+        lock = hold_runs(runs)
+        if lock is None:
+            print(f"Another engine holds {runs}; join it.", flush=True)  # noqa: T201 (what a caller reads)
+            return HELD
+        try:
+            _serve(args, runs, stop)
+        finally:
+            lock.release()
+    end_fork_server()
     log.info("engine %d ended", os.getpid())
     return 0
+
+
+def _serve(args: argparse.Namespace, runs: Path, stop: threading.Event) -> None:
+    """Until told to stop, or until the folder is taken away: what is there then is held anew."""
+    held = lock_stamp(runs)
+    engine = LocalEngine(runs, slots=args.slots, lone_threads=args.lone_threads, worker=args.worker)
+    server = None
+    try:
+        server = _published_anew(engine, runs)
+        log.info("engine %d holds %s", os.getpid(), runs)
+        if args.watch_stdin:  # who started us hears that all is well: from now on stdout is the workers' log
+            os.dup2(2, 1)
+        while not stop.wait(LOOK):
+            if lock_stamp(runs) != held:
+                log.warning("%s was taken away, or another one put in its place", runs)
+                break
+            if not _published(runs, server.address):
+                with suppress(StoreError):  # no space for it: the next look tries again
+                    server = _published_anew(engine, runs, server)
+    finally:
+        anyway = threading.Timer(END, _end_anyway)
+        anyway.daemon = True
+        anyway.start()
+        if server:
+            withdraw(server.address)
+            server.close()
+        engine.close()
+        anyway.cancel()
+
+
+def _published(runs: Path, address: Address) -> bool:
+    """Can we be found? Whoever clears temporary folders may have removed the address, or the socket."""
+    found = read_address(runs)
+    return found is not None and found.key == address.key
+
+
+def _published_anew(engine: LocalEngine, runs: Path, before: Server | None = None) -> Server:
+    """Listen at a new place, and say where. Who is connected to the old one stays so."""
+    if before:
+        before.close()
+    server = Server(engine, new_address(runs, VERSION))
+    publish(server.address)
+    return server
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,6 +109,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _end_anyway() -> None:
+    """Nothing that hangs may keep an engine that was told to end."""
+    log.warning("engine %d did not end in time and leaves", os.getpid())
+    os._exit(1)
+
+
 def _watch_stdin(stop: threading.Event) -> None:
     with suppress(OSError):
         while os.read(0, 4096):
@@ -69,21 +122,12 @@ def _watch_stdin(stop: threading.Event) -> None:
     stop.set()
 
 
-def _end_fork_server() -> None:
-    """It ends by itself when we do, except while it still imports torch: a few seconds in which nobody wants it."""
-    module = sys.modules.get("multiprocessing.forkserver")  # there only where it is in use
-    pid = getattr(getattr(module, "_forkserver", None), "_forkserver_pid", None)
-    if pid is not None:
-        with suppress(OSError):
-            os.kill(pid, signal.SIGTERM)
-
-
 if __name__ == "__main__":
     try:
         code = main()
-    except StoreError as error:
-        print(error, flush=True)  # noqa: T201 (the one line that a caller reads)
-        code = 1
+    except (StoreError, OSError) as error:
+        print(error, flush=True)  # noqa: T201 (what whoever started us tells)
+        code = 2
     sys.stdout.flush()
     logging.shutdown()
     os._exit(code)  # nothing is left to do, and no thread may keep us

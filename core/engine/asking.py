@@ -17,7 +17,19 @@ from typing import Any
 
 from core.engine.endings import reason
 from core.engine.protocol import EngineError, Progress
-from core.engine.workers import Answered, Ask, Failed, GiveUp, Nursery, Part, Ready, Worker
+from core.engine.workers import (
+    FRESH,
+    LOST,
+    SILENT,
+    Answered,
+    Ask,
+    Failed,
+    GiveUp,
+    Nursery,
+    Part,
+    Ready,
+    Worker,
+)
 from core.questions import Answer, Question, Refresh
 
 log = logging.getLogger(__name__)
@@ -129,8 +141,10 @@ class Questions:
 
     def dispatch(self) -> None:
         """Hand waiting questions to idle workers. Only to those that are ready: they read at once."""
+        now = time.monotonic()
         for worker, busy in self.workers.items():
-            if busy is None and worker.ready and worker.open and self._waiting:
+            idle = busy is None and worker.ready and worker.open
+            if idle and self._waiting and worker.silent(now) < FRESH:
                 ticket = self._waiting.popleft()
                 try:
                     worker.send(Ask(ticket.id, ticket.question))
@@ -148,15 +162,22 @@ class Questions:
                 self._lost(worker)
 
     def tick(self, now: float) -> None:
-        """Kill workers that do not leave a cancelled question; give up what nobody polls; forget old answers."""
+        """Kill workers that do not leave a cancelled question or give no sign of life; give up what nobody polls;
+        forget old answers."""
         for worker, ticket in self.workers.items():
-            if ticket is not None and now > ticket.deadline:
+            patience = LOST if ticket is not None or not worker.ready else SILENT
+            if worker.silent(now) > patience or (ticket is not None and now > ticket.deadline):
                 worker.kill()
         for ticket in list(self._tickets.values()):
             if now - ticket.touched > KEPT:
                 self.cancel(ticket.id)
                 if ticket.done:
                     self.forget(ticket)
+
+    def forgive(self, seconds: float) -> None:
+        """The engine itself did not run for so long."""
+        for worker in self.workers:
+            worker.forgive(seconds)
 
     def _take(self, worker: Worker, message: Any) -> None:
         ticket = self.workers.get(worker)
@@ -183,8 +204,12 @@ class Questions:
         ticket = self.workers.pop(worker)
         if not worker.ready:
             self._rest_until = time.monotonic() + REST
+        lost = worker.silent(time.monotonic()) > LOST
         code = worker.bury()
-        if ticket is None:
+        if ticket is not None and lost and math.isinf(ticket.deadline):
+            hung = f"The worker gave no sign of life for {LOST:g} s while it answered, and was ended. Ask again."
+            self._finish(ticket, error=hung)
+        elif ticket is None:
             log.warning("an idle worker ended (exit code %d)", code)
         elif math.isinf(ticket.deadline):
             self._finish(ticket, error=reason(code, 0, "", False).replace(" at step 0", " while it answered"))

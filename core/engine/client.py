@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Connection
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from core.engine.protocol import EngineError, EngineGone, Progress, RunState
+from core.engine.beginning import Beginning
+from core.engine.protocol import EngineError, EngineFailed, EngineGone, EngineSilent, Progress, RunState
+from core.engine.pulse import ANSWER, Pulse, cut, reached
 from core.engine.wire import VERSION, hear, say
 from core.events import Command
 from core.questions import Answer, Question
 from core.specs import Experiment
 from core.store.addresses import read_address
-from core.store.engine_files import last_output, open_output, output_path
+from core.store.engine_files import output_path
 
 START = 20.0  # seconds an engine has to begin
-CALL = 30.0  # seconds within which it must answer anything but a question
-HELD = 3  # exit code of an engine that finds its folder held
-CLOSE = 3.0  # seconds for a clean end; then it is killed
-_ROOT = Path(__file__).resolve().parents[2]
+CALL = 30.0  # seconds within which it must answer anything but a question, as long as it answers how it is
+HUNG = 15.0  # seconds without an answer after which an engine of ours is ended and another one begun
 
 
 def connect(
@@ -62,79 +61,75 @@ class ClientEngine:
         self._may_start = start
         options = {"--worker": worker, "--lone-threads": lone_threads, "--slots": slots}
         self._options = [word for name, value in options.items() if value for word in (name, str(value))]
-        self._process: subprocess.Popen[bytes] | None = None
-        self._starting = threading.Lock()  # one thread at a time looks after the process
+        self._begins = Beginning(self.folder, self._options)
         self.used = False  # has an engine answered yet?
+        self._closed = 0  # how often: who waited while it was closed must not begin another engine
         self._idle: list[Connection] = []
+        self._busy: set[Connection] = set()
         self._idle_lock = threading.Lock()
+        self._pulse = Pulse(self._how_is_it, self._silence)
 
     # ── the process ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def ensure(self) -> bool:
-        """See to it that an engine holds the folder and answers. True when it had to be started or found anew."""
+        """See to it that an engine holds the folder and answers. True when it had to be started or found anew.
+
+        EngineSilent where one is there and hangs (after HUNG seconds one of ours is replaced), EngineFailed where none
+        can begin; see core.engine.beginning for when that is tried again.
+        """
         if self._answers():
             return False
-        with self._starting:
-            end = time.monotonic() + START
-            while not self._answers():
-                if not self._may_start:
-                    raise EngineGone(f"No engine holds {self.folder}; start one with `layerlab engine`.")
-                if time.monotonic() > end:
-                    raise EngineGone(f"The engine did not begin within {START:g} s; {output_path()} may say why.")
-                self._launch_if_none()
-                time.sleep(0.02)
+        end, closed = time.monotonic() + START, self._closed
+        while not self._answers():
+            if self._closed != closed:
+                raise EngineGone("The engine was let go.")
+            if not self._may_start:
+                raise EngineGone(f"No engine holds {self.folder}; start one with `layerlab engine`.")
+            if time.monotonic() > end:
+                words = f"The engine has not begun within {START:g} s; {output_path()} may say why."
+                raise EngineFailed(words, again=True)
+            self._begins.see_to_it()
+            time.sleep(0.02)
         return True
 
     def _answers(self) -> bool:
         try:
-            return bool(self._call("status", timeout=5.0)["version"] == VERSION)
+            if self._call("status")["version"] == VERSION:
+                self._begins.well()
+                return True
+        except EngineSilent as error:
+            if not (self.owned and error.seconds > HUNG):
+                raise
+            self.replace()
         except EngineGone:
-            return False
+            pass
+        return False
 
-    def _launch_if_none(self) -> None:
-        """Start an engine unless one of ours is on its way. Another may be faster: then ours ends with HELD."""
-        if self._process is not None:
-            code = self._process.poll()
-            if code is None:
-                return
-            _clear(self._process)
-            self._process = None
-            if code not in (0, HELD) and code > 0:
-                raise EngineGone(f"The engine could not begin (exit code {code}): {last_output()}")
-            if code == HELD:
-                time.sleep(0.1)  # the holder is about to say where it is, or about to end
-        self._process = self._launch()
+    def replace(self) -> None:
+        """End an engine of ours that hangs, at once. Its runs are carried on by the next one."""
+        self._begins.kill()
+        self._pulse.heard()  # it owes nothing any more
 
-    def _launch(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "core.engine", "--runs", str(self.folder), "--watch-stdin", *self._options]
-        path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH", "")]))
-        # A session of its own, so that Ctrl-C reaches us alone: the pipe tells the engine, and it ends cleanly.
-        with open_output() as output:
-            return subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=output,
-                env={**os.environ, "PYTHONPATH": path},
-                start_new_session=os.name == "posix",
-            )
+    def try_again(self) -> None:
+        """Forget that no engine could begin; the next use tries it anew."""
+        self._begins.well()
 
     def close(self) -> None:
         """Let go. An engine that we started ends, its runs are checkpointed; one that we joined goes on."""
         with self._idle_lock:
             idle, self._idle, self.used = self._idle, [], False
+            self._closed += 1
+            busy = list(self._busy)
         for conn in idle:
             conn.close()
-        with self._starting:
-            process, self._process = self._process, None
-        if process is not None:
-            _clear(process)
+        for conn in busy:  # whoever waits for an answer hears at once that there will be none
+            cut(conn)
+        self._begins.end(hung=self._pulse.silent > 0)
 
     @property
     def owned(self) -> bool:
         """Does the engine end with us?"""
-        process = self._process
-        return process is not None and process.poll() is None and process.pid == self.pid
+        return self._begins.pid != 0 and self._begins.pid == self.pid
 
     @property
     def pid(self) -> int:
@@ -142,24 +137,35 @@ class ClientEngine:
         address = read_address(self.folder)
         return address.pid if address else 0
 
+    @property
+    def silence(self) -> EngineSilent | None:
+        """What is to be said of an engine that owes an answer; None while it answers. Asks nobody."""
+        seconds = self._pulse.silent
+        return self._silence(seconds) if seconds else None
+
+    def _how_is_it(self) -> None:
+        """The question that tells whether it hangs. TimeoutError, not EngineSilent: the pulse says that."""
+        self._exchange("status", (), lambda conn: _within(conn, ANSWER))
+
+    def _silence(self, seconds: float) -> EngineSilent:
+        pid = self.pid
+        if pid and self._begins.pid == pid:
+            advice = f"After {HUNG:g} s it is ended and another one begun, which carries the runs on."
+        elif os.name == "posix":
+            advice = f"`kill -CONT {pid}` wakes one that was stopped; `kill -9 {pid}` ends it."
+        else:
+            advice = f"`taskkill /F /PID {pid}` ends it."
+        return EngineSilent(seconds, pid, advice)
+
     # ── calls ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _call(self, name: str, *args: Any, timeout: float = CALL) -> Any:
-        conn = self._borrow()
+        self._pulse.check()
+        self._pulse.asked()
         try:
-            say(conn, (name, args))
-            if not conn.poll(timeout):
-                raise TimeoutError(f"no reply within {timeout:g} s")
-            reply = hear(conn)
-        except (OSError, EOFError) as error:
-            conn.close()
-            reason = str(error) if isinstance(error, TimeoutError) else "the connection broke"
-            raise EngineGone(f"The engine went away ({reason}); its runs are carried on when it is back.") from None
-        except EngineError:  # an answer that may not cross; the connection is sound
-            self._give_back(conn)
-            raise
-        self._give_back(conn)
-        self.used = True
+            reply = self._exchange(name, args, lambda conn: self._pulse.wait(conn, timeout))
+        except TimeoutError:  # while connecting, or while what was asked was being sent
+            raise self._pulse.missed() from None
         match reply:
             case (True, value):
                 return value
@@ -167,19 +173,52 @@ class ClientEngine:
                 raise EngineError(sentence)
         raise EngineError("That is no answer of an engine; another program seems to listen in its place.")
 
+    def _exchange(self, name: str, args: tuple[Any, ...], wait: Callable[[Connection], None]) -> Any:
+        """Ask, wait, and the reply. EngineGone, or TimeoutError where nothing moves."""
+        conn = self._borrow()
+        try:
+            say(conn, (name, args))
+            wait(conn)
+            reply = hear(conn)
+        except (EngineGone, TimeoutError):
+            self._drop(conn)
+            raise
+        except BlockingIOError:
+            self._drop(conn)
+            raise TimeoutError from None
+        except (OSError, EOFError):
+            self._drop(conn)
+            self._pulse.heard()  # it has gone: that is an answer, too
+            raise EngineGone("The engine went away; its runs are carried on when it is back.") from None
+        except EngineError:  # an answer that may not cross; the connection is sound
+            self._give_back(conn)
+            raise
+        self._give_back(conn)
+        self._pulse.heard()
+        self.used = True
+        return reply
+
     def _borrow(self) -> Connection:
         while True:
             with self._idle_lock:
                 conn = self._idle.pop() if self._idle else None
+                if conn is not None:
+                    self._busy.add(conn)
             if conn is None:
                 return self._open()
             with suppress(OSError, EOFError):
                 if not conn.poll(0):  # something to read while idle can only be the end of file
                     return conn
-            conn.close()
+            self._drop(conn)
+
+    def _drop(self, conn: Connection) -> None:
+        with self._idle_lock:
+            self._busy.discard(conn)
+        conn.close()
 
     def _give_back(self, conn: Connection) -> None:
         with self._idle_lock:
+            self._busy.discard(conn)
             if len(self._idle) < 8:
                 self._idle.append(conn)
                 return
@@ -188,13 +227,23 @@ class ClientEngine:
     def _open(self) -> Connection:
         address = read_address(self.folder)
         if address is None:
-            raise EngineGone(f"No engine holds {self.folder} at the moment.")
+            raise self._gone(f"No engine holds {self.folder} at the moment.")
         if address.version != VERSION and _alive(address.pid):
             raise EngineError(f"Another version of LayerLab (process {address.pid}) holds {self.folder}; end it first.")
         try:
-            return Client(address.place, authkey=address.key)
+            conn = reached(address.place, address.key, ANSWER)
+        except TimeoutError:
+            raise
         except (OSError, EOFError, AuthenticationError):
-            raise EngineGone("The engine cannot be reached; it has ended or is being started.") from None
+            raise self._gone("The engine cannot be reached; it has ended or is being started.") from None
+        with self._idle_lock:
+            self._busy.add(conn)
+        return conn
+
+    def _gone(self, words: str) -> EngineGone:
+        """Nobody is there who could owe an answer."""
+        self._pulse.heard()
+        return EngineGone(words)
 
     # ── the protocol ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -205,8 +254,15 @@ class ClientEngine:
         return str(self._call("start", experiment, name, token, threads, data_dir))
 
     def command(self, run: str, command: Command) -> RunState:
-        """See Engine.command."""
-        state: RunState = self._call("command", run, command)
+        """See Engine.command. To stop a run, an engine of ours that hangs is ended at once and another one begun."""
+        try:
+            state: RunState = self._call("command", run, command)
+        except EngineSilent:
+            if command.verb != "stop" or not self.owned:
+                raise
+            self.replace()
+            self.ensure()
+            state = self._call("command", run, command)
         return state
 
     def runs(self) -> dict[str, RunState]:
@@ -247,16 +303,9 @@ class ClientEngine:
         return status
 
 
-def _clear(process: subprocess.Popen[bytes]) -> None:
-    """Close our end of the pipe and wait for the engine to end; kill it if it does not."""
-    if process.stdin:
-        with suppress(OSError):
-            process.stdin.close()
-    try:
-        process.wait(CLOSE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def _within(conn: Connection, seconds: float) -> None:
+    if not conn.poll(seconds):
+        raise TimeoutError
 
 
 def _alive(pid: int) -> bool:

@@ -1,8 +1,14 @@
-"""Why a worker ended, in words."""
+"""Why a worker ended, or does not go on, in words."""
 
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
+
+from core.engine.workers import LOST, SILENT
+from core.events import RUNNING, Status
+
+QUIET = 30.0  # seconds of one step, or of loading, that are spoken of
 
 _KILLED = {"SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"}
 
@@ -28,3 +34,20 @@ def outlook(checkpoint: int | None) -> str:
     if checkpoint is None:
         return "Resume starts again from step 0: there was no checkpoint yet."
     return f"Resume carries on from the last checkpoint (step {checkpoint})."
+
+
+def hanging(status: Status, pid: int, silent: float, quiet: float) -> Status:
+    """The status with what is to be said of a worker (process `pid`) that does not go on.
+
+    silent: seconds since its last sign of life. quiet: seconds since it said last where it stands.
+    """
+    if not pid or (silent < SILENT and (quiet < QUIET or status.state != RUNNING)):
+        return status
+    if silent >= SILENT:
+        words = (
+            f"The worker (process {pid}) has given no sign of life for {silent:.0f} s: it hangs, or was stopped. "
+            f"Stop ends it now; otherwise it is ended after {LOST:g} s."
+        )
+    else:
+        words = f"{status.words} Nothing new for {quiet:.0f} s: a long step, or it hangs. Stop ends it.".strip()
+    return replace(status, words=words)

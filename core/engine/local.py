@@ -21,7 +21,7 @@ from core.engine.protocol import EngineError, Progress, RunState
 from core.engine.running import LEAVING, RESTING, STARTING, WAITING, WORKING, Job, Runs
 from core.engine.steering import EFFECT, checked, steer, steer_ended
 from core.engine.wire import VERSION, words
-from core.engine.workers import Nursery, Worker
+from core.engine.workers import FRESH, Nursery, Worker
 from core.events import ENDED, PAUSED, STOPPED, Command
 from core.options import SpecError
 from core.questions import Answer, Explain, Fits, Look, Question, Refresh, Reproduce, Score, Sound
@@ -32,8 +32,9 @@ log = logging.getLogger(__name__)
 SAME_CLICK = 2.0  # seconds within which an equal start is the same one
 LOOKED_AT = 20.0  # seconds that may be spent on looking at the data files before a run is made
 EFFECT_WAIT = 0.5  # seconds that a command waits to see its effect, so that the answer tells it
-CLOSE = 2.2  # seconds that workers have to save a checkpoint when the engine is closed
+CLOSE = 1.8  # seconds that workers have to save a checkpoint when the engine is closed
 _TICK = 0.25  # seconds between two looks at the clock
+_SLEPT = 3.0  # seconds between two turns that show that the engine itself did not run: it was stopped
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -87,6 +88,7 @@ class LocalEngine:
         self._clicks: dict[tuple[str, str], tuple[str, float]] = {}
         self._started = time.time()
         self._closing = False
+        self._turned = time.monotonic()
         self._wake_in, self._wake_out = Pipe(duplex=False)
         self._woken = False
         with self._changed:
@@ -260,12 +262,14 @@ class LocalEngine:
             self._closing = True
             self._changed.notify_all()
             self._wake()
-        self._thread.join(0.5)  # longer only while a process begins
+        self._thread.join(0.3)  # longer only while a process begins
         training = [job.worker for job in self._runs.jobs.values() if job.worker is not None]
         others = [*self._questions.workers, *self._nursery.all()]
+        now = time.monotonic()
+        hung = [worker for worker in training if worker.silent(now) > FRESH]
         for worker in [*training, *others]:
             worker.hang_up()
-        for worker in others:  # nothing to save
+        for worker in [*others, *hung]:  # nothing to save, or nobody to save it
             worker.kill()
         _await_end([*training, *others], CLOSE)
 
@@ -294,8 +298,15 @@ class LocalEngine:
                 return
             self._questions.hear()
         self._runs.hear()
+        self._look_at_the_clock()
+
+    def _look_at_the_clock(self) -> None:
         with self._changed:
             now = time.monotonic()
+            if (slept := now - self._turned) > _SLEPT:
+                self._questions.forgive(slept)
+                self._runs.forgive(slept)
+            self._turned = now
             self._questions.tick(now)
             self._runs.tick(now)
 

@@ -21,6 +21,23 @@ class EngineGone(EngineError):
     """The engine process cannot be reached."""
 
 
+class EngineSilent(EngineGone):
+    """The engine process is there and does not answer: it hangs, or was stopped. `seconds`: for how long so far."""
+
+    def __init__(self, seconds: float, pid: int = 0, advice: str = "") -> None:
+        who = f"The engine (process {pid})" if pid else "The engine"
+        super().__init__(f"{who} has not answered for {seconds:.0f} s: it hangs, or was stopped. {advice}".strip())
+        self.seconds, self.pid = seconds, pid
+
+
+class EngineFailed(EngineGone):
+    """No engine can begin; the text says why, and what to do. `again`: one is still being tried from time to time."""
+
+    def __init__(self, words: str, again: bool = False) -> None:
+        super().__init__(words)
+        self.again = again
+
+
 @dataclass(frozen=True)
 class RunState:
     """A run as the engine sees it."""
@@ -31,6 +48,7 @@ class RunState:
     threads: int = 0  # CPU threads of the run, 0 = not decided yet
     pid: int = 0  # of the worker, 0 = none
     wait: float | None = None  # seconds until it is expected to begin; None: it does not wait, or nobody can say
+    silent: int = 0  # seconds since the worker's last sign of life, 0 = it gives them
 
     def plain(self) -> dict[str, Any]:
         """As the watchers of core.live and the command line's --json get it."""

@@ -15,11 +15,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from threading import Condition
 
-from core.engine.endings import outlook, reason
+from core.engine.endings import hanging, outlook, reason
 from core.engine.expected import REMEMBERED, Clock, Paces, waits
 from core.engine.kept import Kept
 from core.engine.protocol import EngineError, RunState
-from core.engine.workers import Failed, Nursery, Ready, Train, Worker
+from core.engine.workers import LOST, SILENT, Failed, Nursery, Ready, Train, Worker
 from core.events import ENDED, FAILED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command, Status
 from core.specs import Experiment
 from core.store import Run, Store, StoreError
@@ -47,6 +47,8 @@ class Job:
     deleted: bool = False
     deadline: float = math.inf  # monotonic; the worker is killed then
     said: str = ""  # the error that the worker reported last
+    heard: float = math.inf  # monotonic; when the worker said last where it stands
+    silent: float = 0.0  # seconds since its last sign of life
     oom_before: int = -1
     asked: Experiment | None = None  # None where it cannot be read: the worker says why
     clock: Clock = field(default_factory=Clock)
@@ -84,7 +86,9 @@ class Runs:
     def state(self, job: Job) -> RunState:
         place = self.line.index(job.run.id) + 1 if job.run.id in self.line else 0
         wait = self._waits().get(job.run.id) if place else None
-        return RunState(job.run.id, job.shown(), place, job.threads, job.worker.pid if job.worker else 0, wait)
+        pid, silent = (job.worker.pid, job.silent) if job.worker else (0, 0.0)
+        status = hanging(job.shown(), pid, silent, time.monotonic() - job.heard)
+        return RunState(job.run.id, status, place, job.threads, pid, wait, int(silent) if silent >= SILENT else 0)
 
     def _waits(self) -> dict[str, float | None]:
         """Run → seconds until it begins, of those in the line. Asked for often, so an answer stands for a moment."""
@@ -224,6 +228,7 @@ class Runs:
             changes = job.run.take_changes()
             worker.send(Train(str(self._store.root), job.run.id, job.threads))
             job.worker, job.phase, job.oom_before = worker, WORKING, oom_kills()
+            job.heard, job.silent = time.monotonic(), 0.0
             for command in [*([Command("set", changes)] if changes else []), *job.kept.for_worker()]:
                 worker.send(command)
             self._changed.notify_all()
@@ -243,7 +248,7 @@ class Runs:
 
     def _take(self, job: Job, message: object) -> None:
         if isinstance(message, Status):
-            job.status = message
+            job.status, job.heard = message, time.monotonic()
             job.clock.hear(message, time.monotonic())
             if job.asked and (pace := job.clock.pace()):
                 self._paces.measured(job.asked, pace)
@@ -258,10 +263,19 @@ class Runs:
             log.error("run %s: unexpected message %r", job.run.id, message)
 
     def tick(self, now: float) -> None:
-        """Kill workers that were given long enough."""
+        """Kill workers that were given long enough, and those that give no sign of life any more."""
         for job in list(self.jobs.values()):
-            if job.worker is not None and now > job.deadline:
-                job.worker.kill()
+            if job.worker is not None:
+                job.silent = job.worker.silent(now)
+                if now > job.deadline or job.silent > LOST:
+                    job.worker.kill()
+
+    def forgive(self, seconds: float) -> None:
+        """The engine itself did not run for so long."""
+        for job in list(self.jobs.values()):
+            job.heard += seconds
+            if job.worker is not None:
+                job.worker.forgive(seconds)
 
     def _ended(self, job: Job) -> None:
         """The worker has gone: with its last word, or the engine says why."""
@@ -280,7 +294,8 @@ class Runs:
             self.close_off(job, replace(job.status, state=STOPPED, words=words))
             return
         memory = -1 < job.oom_before < oom_kills()
-        words = f"{reason(code, job.status.step, job.said, memory)} {hint}"
+        lost = f"The worker gave no sign of life for {LOST:g} s and was ended: it hung, or was stopped."
+        words = f"{lost if job.silent > LOST else reason(code, job.status.step, job.said, memory)} {hint}"
         log.warning("run %s: %s", job.run.id, words)
         self.close_off(job, replace(job.status, state=FAILED, words=words))
 

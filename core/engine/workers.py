@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import math
 import multiprocessing
 import os
 import select
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from core.engine import preload
+from core.engine.forking import end_hung_fork_server, ended
 from core.engine.protocol import EngineError
 from core.engine.wire import dumps, hear, let_through, say, words
 from core.questions import Question
@@ -36,6 +38,10 @@ from core.store.runs import Store
 log = logging.getLogger(__name__)
 GRACE = 2.0  # seconds a run's worker has to save a checkpoint after the engine has gone
 IDLE = 3.0  # seconds without a question after which a worker prepares for one: a run that begins comes first
+BEAT = 1.0  # seconds between two signs of life of a worker
+SILENT = 10.0  # seconds without one that are told
+LOST = 60.0  # seconds without one after which a worker is ended
+FRESH = 3.0  # seconds within which a worker must have given one to be handed work
 _LOCK_WAIT = 15.0  # seconds to wait for the worker of an engine that was killed to leave the run's folder
 
 
@@ -100,14 +106,20 @@ class Worker:
 
     def __init__(self, context: Any, module: str, answers: bool = False) -> None:
         self.conn, theirs = context.Pipe()
-        self.process = context.Process(target=entry, args=(theirs, module, answers), name="layerlab worker")
+        self._beats, beats = context.Pipe(duplex=False)
+        told = (theirs, module, beats, answers)
+        self.process = context.Process(target=entry, args=told, name="layerlab worker")
         try:
             self.process.start()
         except (OSError, EOFError) as error:
             self.conn.close()
+            self._beats.close()
             raise EngineError(f"No worker could be started ({words(error)}); the engine's log says more.") from None
         finally:
             theirs.close()  # or its end of file would never reach us
+            beats.close()
+        self._heard = time.monotonic()
+        self._killed = math.inf
         self.ready = False
         self.open = True  # its end of the pipe is
 
@@ -137,18 +149,38 @@ class Worker:
             self.open = False
         return found
 
+    def silent(self, now: float) -> float:
+        """Seconds since its last sign of life, which comes every BEAT seconds from a thread of its own.
+
+        None comes from a process that was stopped, or sits where no thread of it can go on.
+        """
+        with suppress(EOFError, OSError):
+            while self._beats.poll():
+                self._beats.recv_bytes()
+                self._heard = now
+        return now - self._heard
+
+    def forgive(self, seconds: float) -> None:
+        """We did not run ourselves for so long: it may have spoken, and nobody listened."""
+        self._heard += seconds
+
     def kill(self) -> None:
         """End the process at once."""
-        with suppress(OSError, AttributeError):
+        self._killed = min(self._killed, time.monotonic())
+        with suppress(OSError, AttributeError, ValueError):
             self.process.kill()
 
     def gone(self) -> bool:
-        return not self.process.is_alive()
+        if not self.process.is_alive():
+            return True
+        # The fork server tells who has ended. One that was stopped tells nothing: then the system is asked.
+        return time.monotonic() - self._killed > FRESH and ended(self.pid)
 
     def hang_up(self) -> None:
         """Close our end: a run's worker then saves a checkpoint and ends, any other ends."""
         self.open = False
         self.conn.close()
+        self._beats.close()
 
     def bury(self) -> int:
         """Clear away after the process has gone; its exit code, negative for a signal."""
@@ -157,7 +189,8 @@ class Worker:
             with suppress(OSError):
                 os.kill(self.pid, signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
         self.hang_up()
-        self.process.close()
+        with suppress(ValueError):  # nobody has told it that it has ended
+            self.process.close()
         return code if code is not None else 255
 
 
@@ -190,14 +223,22 @@ class Nursery:
 
         answers: it is for questions, and prepares itself for them while nobody has one.
         """
-        return Worker(self._context, self.module, answers)
+        made = threading.Event()
+        threading.Thread(target=end_hung_fork_server, args=(made,), daemon=True).start()
+        try:
+            return Worker(self._context, self.module, answers)
+        finally:
+            made.set()
 
     def take(self) -> Worker:
         """The spare, or a fresh one."""
         spare, self._spare, self._barren = self._spare, None, False
         if spare and not spare.gone():
-            return spare
-        if spare:
+            if spare.silent(time.monotonic()) < FRESH and not ended(spare.pid):  # the fork server may not know it yet
+                return spare
+            spare.kill()  # it was stopped, or hangs
+            spare.process.join(FRESH)
+        if spare and spare.gone():
             spare.bury()
         return self.make()
 
@@ -229,8 +270,9 @@ class Nursery:
 _grace = [0.0]  # seconds; a run's worker gets some, one that answers questions has nothing to save
 
 
-def entry(conn: Connection, module: str, answers: bool = False) -> None:
+def entry(conn: Connection, module: str, beats: Connection, answers: bool = False) -> None:
     """Where a worker process begins: import, say so, do the jobs that come, end with the pipe or with the engine."""
+    threading.Thread(target=_beat, args=(beats,), daemon=True).start()
     threading.Thread(target=_end_with_engine, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C and a stop of the whole group reach the engine,
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which closes the pipe: then there is a checkpoint
@@ -313,6 +355,14 @@ def _reply(conn: Connection, ticket: str, make: Callable[[], Any]) -> None:
             traceback.print_exc()
         data = dumps(Failed(ticket, words(error)))
     conn.send_bytes(data)
+
+
+def _beat(beats: Connection) -> None:
+    """A sign of life every BEAT seconds, until nobody is there to hear it."""
+    with suppress(OSError):
+        while True:
+            beats.send_bytes(b".")
+            time.sleep(BEAT)
 
 
 def _end_with_engine() -> None:

@@ -7,8 +7,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from logging.handlers import RotatingFileHandler
@@ -17,10 +19,11 @@ from typing import IO
 
 import filelock
 
-from core.store.files import StoreError, layerlab_home, made_folder
+from core.store.files import DiskFull, StoreError, layerlab_home, made_folder
 from core.store.runs import Run
 
 _LOG_BYTES, _LOG_COPIES = 1 << 20, 3
+_LONGEST = 50  # bytes of a temporary folder's path in which sockets can be made (their own path may have about 100)
 
 
 def runs_home() -> Path:
@@ -29,7 +32,10 @@ def runs_home() -> Path:
 
 
 def hold_runs(runs: Path) -> filelock.BaseFileLock | None:
-    """The lock of a runs folder, held; None when another engine holds it. A killed holder's lock is free."""
+    """The lock of a runs folder, held; None when another engine holds it. A killed holder's lock is free.
+
+    StoreError in words where the folder cannot be written to, or somebody else could hold it.
+    """
     made_folder(runs)
     lock = _lock(runs / ".engine.lock")
     try:
@@ -40,9 +46,31 @@ def hold_runs(runs: Path) -> filelock.BaseFileLock | None:
                 f"Process {pid} of another user ({name}) holds {runs}. {_OWN_FOLDER}"
             ) from None
         return None
-    except OSError as error:
-        raise StoreError(f"{lock.lock_file} cannot be locked: {error.strerror}. {_OWN_FOLDER}") from None
+    except (OSError, NotImplementedError) as error:
+        raise _unwritable(runs, error) from None
     return lock
+
+
+def lock_stamp(runs: Path) -> tuple[int, int]:
+    """Which lock file stands there now; (0, 0) for none. It changes when the folder is taken away or made anew."""
+    with suppress(OSError):
+        held = (runs / ".engine.lock").stat()
+        return (held.st_dev, held.st_ino)
+    return (0, 0)
+
+
+def _unwritable(runs: Path, error: Exception) -> StoreError:
+    """Why no engine can hold the folder, and what to do."""
+    if getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(f"The disk of {runs} is full. Delete a run on the page “Runs”, or free some space elsewhere.")
+    reason = getattr(error, "strerror", None) or str(error).rstrip(".") or type(error).__name__
+    return StoreError(f"Nothing can be written to the runs folder {runs}: {reason}. Make it writable. {_OWN_FOLDER}")
+
+
+def short_temporary_folder() -> None:
+    """Have temporary files go where a socket's path is short enough: the fork server makes sockets there."""
+    if os.name == "posix" and len(os.fsencode(tempfile.gettempdir())) > _LONGEST:
+        os.environ["TMPDIR"], tempfile.tempdir = "/tmp", None  # the processes that we start read the variable
 
 
 _OWN_FOLDER = "Choose a runs folder of your own: --runs or LAYERLAB_RUNS."
@@ -106,12 +134,12 @@ def logs_folder() -> Path:
 
 def output_path() -> Path:
     """Where everything that an engine and its workers print goes."""
-    return logs_folder() / "engine-output.txt"
+    return layerlab_home() / "logs" / "engine-output.txt"
 
 
 def open_output() -> IO[bytes]:
     """output_path, to append to; begun anew when it has grown past 1 MB."""
-    path = output_path()
+    path = logs_folder() / output_path().name
     grown = path.exists() and path.stat().st_size > _LOG_BYTES
     return path.open("wb" if grown else "ab")
 
@@ -137,10 +165,19 @@ def oom_kills() -> int:
     return found
 
 
+class _Log(RotatingFileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A full disk takes no log; the work goes on, and says so itself."""
+
+
 def log_to(name: str, level: int = logging.INFO) -> logging.Handler:
     """Have this process write its log to logs/NAME.log, rotated at 1 MB, three copies kept."""
-    path = logs_folder() / f"{name}.log"
-    handler = RotatingFileHandler(path, maxBytes=_LOG_BYTES, backupCount=_LOG_COPIES, delay=True, encoding="utf-8")
+    handler: logging.Handler
+    try:
+        path = logs_folder() / f"{name}.log"
+        handler = _Log(path, maxBytes=_LOG_BYTES, backupCount=_LOG_COPIES, delay=True, encoding="utf-8")
+    except StoreError:  # no folder to write to: that is told where it matters
+        handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"))
     handler.setLevel(level)
     root = logging.getLogger()

@@ -58,9 +58,12 @@ def made_folder(folder: Path) -> Path:
 def write_atomic(path: Path, data: bytes | bytearray, *, sync: bool = True) -> None:
     """Replace `path` by `data` in one step: a temporary name, flushed to the disk if `sync`, then renamed.
 
-    Raises DiskFull; the old file stands then.
+    StoreError, of which DiskFull is one, where it cannot be written; the old file stands then.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".writing")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".writing")
+    except OSError as error:  # no space for a name, a disk that may only be read, a folder that was taken away
+        raise explained(error, path) from error
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

@@ -4,37 +4,34 @@ from __future__ import annotations
 
 import logging
 import secrets
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import streamlit as st
 
 from core.engine.protocol import EngineError, EngineGone
 from core.options import SpecError
 from core.store.files import StoreError
-from pages.kit import engine as doors
+from pages.kit import trouble
 from pages.kit.words import _, plain
 
 log = logging.getLogger("layerlab.web")
-RETRY = 1.5  # seconds between two tries to reach the engine again
 
 
 @contextmanager
 def answered(*, gone: bool | None = True) -> Iterator[None]:
     """Show as a sentence what goes wrong inside. Streamlit's own reruns and stops are no Exceptions and pass.
 
-    gone=False hands EngineGone on, for a part of a page whose page knows what to do about it; gone=None says nothing
-    of it, for a callback, after which the page runs into it itself.
+    EngineGone is told at the top of the page (pages.kit.trouble). gone=False hands it on, for a part of a page whose
+    page knows what to do about it; gone=None is for a callback: what was pressed was not done, which is told, too.
     """
     try:
         yield
-    except EngineGone:
+    except EngineGone as error:
         if gone is False:
             raise
-        log.warning("The engine cannot be reached.")
-        if gone:
-            _engine_gone()
+        log.warning("The engine cannot be reached: %s", error)
+        trouble.met(error, pressed=gone is None)
     except (EngineError, StoreError, SpecError) as error:
         log.info("Told to the learner: %s", error)
         st.error(plain(str(error)), icon=":material/error:")
@@ -49,17 +46,3 @@ def run(page: Callable[[], None]) -> None:
     """Run a page inside the boundary."""
     with answered():
         page()
-
-
-def _engine_gone() -> None:
-    since = time.monotonic()
-
-    @st.fragment(run_every=RETRY)
-    def again() -> None:
-        st.warning(_("The engine stopped; it is being started again…"), icon=":material/sync:")
-        if time.monotonic() - since > RETRY / 2:  # not while the page that has just failed is still being drawn
-            with suppress(EngineError):
-                doors.engine().status()  # the door has started another by then
-                st.rerun(scope="app")
-
-    again()

@@ -13,12 +13,13 @@ from pathlib import Path
 
 from core.engine.client import ClientEngine
 from core.engine.local import cores
-from core.engine.protocol import Engine
+from core.engine.protocol import Engine, EngineFailed, EngineGone
 from core.store import Store
-from core.store.engine_files import runs_home
+from core.store.engine_files import hold_run, runs_home
 
 _lock = threading.Lock()
 _engines: dict[Path, ClientEngine] = {}
+_trouble: dict[Path, EngineGone] = {}  # why there was no engine when it was last looked for
 
 
 def handle() -> ClientEngine:
@@ -41,8 +42,40 @@ def engine() -> Engine:
 
 
 def ensure() -> bool:
-    """Begin the engine again if it has gone; True if it had."""
-    return handle().ensure()
+    """Begin the engine again if it has gone; True if it had. EngineGone when there is none; `trouble` then says why."""
+    client = handle()
+    try:
+        begun = client.ensure()
+    except EngineGone as error:
+        _trouble[client.folder] = error
+        raise
+    _trouble.pop(client.folder, None)
+    return begun
+
+
+def trouble() -> EngineGone | None:
+    """What is wrong with the engine as far as this process knows; None while nothing is. It asks nobody."""
+    client = handle()
+    return client.silence or _trouble.get(client.folder)
+
+
+def try_again() -> None:
+    """Somebody has mended what kept the engine from beginning, or hopes so."""
+    client = handle()
+    client.try_again()
+    _trouble.pop(client.folder, None)
+
+
+def delete(run_id: str) -> None:
+    """Delete a run, by the engine; where none can begin, which may be for want of space, without it."""
+    try:
+        engine().delete(run_id)
+    except EngineFailed:
+        run = store().run(run_id)
+        with hold_run(run, 0):  # StoreError where a worker still trains it
+            pass
+        store().delete(run.id)
+        try_again()
 
 
 def close() -> None:

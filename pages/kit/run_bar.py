@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 
 import streamlit as st
@@ -11,7 +12,7 @@ from core.events import ENDED
 from core.store.files import StoreError
 from core.store.runs import Run
 from pages.kit import engine as doors
-from pages.kit import here
+from pages.kit import here, trouble
 from pages.kit.words import STATE_ICONS, _, about, state_word
 
 OFFERED = 50  # newest runs in the picker; the runs page has them all
@@ -95,10 +96,7 @@ def _ticking(run: Run, drawn: list[RunState], counting: bool) -> None:
         drawn.append(drawn[0])
         st.markdown(words_of(drawn[0], counting))
         return
-    try:
-        state = state_of(run)
-    except EngineGone:
-        state = None
+    state = state_of(run)
     if state is None or state.status.state != drawn[0].status.state:
         st.rerun(scope="app")  # the whole page follows: buttons, links, or what went wrong
     st.markdown(words_of(state, counting))
@@ -113,15 +111,20 @@ def words_of(state: RunState, counting: bool = True) -> str:
     if state.place:
         line += " · " + _("place {place} in the queue").format(place=state.place)
         line += ", " + (_("nobody can say yet when it begins") if state.wait is None else about(state.wait))
+    if state.silent:
+        line += " · " + _("its worker has been silent for {n} s").format(n=state.silent)
     return line
 
 
 def state_of(run: Run) -> RunState | None:
-    """The run as the engine sees it; None where it cannot be read. EngineGone passes."""
+    """The run as the engine sees it, or as its folder says while there is no engine; None where it cannot be read."""
     try:
         return doors.engine().state(run.id)
-    except EngineGone:
-        raise
+    except EngineGone as error:
+        trouble.met(error)
+        with suppress(StoreError):
+            return RunState(run.id, run.status())
     except (EngineError, StoreError):
-        return None
+        pass
+    return None
 

@@ -15,7 +15,7 @@ from core.store.files import StoreError
 from core.store.glance import glance
 from core.store.runs import Run
 from pages.kit import engine as doors
-from pages.kit import here
+from pages.kit import here, trouble
 from pages.kit.run_bar import kinds
 from pages.kit.words import _, size, state_word
 
@@ -25,7 +25,11 @@ ROOM = 300  # pixels: the head and seven rows and a half, so that one sees that 
 
 def rows(runs: list[Run]) -> list[dict[str, Any]]:
     """One row a run, in the order given; a run that cannot be read has only its name."""
-    active = {run: state.status for run, state in doors.engine().runs().items()}
+    active: dict[str, Status] = {}
+    try:
+        active = {run: state.status for run, state in doors.engine().runs().items()}
+    except EngineGone as error:  # the folder says the rest
+        trouble.met(error)
     return [_row(run, active.get(run.id)) for run in runs]
 
 
@@ -135,10 +139,10 @@ def _delete(marked: list[dict[str, Any]]) -> None:
     if st.button(_("Delete {n}").format(n=len(marked)), type="primary", key="delete.yes"):
         for row in marked:
             try:
-                doors.engine().delete(row["id"])
+                doors.delete(row["id"])
             except EngineGone:
                 raise
-            except EngineError as error:
+            except (EngineError, StoreError) as error:
                 st.error(str(error))
                 return
         st.session_state.pop(KEY, None)

@@ -6,10 +6,11 @@ import streamlit as st
 
 from core import registry, specs
 from core.catalog.entries import TASKS, WORDS, Architecture, DataForm
+from core.engine.protocol import EngineGone
 from core.questions import Describe, Description, Problem
 from core.specs import Experiment
 from pages.kit import engine as doors
-from pages.kit import forms
+from pages.kit import forms, trouble
 from pages.kit.setup import Asked
 from pages.kit.words import _, many, plain
 
@@ -22,7 +23,11 @@ def draw(asked: Asked) -> None:
         asked.faults["model"] = wrong
         forms.mistake(wrong)
         return
-    found = description(experiment)
+    try:
+        found = description(experiment)
+    except EngineGone as error:  # the form and the buttons stand all the same
+        trouble.met(error)
+        return
     for problem in found.problems[:3]:
         asked.faults["model"] = problem.message
         forms.mistake(problem.message, problem.fix)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from core.engine.client import HELD, ClientEngine, connect
+from core.engine.beginning import HELD
+from core.engine.client import ClientEngine, connect
 from core.engine.protocol import EngineError, EngineGone
 from core.events import FINISHED, RUNNING, Command
 from core.questions import Doctor

@@ -49,14 +49,19 @@ def check_experiment(experiment: Experiment) -> None:
     _check_augmentation(experiment, data)
 
 
+def asked_steps(experiment: Experiment, steps: int) -> int:
+    """How many steps a run was to make, also one that ended early; `steps` of its status, where epochs decided."""
+    return steps if experiment.train.epochs else max(steps, experiment.train.steps)
+
+
 def longer(experiment: Experiment, asked: int, steps: int) -> Experiment:
     """The experiment for a run that has ended and is to be trained on up to `steps`; SpecError where it cannot be.
 
-    asked: the steps that it was to make so far, where epochs decided.
+    asked: the steps of the run's status.
     """
     if registry.SCHEDULES.get(experiment.train.schedule.name).suggest is not None:
         raise SpecError("train.steps", "A range test is over with its last step. Start a new one with more steps.")
-    before = asked if experiment.train.epochs else max(asked, experiment.train.steps)
+    before = asked_steps(experiment, asked)
     if steps <= before:
         raise SpecError(
             "train.steps", f"steps counts from the run's first step: it must be more than the {before} that were asked "

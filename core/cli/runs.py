@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core import registry
-from core.applies import check_experiment, data_form, longer, unserved
+from core.applies import asked_steps, check_experiment, data_form, longer, unserved
 from core.catalog.views.writing import Writing
 from core.cli.asks import description_asked
 from core.cli.said import Mistake, pair, print_json, runs_folder, show
@@ -90,7 +90,8 @@ def _by_hand(asked: argparse.Namespace, store: Store) -> dict[str, Any]:
     if more:
         longer(experiment, status.steps, more["steps"])
     elif status.state == FINISHED:
-        raise EngineError(f"{is_finished(status)} To train it on, give more: --set train.steps={2 * status.steps}.")
+        most = 2 * asked_steps(experiment, status.steps)
+        raise EngineError(f"{is_finished(status)} To train it on, give more: --set train.steps={most}.")
     return (checked(Command("set", changes)).values if changes else {}) | more
 
 

@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core import events
-from core.applies import goes_on, longer
+from core.applies import asked_steps, goes_on, longer
 from core.engine.protocol import EngineError, RunState
 from core.events import Command
 from core.options import SpecError, declared
@@ -91,7 +91,7 @@ def sliders(run: Run) -> None:
 
 def train_on(run: Run, state: RunState) -> None:
     """For a run that has made all its steps: how many more, and what its schedule does then."""
-    steps, most = state.status.steps, declared(TrainSpec)["steps"][2].high or 0
+    steps, most = asked_steps(run.experiment(), state.status.steps), declared(TrainSpec)["steps"][2].high or 0
     with st.popover(_("Train on"), icon=":material/fast_forward:", help=_("Give the run more steps."), width="stretch"):
         wanted = st.number_input(
             _("steps, counted from the first one"), min(steps + 1, int(most)), int(most), min(2 * steps, int(most)),

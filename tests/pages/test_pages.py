@@ -14,7 +14,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import specs
-from core.events import FAILED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command, Event
+from core.engine.protocol import RunState
+from core.events import FAILED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command, Event, Status
 from core.questions import Problem
 from core.store import Store
 from pages.kit import runs_table
@@ -285,6 +286,18 @@ def test_a_finished_run_is_offered_more_steps_with_what_its_schedule_does_then(
     at.button(key="steer.more").click().run()
     assert fake.commands[-1] == (run.id, Command("resume", {"steps": 90}))
     assert not [b for b in at.button if b.label == "Train on"], "it trains now"
+
+
+def test_a_run_that_stopped_early_is_offered_more_than_was_asked_for(
+    visit: Visit, fake: FakeEngine, store: Store
+) -> None:
+    early = specs.assign(specs.preset("mlp", "digits"), {"train.steps": 60, "train.early_stopping": 2})
+    run = store.create(early)
+    fake.put(run, FINISHED, 27)
+    fake._states[run.id] = RunState(run.id, Status(FINISHED, 27, 27))
+    at = visit("train", run=run.id)
+    assert at.number_input(key=f"steer.more.{run.id[:8]}.60").value == 120
+    assert "from step 27 to step 120" in said(at) and not at.button(key="steer.more").disabled
 
 
 def test_steering_reaches_the_engine(visit: Visit, fake: FakeEngine, store: Store) -> None:

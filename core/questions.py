@@ -195,8 +195,10 @@ class Explained:
     attribution: float32 in the input's shape, without the batch: pictures [channel, height, width], sequences
     [step, feature], points [feature], tokens [step] (contributions are summed over the embedding; of a
     gradient it is the length). Positive speaks for the target where the map is `signed`.
-    delta: Σ attribution − (f(x) − f(baseline)); gap: |delta| / |f(x) − f(baseline)|; None where not defined, and then
-    `holds`, which says whether the method's own check holds, is None, too.
+    delta: Σ attribution − (f(x) − f(baseline)); gap: |delta| / |f(x) − f(baseline)|; None where not defined.
+    change: by how much a value changes if every other point of a way is left out. error: the standard error of a mean
+    over random draws. Both of the place where it is largest, as a share of the map's largest value; None where nothing
+    is averaged so. holds: do gap and change hold, as far as there are any? None where there is neither.
     cost: in units of one forward and one backward pass of one sample (a backward pass counts as two forward passes).
     """
 
@@ -209,6 +211,8 @@ class Explained:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)  # "layer" (values at the layer), "x", "baseline"
     delta: float | None = None
     gap: float | None = None
+    change: float | None = None
+    error: float | None = None
     holds: bool | None = None
     cost: float = 0.0
     seconds: float = 0.0
@@ -331,6 +335,20 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class Hanging:
+    """How much of the explained number hangs on a part of the sample: its mean change when that part is exchanged.
+
+    A share of the number's mean size; 2 is a number that changes its sign. part: "evidence", "cue" (the planted patch)
+    or "rest" (of words those that are no evidence).
+    """
+
+    data: str
+    part: str
+    share: Measured
+    seeds: int
+
+
+@dataclass(frozen=True)
 class Scored:
     """The answer to Score.
 
@@ -346,11 +364,13 @@ class Scored:
     gates: tuple[Gate, ...]
     left_out: tuple[tuple[str, str, str], ...]  # (trial, method, why)
     reveal: tuple[str, ...]  # methods that show that the cheating network reads the patch
-    draw: tuple[str, ...]  # methods that draw the shape there all the same
+    draw: tuple[str, ...]  # methods that draw the shape there
     words: tuple[str, ...]
     table: str
     arrays: dict[str, np.ndarray]
     facts: dict[str, Any] = field(default_factory=dict)  # of the examples: "NAME/class", "NAME/seed", "NAME/words"
+    hanging: tuple[Hanging, ...] = ()
+    more: tuple[str, ...] = ()  # those of `draw` that put more of their map there than of the number hangs on it
 
 
 Question = Describe | Preview | Sound | Refresh | Doctor | Look | Explain | Reproduce | Fits | Score

@@ -301,6 +301,10 @@ GRADIENT, PATH, RULE, PERTURBATION, LAYER, NEURON, CONTROL = (
 )  # fmt: skip
 
 
+POINTS, DRAWS, FITS = "points", "draws", "fits"  # see Method.averages
+MAP_TOLERANCE = 0.02  # of the largest value: what a value of a map may change if every other point is left out
+
+
 @dataclass(frozen=True)
 class Method:
     """An attribution method: which parts of one input made the network answer as it did.
@@ -308,6 +312,11 @@ class Method:
     `attribute` is the address of a function (core.explain.case.Case, options) → core.explain.case.Result. `cost`
     predicts, from options and Size, the price in units: one unit is a forward and a backward pass of one sample.
     Options that have `steps` and `most` begin with so many points and go on, where it is needed, to at most so many.
+
+    A map that is a mean says how right it is. averages = POINTS: over points of a way, as many as it takes until the
+    map changes by no more than MAP_TOLERANCE if every other one is left out (Explained.change) · DRAWS: over random
+    draws, whose number is chosen: their standard error is told (Explained.error) · FITS: a model is fitted to random
+    draws, which has no such error: another seed shows how far it goes · "": nothing is averaged.
     """
 
     name: str
@@ -321,6 +330,7 @@ class Method:
     layers: Callable[[tuple[LayerSpec, ...], DataForm], tuple[str, ...]] = _no_layers  # to choose among; () = no choice
     signed: bool = True  # values have a direction: for or against the answer
     tolerance: float = 0.05  # of the completeness gap, where the method is complete
+    averages: str = ""  # POINTS, DRAWS, FITS
     takes: tuple[str, ...] = (PICTURE, SEQUENCE, TOKENS, VECTOR)
     panel: bool = False  # one of the eight that are shown first
     source: str = ""  # paper, section

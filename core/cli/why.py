@@ -112,7 +112,8 @@ def _price(cost: float, most: float) -> str:
 
 def _show_explained(asked: argparse.Namespace, found: Explained) -> None:
     proof = {
-        "delta": found.delta, "gap": found.gap, "expected": found.facts.get("expected"),
+        "delta": found.delta, "gap": found.gap, "change": found.change, "error": found.error,
+        "expected": found.facts.get("expected"), "points": found.facts.get("points"),
         "cost": round(found.cost, 2), "seconds": round(found.seconds, 3),
     }  # fmt: skip
     if asked.json:
@@ -148,7 +149,7 @@ def do_score(asked: argparse.Namespace) -> int:
     if asked.json:
         told = asdict(replace(found, arrays={}))
         left_out = [dict(zip(("data", "method", "reason"), one, strict=True)) for one in found.left_out]
-        kept = ("quick", "seeds", "seconds", "rows", "gates", "reveal", "draw")
+        kept = ("quick", "seeds", "seconds", "rows", "gates", "reveal", "draw", "more", "hanging")
         print_json({**{name: told[name] for name in kept}, "left_out": left_out, "words": " ".join(found.words)})
         return 0
     for row in found.rows:

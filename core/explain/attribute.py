@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from core import registry
-from core.catalog.entries import CONTROL, LAYER, TOKENS, WITHHELD, WORDS, Fit, Method
+from core.catalog.entries import CONTROL, LAYER, MAP_TOLERANCE, TOKENS, WITHHELD, WORDS, Fit, Method
 from core.explain import digits
 from core.explain.case import GRADIENT, ROUNDING, Case, Result, Withheld, seeded
 from core.options import Options, SpecError
@@ -136,13 +136,15 @@ def _proved(case: Case, method: Method, fit: Fit, result: Result, step: int) -> 
         else:
             same = "The answers to the input and to the baseline are the same, up to rounding"
             words.append(f"{same}: there is nothing to explain.")
+    if result.change is not None:
+        holds = _settled(method, result, holds)
     arrays = {name: _plain(value) for name, value in {"x": case.inputs, **result.arrays}.items()}
     if baseline is not None:
         arrays["baseline"] = _plain(baseline)
     return Explained(
         method.name, step, case.sample, case.target.words, case.layer, _plain(found), arrays,
-        None if delta is None or not math.isfinite(delta) else delta, gap, holds, seed=case.seed, facts=facts,
-        words=tuple(words), code=result.code, signed=method.signed and result.signed,
+        None if delta is None or not math.isfinite(delta) else delta, gap, result.change, result.error, holds,
+        seed=case.seed, facts=facts, words=tuple(words), code=result.code, signed=method.signed and result.signed,
     )  # fmt: skip
 
 
@@ -172,6 +174,17 @@ def _shown(case: Case, result: Result) -> Tensor:
     """[1, …] float32: the map as it is shown, of tokens one value each."""
     found = result.attribution.detach().float()
     return digits.one_a_token(found, result.of) if case.form.kind == TOKENS and found.dim() == 3 else found
+
+
+def _settled(method: Method, result: Result, holds: bool | None) -> bool | None:
+    """Do the map's own check and its sum (`holds`) hold together? Where nothing is found, there is nothing to hold."""
+    assert result.change is not None
+    if not bool(result.attribution.any()):
+        return holds
+    summed = result.facts.get("layer_gap", 0.0) <= method.tolerance or result.complete
+    if result.change > MAP_TOLERANCE or not summed:
+        return False
+    return holds if result.complete else True
 
 
 def _size(case: Case, facts: dict[str, Any]) -> float:

@@ -71,7 +71,8 @@ class Result:
 
     attribution: [1, …] in the shape of Case.inputs. complete: it should sum to f(inputs) − f(baseline), or to
     `expected` where that is another number (the mean over several baselines), or to what `expected` finds when it is
-    called: a check is not part of the price. `code`: see Explained. of: CONTRIBUTION, GRADIENT, VARIANCE or VALUE.
+    called: a check is not part of the price. `change`, `error` and `code`: see Explained.
+    of: CONTRIBUTION, GRADIENT, VARIANCE or VALUE.
     signed: have the values a direction? (Where the method's have one at all.)
     """
 
@@ -79,6 +80,8 @@ class Result:
     complete: bool = False
     baseline: Tensor | None = None
     expected: float | Callable[[], float] | None = None
+    change: float | None = None
+    error: float | None = None
     arrays: dict[str, Tensor] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     words: Sequence[str] = ()

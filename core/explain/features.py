@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -136,6 +137,21 @@ def spread(case: Case, pieces: Tensor, values: Tensor) -> Tensor:
     """
     width = case.inputs.shape[-1] if case.form.kind == TOKENS else 1
     return _placed(pieces.expand_as(case.inputs), values / width)
+
+
+def uncertain(
+    case: Case, pieces: Tensor, draws: Tensor, placed: Callable[[Case, Tensor, Tensor], Tensor]
+) -> float | None:
+    """The standard error of the mean of draws [n, pieces], see Explained.error; None of a single draw.
+
+    placed: `shared` or `spread`, by which the mean becomes a map; those of a token's values are alike, so that its sum
+    has the same share.
+    """
+    if len(draws) < 2:
+        return None
+    peak = float(placed(case, pieces, draws.mean(0)).abs().max())
+    error = float(placed(case, pieces, draws.std(0) / len(draws) ** 0.5).max())
+    return error / peak if peak > 0 else 0.0
 
 
 def _placed(pieces: Tensor, values: Tensor) -> Tensor:

@@ -87,7 +87,7 @@ def _instead(words: str, kind: str, icon: str = "", label: str = "", price: str 
 
 def _proof(place: Place, found: Explained) -> None:
     icon, words, color = badge(found)
-    st.badge(words, icon=icon, color=color)  # type: ignore[arg-type]
+    st.badge(words, icon=icon, color=color, help=meaning(found))  # type: ignore[arg-type]
     if place.fit.status == OTHER:  # its own line has no room for the time, which the table has, too
         words = f"{passes(found.cost)} · :material/alt_route: {_('another way')}"
         st.caption(words, help=plain(place.fit.reason))
@@ -99,12 +99,27 @@ def badge(found: Explained) -> tuple[str, str, str]:
     """(icon, words, colour) of a result's own check."""
     if found.rounding:
         return ":material/blur_on:", _("only rounding"), "orange"
-    gap = "" if found.gap is None or not np.isfinite(found.gap) else " · " + _("gap {gap}").format(gap=share(found.gap))
+    shares = ((_("gap {gap}"), found.gap), (_("map ± {gap}"), found.change), (_("chance ± {gap}"), found.error))
+    told = [words.format(gap=share(value)) for words, value in shares if value is not None and np.isfinite(value)]
     if found.holds is None:
-        return ":material/remove:", _("no check defined"), "gray"
+        return ":material/remove:", " · ".join(told) or _("no check defined"), "gray"
     if found.holds:
-        return ":material/check_circle:", _("holds") + gap, "green"
-    return ":material/cancel:", _("does not hold") + gap, "red"
+        return ":material/check_circle:", " · ".join([_("holds"), *told]), "green"
+    return ":material/cancel:", " · ".join([_("does not hold"), *told]), "red"
+
+
+def meaning(found: Explained) -> str | None:
+    """What the numbers on the badge are, for who points at it."""
+    said = []
+    if found.gap is not None:
+        said.append(_("gap: by how much the sum of the map misses the difference that it should be."))
+    if found.change is not None:
+        said.append(_("map ±: by how much a value changes at most when every other point of the way is left out, as a "
+                      "share of the largest value."))  # fmt: skip
+    if found.error is not None:
+        said.append(_("chance ±: the standard error of a mean over random draws, where it is largest, as a share of "
+                      "the largest value. More draws make it smaller."))  # fmt: skip
+    return " ".join(said) or None
 
 
 def share(gap: float) -> str:

@@ -262,7 +262,8 @@ def row(place: Place, found: Explained) -> dict[str, Any]:
     """One method's line of the table."""
     return {
         _("method"): _(place.method.title), _("target"): found.target, _("check"): badges.badge(found)[1],
-        _("gap"): _number(found.gap), _("delta"): _number(found.delta), _("cost (passes)"): round(found.cost, 2),
+        _("gap"): _number(found.gap), _("map ±"): _number(found.change),
+        _("chance ±"): _number(found.error), _("delta"): _number(found.delta), _("cost (passes)"): round(found.cost, 2),
         _("seconds"): round(found.seconds, 3), _("seed"): found.seed, _("layer"): found.layer,
         _("baseline"): str(getattr(place.price.options, "baseline", "")),
         _("largest size"): _number(largest(found.attribution)),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from core import registry
-from core.catalog.attribution._options import Baselined
+from core.catalog.attribution._options import Summed
 from core.catalog.entries import PICTURE, SEQUENCE, TOKENS, DataForm, Layer
 from core.options import Options, _, option
 from core.specs import LayerSpec
@@ -66,22 +66,6 @@ def with_units(specs: tuple[LayerSpec, ...], _form: DataForm) -> tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Way(Baselined):
-    """A way from the baseline to the input; points are added where the network bends until the sum is right."""
-
-    steps: int = option(16, _("Points on the way from the baseline to the input, to begin with."), low=2, high=1000,
-                        unit=_("points"))  # fmt: skip
-    most: int = option(
-        512, _("Points are added where the network bends until the gap is below the tolerance, at most so many."),
-        label=_("at most"), low=2, high=2000, unit=_("points"),
-    )  # fmt: skip
-    tolerance: float = option(
-        0.01, _("The largest gap between the sum and the difference that it should be which is accepted."),
-        low=1e-5, high=1.0, unit=_("of the difference"),
-    )  # fmt: skip
-
-
-@dataclass(frozen=True)
 class Unit(Options):
     """One unit of a layer."""
 
@@ -94,5 +78,5 @@ class Unit(Options):
 
 
 @dataclass(frozen=True)
-class UnitOnWay(Unit, Way):
+class UnitOnWay(Unit, Summed):
     """One unit, and a way from the baseline to the input."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from core.catalog.entries import PICTURE, TOKENS, VECTOR, Size
+from core.catalog.entries import MAP_TOLERANCE, PICTURE, TOKENS, VECTOR, Size
 from core.options import Options, _, option
 
 BASELINES = ("usual", "black", "zero", "mean", "blur", "noise", "sample", "pad")
@@ -23,6 +23,32 @@ class Baselined(Options):
     )  # fmt: skip
     baseline_sample: int = option(0, _("The test sample to compare with."), label=_("sample"), low=0, high=1_000_000,
                                   applies=lambda o: o.baseline == "sample")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class OnWay(Baselined):
+    """The way from the baseline to the input; points are added where the network bends until the map stands still."""
+
+    steps: int = option(16, _("Points on the way from the baseline to the input, to begin with."), low=8, high=2000,
+                        unit=_("points"))  # fmt: skip
+    most: int = option(
+        512, _("Points are added where the network bends until the map and its sum are right, at most so many."),
+        label=_("at most"), low=8, high=4000, unit=_("points"),
+    )  # fmt: skip
+    map_tolerance: float = option(
+        MAP_TOLERANCE, _("The largest change of a value, if every other point is left out, that is accepted."),
+        label=_("map's tolerance"), low=1e-5, high=1.0, unit=_("of the largest value"),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Summed(OnWay):
+    """A way on which what is found has a known sum."""
+
+    tolerance: float = option(
+        0.01, _("The largest gap between the sum of the map and the difference that it should be which is accepted."),
+        low=1e-5, high=1.0, unit=_("of the difference"),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.attribution import _fit
-from core.catalog.entries import RULE, Method
+from core.catalog.entries import DRAWS, RULE, Method
 from core.options import Options, _, option
 
 
@@ -20,5 +20,5 @@ ENTRY = Method(
     _("DeepLift compared not with one baseline but with several training samples, averaged: what speaks for this "
       "answer rather than for the usual one. The map sums to the mean difference of the answers."),
     RULE, DeepLiftShap, fit=_fit.deep_lift, cost=lambda o, _size: 2.0 * o.samples, tolerance=1e-4,
-    source="Lundberg & Lee 2017, section 4.2", examples=(DeepLiftShap(samples=4),), order=41,
+    averages=DRAWS, source="Lundberg & Lee 2017, section 4.2", examples=(DeepLiftShap(samples=4),), order=41,
 )  # fmt: skip

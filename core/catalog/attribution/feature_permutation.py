@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.attribution._options import Cut, forwards, pieces
-from core.catalog.entries import PERTURBATION, Method
+from core.catalog.entries import DRAWS, PERTURBATION, Method
 from core.options import _, option
 
 
@@ -18,5 +18,6 @@ ENTRY = Method(
     "feature_permutation", _("Feature Permutation"), "core.explain.methods.perturbation:feature_permutation",
     _("By how much the answer falls, on average, when this piece takes the values that it has in other samples."),
     PERTURBATION, FeaturePermutation, cost=lambda o, size: forwards(o.others * pieces(o, size) + 1),
-    source="Fisher 2019", examples=(FeaturePermutation(), FeaturePermutation(pieces="slic", others=3)), order=64,
+    averages=DRAWS, source="Fisher 2019",
+    examples=(FeaturePermutation(), FeaturePermutation(pieces="slic", others=3)), order=64,
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from core.catalog.entries import GRADIENT, Method
+from core.catalog.entries import DRAWS, GRADIENT, Method
 from core.options import Options, _, option
 
 
@@ -21,6 +21,6 @@ ENTRY = Method(
     "gradient_shap", _("GradientShap"), "core.explain.methods.noise:gradient_shap",
     _("What each place adds to the answer on the way from training samples to the input, estimated at random points: "
       "the more of them, the nearer its sum comes to the difference of the answers."),
-    GRADIENT, GradientShap, cost=lambda o, _size: float(o.samples), source="Lundberg 2017; Erion 2021",
+    GRADIENT, GradientShap, cost=lambda o, _size: float(o.samples), averages=DRAWS, source="Lundberg 2017; Erion 2021",
     examples=(GradientShap(samples=12, baselines=4), GradientShap(samples=6, baselines=3, noise=0.1)), order=14,
 )  # fmt: skip

@@ -2,24 +2,18 @@
 
 from dataclasses import dataclass
 
-from core.catalog.attribution._options import Baselined
-from core.catalog.entries import PATH, Method
+from core.catalog.attribution._options import Summed
+from core.catalog.entries import PATH, POINTS, Method
 from core.options import _, option
 
 
 @dataclass(frozen=True)
-class IntegratedGradients(Baselined):
+class IntegratedGradients(Summed):
     """Options of Integrated Gradients."""
 
-    steps: int = option(16, _("Points on the way from the baseline to the input, to begin with."), low=8, high=2000,
-                        unit=_("points"))  # fmt: skip
     most: int = option(
-        2000, _("Points are added where the network bends until the gap is below the tolerance, at most so many."),
+        2000, _("Points are added where the network bends until the map and its sum are right, at most so many."),
         label=_("at most"), low=8, high=4000, unit=_("points"),
-    )  # fmt: skip
-    tolerance: float = option(
-        0.01, _("The largest gap between the sum of the map and the difference of the answers that is accepted."),
-        low=1e-5, high=1.0, unit=_("of the difference"),
     )  # fmt: skip
 
 
@@ -27,7 +21,7 @@ ENTRY = Method(
     "integrated_gradients", _("Integrated Gradients"), "core.explain.methods.path:integrated_gradients",
     _("What each place adds to the answer on the straight way from the baseline to the input. The map sums to the "
       "difference of the two answers."),
-    PATH, IntegratedGradients, cost=lambda o, _size: o.steps + 2.0, tolerance=0.01, panel=True,
-    source="Sundararajan 2017", examples=(IntegratedGradients(), IntegratedGradients(baseline="mean", steps=8)),
-    order=30,
+    PATH, IntegratedGradients, cost=lambda o, _size: o.steps + 2.0, tolerance=0.01, averages=POINTS,
+    panel=True, source="Sundararajan 2017",
+    examples=(IntegratedGradients(), IntegratedGradients(baseline="mean", steps=8)), order=30,
 )  # fmt: skip

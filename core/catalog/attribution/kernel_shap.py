@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.attribution._options import Pieced, forwards, pieces
-from core.catalog.entries import PERTURBATION, Method, Size
+from core.catalog.entries import FITS, PERTURBATION, Method, Size
 from core.options import _, option
 
 
@@ -26,6 +26,6 @@ ENTRY = Method(
     "kernel_shap", _("KernelShap"), "core.explain.methods.surrogate:kernel_shap",
     _("This piece's fair share of the answer, by the linear model that best fits the answers for many coalitions of "
       "pieces. The map sums to the difference of the two answers."),
-    PERTURBATION, KernelShap, cost=_cost, tolerance=1e-3, source="Lundberg and Lee 2017, section 4.1", order=70,
-    examples=(KernelShap(samples=256), KernelShap(samples=200, pieces="slic", segments=16, baseline="mean")),
+    PERTURBATION, KernelShap, cost=_cost, tolerance=1e-3, averages=FITS, source="Lundberg and Lee 2017, section 4.1",
+    order=70, examples=(KernelShap(samples=256), KernelShap(samples=200, pieces="slic", segments=16, baseline="mean")),
 )  # fmt: skip

@@ -1,14 +1,15 @@
 """Conductance: how much of the difference of the answers flows through each place of a layer."""
 
-from core.catalog.attribution._layers import Way, with_places
-from core.catalog.entries import LAYER, PICTURE, SEQUENCE, TOKENS, Method
+from core.catalog.attribution._layers import with_places
+from core.catalog.attribution._options import Summed
+from core.catalog.entries import LAYER, PICTURE, POINTS, SEQUENCE, TOKENS, Method
 from core.options import _
 
 ENTRY = Method(
     "layer_conductance", _("Layer conductance"), "core.explain.methods.layers:conductance",
     _("How much of the difference between the answers to the input and to the baseline flows through each place of a "
       "layer on the straight way between them. All of it flows through every layer: the map sums to the difference."),
-    LAYER, Way, cost=lambda o, _size: float(2 * o.steps), layers=with_places, takes=(PICTURE, SEQUENCE, TOKENS),
-    tolerance=0.01, source="Dhamdhere 2018, equations 1 to 3", examples=(Way(), Way(baseline="mean", steps=8)),
-    order=93,
+    LAYER, Summed, cost=lambda o, _size: float(2 * o.steps), layers=with_places, takes=(PICTURE, SEQUENCE, TOKENS),
+    tolerance=0.01, averages=POINTS, source="Dhamdhere 2018, equations 1 to 3",
+    examples=(Summed(), Summed(baseline="mean", steps=8)), order=93,
 )  # fmt: skip

@@ -1,13 +1,15 @@
 """Layer Integrated Gradients: Integrated Gradients, with a layer's values in the place of the input."""
 
-from core.catalog.attribution._layers import Way, with_places
-from core.catalog.entries import LAYER, PICTURE, SEQUENCE, TOKENS, Method
+from core.catalog.attribution._layers import with_places
+from core.catalog.attribution._options import Summed
+from core.catalog.entries import LAYER, PICTURE, POINTS, SEQUENCE, TOKENS, Method
 from core.options import _
 
 ENTRY = Method(
     "layer_integrated_gradients", _("Layer Integrated Gradients"), "core.explain.methods.layers:integrated_gradients",
     _("What each place of a layer adds to the answer when the layer's values go straight from those of the baseline to "
       "those of the input. The map sums to the difference of the two answers."),
-    LAYER, Way, cost=lambda o, _size: float(2 * o.steps), layers=with_places, takes=(PICTURE, SEQUENCE, TOKENS),
-    tolerance=0.01, source="Sundararajan 2017, at a layer", examples=(Way(), Way(baseline="mean", steps=8)), order=95,
+    LAYER, Summed, cost=lambda o, _size: float(2 * o.steps), layers=with_places, takes=(PICTURE, SEQUENCE, TOKENS),
+    tolerance=0.01, averages=POINTS, source="Sundararajan 2017, at a layer",
+    examples=(Summed(), Summed(baseline="mean", steps=8)), order=95,
 )  # fmt: skip

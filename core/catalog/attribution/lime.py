@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.attribution._options import Pieced, forwards
-from core.catalog.entries import PERTURBATION, Method
+from core.catalog.entries import FITS, PERTURBATION, Method
 from core.options import _, option
 
 
@@ -28,6 +28,7 @@ ENTRY = Method(
     "lime", _("Lime"), "core.explain.methods.surrogate:lime",
     _("The slope of this piece in a simple linear model of the answers near the input. Pieces of little weight are "
       "pressed to exactly zero."),
-    PERTURBATION, Lime, cost=lambda o, _size: forwards(o.samples + 1), source="Ribeiro 2016, section 3.4", order=72,
+    PERTURBATION, Lime, cost=lambda o, _size: forwards(o.samples + 1), averages=FITS,
+    source="Ribeiro 2016, section 3.4", order=72,
     examples=(Lime(samples=256), Lime(samples=128, pieces="slic", segments=16, width=1.0, alpha=0.001)),
 )  # fmt: skip

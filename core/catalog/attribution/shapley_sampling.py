@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.attribution._options import Pieced, forwards, pieces
-from core.catalog.entries import PERTURBATION, Method
+from core.catalog.entries import DRAWS, PERTURBATION, Method
 from core.options import _, option
 
 
@@ -20,6 +20,6 @@ ENTRY = Method(
     _("This piece's fair share of the answer: what it adds when the pieces join one by one, averaged over random "
       "orders. The map sums to the difference of the two answers."),
     PERTURBATION, ShapleySampling, cost=lambda o, size: forwards(o.samples * max(0, pieces(o, size) - 1) + 2),
-    tolerance=1e-3, source="Štrumbelj and Kononenko 2010", order=66,
+    tolerance=1e-3, averages=DRAWS, source="Štrumbelj and Kononenko 2010", order=66,
     examples=(ShapleySampling(samples=10), ShapleySampling(samples=5, pieces="slic", segments=16, baseline="mean")),
 )  # fmt: skip

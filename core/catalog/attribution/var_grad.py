@@ -1,12 +1,12 @@
 """VarGrad: how much the gradient changes between noisy copies of the input."""
 
 from core.catalog.attribution._noise import Noisy
-from core.catalog.entries import GRADIENT, Method
+from core.catalog.entries import DRAWS, GRADIENT, Method
 from core.options import _
 
 ENTRY = Method(
     "var_grad", _("VarGrad"), "core.explain.methods.noise:var_grad",
     _("The variance of the gradient over noisy copies of the input: where the network bends most around this sample."),
-    GRADIENT, Noisy, cost=lambda o, _size: float(o.samples), signed=False, source="Adebayo 2018",
+    GRADIENT, Noisy, cost=lambda o, _size: float(o.samples), signed=False, averages=DRAWS, source="Adebayo 2018",
     examples=(Noisy(samples=8), Noisy(samples=5, noise=0.05, of="input_x_gradient")), order=13,
 )  # fmt: skip

@@ -17,7 +17,8 @@ from core.catalog.entries import PICTURE, TOKENS
 from core.explain.case import CONTRIBUTION, GRADIENT, VALUE, Case, Result
 from core.explain.methods import reach
 from core.explain.methods.path import summed
-from core.explain.methods.ways import Bent, Integral, Straight, broad, integral, quadrature, way
+from core.explain.methods.pieces import Bent, Part, Straight
+from core.explain.methods.ways import Integral, broad, integral, way
 from core.options import Options
 
 HELD = 512 << 20  # bytes that a layer's values and gradients on the way may take
@@ -138,16 +139,26 @@ def grad_cam(case: Case, options: Any) -> Result:
 
 
 def internal_influence(case: Case, options: Any) -> Result:
-    """∫ ∂f/∂y dα on the way from the baseline to the input, by Gauss-Legendre quadrature (Leino 2018)."""
-    baseline = case.baseline(options)
-    alphas, weights = quadrature(options.steps)
-    _values, gradient, _f = At(case).gradients(way(case, baseline, alphas))
+    """∫ ∂f/∂y dα on the way from the baseline to the input (Leino 2018, equation 1), in pieces.
+
+    A gradient sums to nothing that is known, so that the map alone says when the points are enough.
+    """
+    at, baseline = At(case), case.baseline(options)
+
+    def look(shares: Tensor) -> tuple[Tensor, Tensor]:
+        _y, gradient, values = at.gradients(way(case, baseline, shares))
+        return values, gradient
+
+    options, place = _held(case, options, at.values(case.inputs)), _place(case)
+    parts = (Part(before=place.before), Part(long=_axis(place), before=place.before))
+    found = integral(options, Straight(torch.ones(())), look, case.answers.new_zeros(2), None, parts)
     call = (
-        "values = captum.attr.InternalInfluence(model, layer).attribute("
-        f'x, baseline, n_steps={options.steps}, method="gausslegendre")'
-    )
-    mean = (gradient * broad(weights, gradient)).sum(0, keepdim=True)
-    return _drawn(case, mean, WHOLE, call, result=Result(mean, baseline=baseline, of=GRADIENT))
+        "onward = captum.attr.LayerGradientXActivation(model, layer, multiply_by_inputs=False)\n"
+        + summed("onward.attribute({0})", found.cuts, "values", change="")
+    )  # fmt: skip
+    made = Result(found.values, baseline=baseline, change=found.change, facts=found.facts, words=found.words,
+                  of=GRADIENT)  # fmt: skip
+    return _drawn(case, found.values, WHOLE, call, result=made)
 
 
 def integrated_gradients(case: Case, options: Any) -> Result:
@@ -158,7 +169,7 @@ def integrated_gradients(case: Case, options: Any) -> Result:
     def look(shares: Tensor) -> tuple[Tensor, Tensor]:
         return at.onward(start + broad(shares, start) * (end - start))
 
-    found = integral(_held(case, options, end), Straight(end - start), look, answers)
+    found = integral(_held(case, options, end), Straight(end - start), look, answers, parts=_parts(case))
     call = _ONWARD + summed("onward({0})", found.cuts, "values", ("low", "high"))
     return _complete(case, found, baseline, call)
 
@@ -176,8 +187,19 @@ def conductance(case: Case, options: Any) -> Result:
         y, gradient, values = at.gradients(way(case, baseline, shares))
         return values, torch.stack([gradient, y], 1)
 
-    found = integral(_held(case, options, end), Bent(start, end), look, answers)
+    found = integral(_held(case, options, end), Bent(start, end), look, answers, parts=_parts(case))
     return _complete(case, found, baseline, _flow(found.cuts))
+
+
+def _axis(place: Place) -> int:
+    """Of a layer's values [n, …]: where its maps or features are."""
+    return 1 if place.how == MAPS else 2
+
+
+def _parts(case: Case) -> tuple[Part, ...]:
+    """Of contributions of a layer: each value, and what the map shows of them."""
+    place = _place(case)
+    return Part(before=place.before), Part(summed=_axis(place), before=place.before)
 
 
 def _held(case: Case, options: Any, values: Tensor) -> Any:
@@ -199,8 +221,8 @@ def _ends(at: At, baseline: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
 
 def _complete(case: Case, found: Integral, baseline: Tensor, call: str) -> Result:
     """All values of a layer together are the difference of the answers; so is the map, unless a part has no place."""
-    facts = {"points": found.points, "cuts": found.cuts, "layer_expected": found.expected, "layer_gap": found.gap}
-    made = Result(found.values, True, baseline, facts=facts, words=found.words)
+    facts = {**found.facts, "layer_expected": found.expected, "layer_gap": found.gap}
+    made = Result(found.values, True, baseline, change=found.change, facts=facts, words=found.words)
     return _drawn(case, found.values, SUM, call, result=made)
 
 
@@ -221,7 +243,7 @@ def onward(point):
 
 
 def _flow(cuts: list[float]) -> str:
-    """Lines that sum the gradients at the layer over the moves of its values, with the rules of ways.py."""
+    """Lines that sum the gradients at the layer over the moves of its values, with the rules of pieces.py."""
     shares = ", ".join(f"{cut:.9g}" for cut in cuts)
     return (
         "given = captum.attr.LayerActivation(model, layer)\n"

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from core.explain.case import GRADIENT, Case, Result, Target
 from core.explain.methods.layers import LAYER, At
-from core.explain.methods.path import along, summed
-from core.explain.methods.ways import SMALL, State, Straight, integral, way
+from core.explain.methods.path import along, shown, summed
+from core.explain.methods.pieces import State, Straight
+from core.explain.methods.ways import SMALL, integral, way
 from core.options import SpecError
 
 ANYWHERE = (-1,)
@@ -96,14 +97,16 @@ def integrated_gradients(case: Case, options: Any) -> Result:
         found, ends = along(case, options, baseline)
     at_baseline, at_x = ends.tolist()
     facts, words = _about(unit, at_x)
-    facts |= {"f_baseline": at_baseline, "points": found.points, "cuts": found.cuts}
+    facts |= {"f_baseline": at_baseline, **found.facts}
     complete = abs(found.expected) > SMALL
     if not complete:
         words.append("The baseline gives the unit the same value, so there is nothing to explain: choose another unit, "
                      "place or baseline.")  # fmt: skip
     words += found.words
     code = LAYER.format(case.layer) + summed(_gradient_of(unit), found.cuts)
-    return Result(found.values, complete, baseline, found.expected, facts=facts, words=words, code=code)
+    return Result(
+        found.values, complete, baseline, found.expected, change=found.change, facts=facts, words=words, code=code
+    )
 
 
 def conductance(case: Case, options: Any) -> Result:
@@ -119,9 +122,10 @@ def conductance(case: Case, options: Any) -> Result:
         u, back, product = (torch.cat(one) for one in zip(*parts, strict=True))
         return torch.stack([u, back], 1), product
 
-    found = integral(options, Straight(case.inputs - baseline), look, look(torch.tensor([0.0, 1.0]))[0], _flowed)
+    ends = look(torch.tensor([0.0, 1.0]))[0]
+    found = integral(options, Straight(case.inputs - baseline), look, ends, _flowed, shown(case))
     case.target = replace(case.target, words=f"{case.target.words} through {unit.words}")
-    facts = {"unit": unit.at, "flow": found.expected, "points": found.points, "cuts": found.cuts}
+    facts = {"unit": unit.at, "flow": found.expected, **found.facts}
     complete = abs(found.expected) > SMALL
     flows = f"{found.expected:.3g} of the answer flows through {unit.words}."
     nothing = f"Nothing flows through {unit.words}: between baseline and input it does not change, or nobody reads it."
@@ -132,7 +136,9 @@ def conductance(case: Case, options: Any) -> Result:
         f"multiply_by_inputs=False)\n"
         + summed(f"onward.attribute({{0}})[{place}] * {_gradient_of(unit)}", found.cuts)
     )  # fmt: skip
-    return Result(found.values, complete, baseline, found.expected, facts=facts, words=words, code=code)
+    return Result(
+        found.values, complete, baseline, found.expected, change=found.change, facts=facts, words=words, code=code
+    )
 
 
 def _flowed(states: list[State]) -> float:

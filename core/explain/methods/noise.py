@@ -13,6 +13,7 @@ from torch import Tensor
 
 from core.catalog.entries import TOKENS
 from core.explain.case import CONTRIBUTION, GRADIENT, VARIANCE, Case, Result, Withheld
+from core.explain.methods.pieces import Part, standard_error
 
 FLAT = "All values of this input are the same, so a share of their range is nothing: no noise is added."
 
@@ -36,13 +37,23 @@ def _noisy(case: Case, options: Any, kind: str) -> Result:
         tunnel, more = "InputXGradient", ""
     else:
         tunnel, more = "Saliency", ", abs=False"
+    draws = gradients if kind == "smoothgrad" else (gradients - gradients.mean(0)).square()
     found = gradients.mean(0, keepdim=True) if kind == "smoothgrad" else gradients.var(0, correction=0, keepdim=True)
+    error = standard_error(draws, _part(case, summed=kind == "vargrad" or options.of == "input_x_gradient"))
     code = (
         f"tunnel = captum.attr.NoiseTunnel(captum.attr.{tunnel}(model))\n"
         f'attribution = tunnel.attribute(x, nt_type="{kind}", nt_samples={options.samples}, stdevs={deviation!r}{more})'
     )
     of = VARIANCE if kind == "vargrad" else CONTRIBUTION if options.of == "input_x_gradient" else GRADIENT
-    return Result(found, facts={"samples": options.samples, "deviation": deviation}, words=words, code=code, of=of)
+    facts = {"samples": options.samples, "deviation": deviation}
+    return Result(found, error=error, facts=facts, words=words, code=code, of=of)
+
+
+def _part(case: Case, summed: bool) -> Part:
+    """What is shown of draws: of tokens the sum over the embedding vector, or its length."""
+    if case.form.kind != TOKENS:
+        return Part()
+    return Part(summed=-1) if summed else Part(long=-1)
 
 
 def _deviation(case: Case, share: float) -> tuple[float, list[str]]:
@@ -86,8 +97,11 @@ def gradient_shap(case: Case, options: Any) -> Result:
         f"x, baseline[0], n_samples={options.samples}, stdevs={deviation!r})"
     )
     facts = {"samples": options.samples, "baselines": len(known)}
-    attribution = ((copies - baselines) * gradients).mean(0, keepdim=True)
-    return Result(attribution, True, known, expected, facts=facts, words=words, code=code)
+    draws = (copies - baselines) * gradients
+    error = standard_error(draws, _part(case, summed=True))
+    return Result(
+        draws.mean(0, keepdim=True), True, known, expected, error=error, facts=facts, words=words, code=code
+    )
 
 
 def _training(case: Case, count: int) -> Tensor:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from core.catalog.entries import TOKENS
 from core.explain.case import Case, Result
-from core.explain.methods.ways import Integral, Straight, integral, way
+from core.explain.methods.pieces import Part, Straight
+from core.explain.methods.ways import EACH, Integral, integral, way
 
 if TYPE_CHECKING:
     from core.catalog.attribution.integrated_gradients import IntegratedGradients
@@ -18,27 +20,41 @@ def integrated_gradients(case: Case, options: IntegratedGradients) -> Result:
     """(x − b) · ∫ ∂f/∂x (b + α(x − b)) dα (Sundararajan 2017, equation 1), in pieces."""
     baseline = case.baseline(options)
     found, _ends = along(case, options, baseline)
-    facts = {"points": found.points, "cuts": found.cuts}
     code = summed("captum.attr.Saliency(model).attribute({0}, abs=False)", found.cuts)
-    return Result(found.values, complete=True, baseline=baseline, facts=facts, words=found.words, code=code)
+    return Result(
+        found.values, complete=True, baseline=baseline, change=found.change, facts=found.facts, words=found.words,
+        code=code,
+    )  # fmt: skip
 
 
 def along(case: Case, options: Any, baseline: Tensor) -> tuple[Integral, Tensor]:
     """(x − b) · ∫ ∂f/∂x dα, and f at the baseline and at the input [2]."""
     ends = case.values(torch.cat([baseline, case.inputs]))
-    change = case.inputs - baseline
-    return integral(options, Straight(change), lambda shares: case.gradients(way(case, baseline, shares)), ends), ends
+    rule = Straight(case.inputs - baseline)
+
+    def look(shares: Tensor) -> tuple[Tensor, Tensor]:
+        return case.gradients(way(case, baseline, shares))
+
+    return integral(options, rule, look, ends, parts=shown(case)), ends
+
+
+def shown(case: Case) -> tuple[Part, ...]:
+    """What is shown of contributions [n, …] of the inputs: each; of tokens, one a token."""
+    return (Part(summed=-1),) if case.form.kind == TOKENS else EACH
 
 
 def summed(
-    gradient: str, cuts: list[float], made: str = "attribution", ends: tuple[str, str] = ("baseline", "x")
-) -> str:
-    """Lines that sum what the words `gradient` give at a point {0}, with the rules of ways.py between the cuts.
+    gradient: str, cuts: list[float], made: str = "attribution", ends: tuple[str, str] = ("baseline", "x"),
+    change: str | None = None,
+) -> str:  # fmt: skip
+    """Lines that sum what the words `gradient` give at a point {0}, with the rules of pieces.py between the cuts.
 
-    made: the name of the sum. ends: those of the two ends of the way.
+    made: the name of the sum. ends: those of the two ends of the way. change: what each gradient is multiplied with,
+    ending with " * "; None: the change from one end to the other.
     """
     shares = ", ".join(f"{cut:.9g}" for cut in cuts)
     start, end = ends
+    times = f"({end} - {start}) * " if change is None else change
     return (
         f"cuts = [{shares}]  # closer where the network bends\n"
         f"{made} = 0\n"
@@ -51,5 +67,5 @@ def summed(
         "    for place, weight in rule.items():\n"
         f"        point = {start} + (start + place * (end - start)) * ({end} - {start})\n"
         f"        gradient = {gradient.format('point')}\n"
-        f"        {made} = {made} + ({end} - {start}) * weight * (end - start) * gradient"
+        f"        {made} = {made} + {times}weight * (end - start) * gradient"
     )

@@ -129,7 +129,8 @@ def feature_permutation(case: Case, options: Any) -> Result:
     on = ~torch.eye(features.count(pieces), dtype=torch.bool)
     whole = case.values(case.inputs)
     found = [features.answers(case, other[None], pieces, on, whole) for other in others]
-    falls = (whole - torch.stack(found)).mean(0)
+    drawn = whole - torch.stack(found)
+    error = features.uncertain(case, pieces, drawn, features.spread)
     call = (
         "others = baseline.reshape(-1, *x.shape[1:])  # these samples\n"
         "permutation = captum.attr.FeaturePermutation(model, lambda rows, piece: torch.where(piece, others, rows))\n"
@@ -138,7 +139,8 @@ def feature_permutation(case: Case, options: Any) -> Result:
     )
     code = features.lines(case, pieces, options, call, share=False)
     words = (f"Each piece takes the values that it has in {len(others)} other test samples, one after the other.",)
-    return Result(features.spread(case, pieces, falls), baseline=others, words=words, code=code)
+    found_map = features.spread(case, pieces, drawn.mean(0))
+    return Result(found_map, baseline=others, error=error, words=words, code=code)
 
 
 def _others(case: Case, most: int) -> Tensor:

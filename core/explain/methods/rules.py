@@ -21,6 +21,7 @@ from core.catalog.attribution import _fit
 from core.catalog.entries import TOKENS, Findings
 from core.explain.case import GRADIENT, Case, Result, Withheld
 from core.explain.inspect import MAX_POOLS
+from core.explain.methods.pieces import Part, standard_error
 
 Call = Callable[[Tensor], Tensor]  # a function of torch with all its other arguments
 Rules = Mapping[str, Callable[..., Tensor]]  # its name → a rule (call, what it gets) → what it gives
@@ -113,6 +114,7 @@ def deep_lift_shap(case: Case, options: Any) -> Result:
     code = _deep_lift_lines(case.findings, many=True)
     return Result(
         attributions.mean(0, keepdim=True), complete=True, baseline=baselines, expected=float(differences.mean()),
+        error=standard_error(attributions, Part(summed=-1) if case.form.kind == TOKENS else Part()),
         facts={"baselines": len(baselines)}, code=code,
     )  # fmt: skip
 

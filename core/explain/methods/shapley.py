@@ -27,19 +27,22 @@ def shapley_sampling(case: Case, options: Any) -> Result:
     n = features.count(pieces)
     orders = torch.stack([torch.randperm(n) for _ in range(options.samples)])
     empty, whole = case.values(baseline), case.values(case.inputs)
-    total = torch.zeros(n, dtype=torch.float64)
+    each = []
     for part in orders.split(max(1, TABLE // n**2)):
         places = part.argsort(1)  # [order, piece]: when the piece joins
         on = places[:, None] <= torch.arange(n - 1)[:, None]  # [order, joined, piece]
         found = features.answers(case, baseline, pieces, on.flatten(0, 1), whole).view(len(part), n - 1)
         way = torch.cat([empty.expand(len(part), 1), found, whole.expand(len(part), 1)], 1)
-        total += way.diff(dim=1).gather(1, places).sum(0)
+        each.append(way.diff(dim=1).gather(1, places))
     call = (
         "attribution = captum.attr.ShapleyValueSampling(model).attribute(\n"
         f"    x, baseline, feature_mask={{mask}}, n_samples={options.samples}\n)"
     )
     code = features.lines(case, pieces, options, call, share=True)
-    return Result(features.shared(case, pieces, total / len(orders)), complete=True, baseline=baseline, code=code)
+    drawn = torch.cat(each)
+    error = features.uncertain(case, pieces, drawn, features.shared)
+    found = features.shared(case, pieces, drawn.mean(0))
+    return Result(found, complete=True, baseline=baseline, error=error, code=code)
 
 
 def shapley_values(case: Case, options: Any) -> Result:

@@ -226,7 +226,7 @@ def test_all_that_a_layer_holds_is_the_difference_of_the_answers(
 def test_where_the_class_token_holds_a_part_the_map_is_not_called_complete(trained: Trained) -> None:
     found = why(trained("vit", "digits", steps=20), "layer_conductance", 1, layer="block1")
     rest = found.arrays["layer"][0].sum()
-    assert found.gap is None and found.holds is None and found.facts["layer_gap"] <= 0.01
+    assert found.gap is None and found.holds and found.change is not None and found.facts["layer_gap"] <= 0.01
     assert found.attribution.sum() + rest == pytest.approx(found.facts["layer_expected"], rel=0.02)
     assert any(f"{rest:.3g} of the layer's sum" in sentence for sentence in found.words)
 

@@ -8,7 +8,8 @@ from typing import Any
 from core.options import SpecError, _, shown
 from core.specs import Experiment, assign, preset
 
-EVIDENCE, CUE = "evidence", "cue"  # masks of core.data.splits.Splits: what the label depends on, and a planted hint
+EVIDENCE, CUE, REST = "evidence", "cue", "rest"  # masks of core.data.splits.Splits: what the label
+# depends on, and a planted hint; and all that is neither
 CLEAN, CHEAT = "shapes", "shapes_cheat"  # the pair: the same pictures, but for what the patch says while training
 
 

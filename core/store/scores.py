@@ -17,11 +17,11 @@ from typing import Any
 import filelock
 import numpy as np
 
-from core.questions import Gate, Measured, Scored, ScoreRow
+from core.questions import Gate, Hanging, Measured, Scored, ScoreRow
 from core.store.files import StoreError, explained, layerlab_home, write_npz
 from core.store.regular import read_regular
 
-FORMAT = 1
+FORMAT = 2  # 1 did not say how much hangs on which part, and claimed more
 ABOUT = "about"
 KINDS = ("full", "quick")
 MOST = 256 << 20  # bytes; what we write is not packed, and has a few MB
@@ -30,7 +30,7 @@ MOST = 256 << 20  # bytes; what we write is not packed, and has a few MB
 def keep_scores(scored: Scored) -> None:
     """Keep a scoreboard in the place of the one before. StoreError in words."""
     about = {f.name: getattr(scored, f.name) for f in fields(Scored) if f.name != "arrays"}
-    about |= {name: [asdict(one) for one in about[name]] for name in ("rows", "gates")}
+    about |= {name: [asdict(one) for one in about[name]] for name in ("rows", "gates", "hanging")}
     about["held"] = sorted(scored.arrays)  # each has a checksum in the file, but not the name under which it lies there
     text = json.dumps({"format": FORMAT, **about}, allow_nan=False).encode()
     path = _path(KINDS[scored.quick])
@@ -98,8 +98,9 @@ def _read(path: Path) -> Scored:
         if about.pop("held", sorted(arrays)) != sorted(arrays):
             raise StoreError(f"{path.name} is damaged: it holds other arrays than were written.")
         about["rows"] = tuple(_row(row) for row in about["rows"])
+        about["hanging"] = tuple(Hanging(**{**one, "share": Measured(**one["share"])}) for one in about["hanging"])
         about["gates"] = tuple(Gate(**gate) for gate in about["gates"])
-        for name in ("left_out", "reveal", "draw", "words"):
+        for name in ("left_out", "reveal", "draw", "more", "words"):
             about[name] = tuple(tuple(one) if isinstance(one, list) else one for one in about[name])
         return Scored(**about, arrays=arrays)
     except StoreError:

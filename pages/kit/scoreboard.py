@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from core import registry
-from core.catalog.trials import CHEAT, CLEAN, CUE, OWN, TRIALS
+from core.catalog.trials import CHEAT, CLEAN, CUE, EVIDENCE, OWN, REST, TRIALS
 from core.figures import attribution, scoreboard
 from core.figures.scoreboard import Panel, Series
 from core.questions import Measured, Score, Scored, ScoreRow
@@ -188,8 +188,21 @@ def _gates(found: Scored, name: str) -> str:
     }.get(name, (_("the evidence"), _("everything else")))  # fmt: skip
     mean = {what: np.mean([getattr(gate, what) for gate in gates]) for what in ("accuracy", "without", "otherwise")}
     said = _("It answers {right:.0%} right, {without:.0%} when {used} is exchanged, {otherwise:.0%} when {rest} is.")
-    return said.format(right=mean["accuracy"], without=mean["without"], otherwise=mean["otherwise"], used=used,
+    told = said.format(right=mean["accuracy"], without=mean["without"], otherwise=mean["otherwise"], used=used,
                        rest=rest)  # fmt: skip
+    return f"{told} {_hangs(found, name)}".strip()
+
+
+def _hangs(found: Scored, name: str) -> str:
+    """How much of the number that the methods explain hangs on which part."""
+    parts = {EVIDENCE: _("the shape") if name in (CLEAN, CHEAT) else _("the evidence"), CUE: _("the patch"),
+             REST: _("everything else")}  # fmt: skip
+    told = ", ".join(
+        _("{part} by {share:.0%} ± {spread:.0%}").format(part=parts[one.part], share=one.share.mean,
+                                                         spread=one.share.spread)
+        for one in found.hanging if one.data == name
+    )  # fmt: skip
+    return _("Exchanged, they change the explained number: {parts}.").format(parts=told) if told else ""
 
 
 def _ordered(found: Scored, name: str) -> tuple[dict[tuple[str, str], ScoreRow], list[str]]:
@@ -381,6 +394,9 @@ def measures() -> str:
           "how far luck goes."),
         _("Values are taken by their size, whatever their sign: the mask says where the evidence is, not which way it "
           "speaks. Padding is left out."),
+        _("How much the explained number **hangs** on a part: by how much it changes on average when that part is "
+          "exchanged with another sample's, as a share of its own size. Of 4 exchanges of every test sample that is "
+          "answered right. A method draws the shape more than it counts where a larger share of its map lies there."),
         _("Asked is why the network says this class and not the second, of test samples that it answers right; every "
           "method with its default options, layer methods at the first layer that they offer."),
         _("± is the standard deviation over the networks, each trained from its own seed on data of its own; of one "

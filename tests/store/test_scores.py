@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.questions import Gate, Measured, Scored, ScoreRow
+from core.questions import Gate, Hanging, Measured, Scored, ScoreRow
 from core.store import StoreError
 from core.store.scores import keep_scores, kept_scores, making_scores, scores_stamp
 
@@ -18,7 +18,7 @@ SCORED = Scored(
     False, 5, 61.5, 1e9, (ROW,), (Gate("shapes", 0, "evidence", 1.0, 0.25, 0.99, True, "It does."),),
     (("planted", "edge_filter", "For pictures."),), ("occlusion",), (), ("A sentence.",), "data,seed\nshapes,0\n",
     {"shapes/shown": np.arange(6, dtype=np.uint8).reshape(2, 3), "shapes/cue": np.eye(2, dtype=bool)},
-    {"shapes/class": "ring"},
+    {"shapes/class": "ring"}, (Hanging("shapes", "cue", ONE, 5),), ("lime",),
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from core.build import Network
 from core.catalog.entries import TOKENS
-from core.catalog.trials import CUE, OWN
+from core.catalog.trials import CUE, EVIDENCE, OWN, REST
 from core.data.splits import Splits
 from core.questions import Gate
 
@@ -23,8 +23,11 @@ def gate(data: str, uses: str, seed: int, network: Network, splits: Splits, kind
     """The accuracy on the test samples: as they are, without what the network should use, and without the rest."""
     x, y = splits.test
     rng = np.random.default_rng(seed)
+    parts = exchanged(splits, kind, rng)
+    used = parts.pop(uses)
+    (rest,) = parts.values()
     shares = [_accuracy(network, x, y)]
-    shares += [_accuracy(network, torch.from_numpy(changed), y) for changed in _exchanged(splits, uses, kind, rng)]
+    shares += [_accuracy(network, torch.from_numpy(changed), y) for changed in (used, rest)]
     accuracy, without, otherwise = shares
     chance = 1 / max(1, len(splits.classes))
     passed = accuracy >= LEAST and without <= chance + LOST * (accuracy - chance) and otherwise >= accuracy - HELD
@@ -37,16 +40,15 @@ def _accuracy(network: Network, x: Tensor, y: Tensor) -> float:
     return float((answers == y).float().mean())
 
 
-def _exchanged(splits: Splits, uses: str, kind: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """The test samples without what the network should use, and without the rest."""
+def exchanged(splits: Splits, kind: str, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """The test samples with a part exchanged: the evidence; and the planted patch, or of tokens all the rest."""
     x, evidence = splits.test[0].numpy(), splits.evidence
     assert evidence is not None
     if kind == TOKENS:
-        return neutral(x, evidence, evidence, rng), neutral(x, ~evidence & (x != 0), evidence, rng)
+        return {EVIDENCE: neutral(x, evidence, evidence, rng), REST: neutral(x, ~evidence & (x != 0), evidence, rng)}
     cue = splits.cue if splits.cue is not None else np.zeros_like(evidence)
     order = rng.permutation(len(x))
-    both = (swapped(x, cue, evidence, order, rng), swapped(x, evidence, cue, order, rng))
-    return both if uses == CUE else (both[1], both[0])
+    return {CUE: swapped(x, cue, evidence, order, rng), EVIDENCE: swapped(x, evidence, cue, order, rng)}
 
 
 def neutral(x: np.ndarray, there: np.ndarray, evidence: np.ndarray, rng: np.random.Generator) -> np.ndarray:

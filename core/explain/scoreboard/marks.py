@@ -92,7 +92,7 @@ def rows_of(marks: Iterable[Mark], controls: frozenset[str]) -> tuple[ScoreRow, 
 
 def _row(data: str, method: str, control: bool, seeds: dict[int, list[Mark]]) -> ScoreRow:
     columns = (*MEASURES, *CHANCE.values())
-    measured = {name: _measured([[getattr(mark, name) for mark in marks] for marks in seeds.values()])
+    measured = {name: over_seeds([[getattr(mark, name) for mark in marks] for marks in seeds.values()])
                 for name in columns}  # fmt: skip
     chances = {field: None if (m := measured[column]) is None else m.mean for field, column in CHANCE.items()}
     samples = sum(len(marks) for marks in seeds.values())
@@ -100,8 +100,8 @@ def _row(data: str, method: str, control: bool, seeds: dict[int, list[Mark]]) ->
     return ScoreRow(data, method, control, len(seeds), samples, **given)
 
 
-def _measured(seeds: list[list[float | None]]) -> Measured | None:
-    """See core.questions.Measured."""
+def over_seeds(seeds: list[list[float | None]]) -> Measured | None:
+    """Of values of several networks, a list each; see core.questions.Measured."""
     known = [found for seed in seeds if (found := [value for value in seed if value is not None])]
     if not known:
         return None

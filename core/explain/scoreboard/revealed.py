@@ -1,4 +1,4 @@
-"""What the rows of the scoreboard say: which methods reveal a network that cheats, and which draw the shape anyway."""
+"""What the rows of the scoreboard say: which methods reveal a network that cheats, and which draw too much shape."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core import registry
-from core.catalog.trials import CUE
-from core.questions import Gate, Measured, Score, ScoreRow
+from core.catalog.trials import CUE, EVIDENCE
+from core.questions import Gate, Hanging, Measured, Score, ScoreRow
 
 TIMES_CUE = 3.0  # a method that reveals the cheat puts at least so many times the patch's area into the patch
 TIMES_SHAPE = 1.5  # a method that draws the shape there puts at least so many times the shape's area into the shape
@@ -19,21 +19,28 @@ class Verdict:
 
     reveal: tuple[str, ...]
     draw: tuple[str, ...]
+    more: tuple[str, ...]
     words: tuple[str, ...]
 
 
-def judged(rows: Sequence[ScoreRow], gates: Sequence[Gate], asked: Score) -> Verdict:
+def judged(
+    rows: Sequence[ScoreRow], gates: Sequence[Gate], asked: Score, hangs: Sequence[Hanging] = ()
+) -> Verdict:  # fmt: skip
     """The sentences, from what was measured."""
     cheats = {gate.data for gate in gates if gate.passed and gate.uses == CUE}
     cheat = [row for row in rows if row.data in cheats]
     reveal, draw, controls = revealing(cheat), drawing(cheat), drawing(cheat, controls=True)
+    parts = {one.part: one.share for one in hangs if one.data in cheats}
+    more = drawing_more(cheat, draw, parts.get(EVIDENCE))
     words = [_quick(rows)] if asked.quick else []
     words += [gate.words for gate in gates if not gate.passed or asked.run]
     if asked.run and rows:
         words.append("This is one network: how far luck goes, only the score over several seeds shows.")
     if cheat:
-        words += _of_the_pair(cheat, reveal, draw, controls)
-    return Verdict(reveal, draw, tuple(words))
+        words += _revealed(cheat, reveal)
+        words += _drawn(cheat, draw, controls)
+        words += _hanging(cheat, draw, more, parts)
+    return Verdict(reveal, draw, more, tuple(words))
 
 
 def revealing(cheat: Sequence[ScoreRow]) -> tuple[str, ...]:
@@ -60,6 +67,12 @@ def drawing(cheat: Sequence[ScoreRow], controls: bool = False) -> tuple[str, ...
     return tuple(row.method for row in sorted(found, key=lambda row: -row.mass.mean))
 
 
+def drawing_more(cheat: Sequence[ScoreRow], draw: Sequence[str], hangs: Measured | None) -> tuple[str, ...]:
+    """Those that put a larger share of their map into the shape than of the number hangs on it, beyond both spreads."""
+    rows = {row.method: row.mass for row in cheat}
+    return tuple(method for method in draw if hangs is not None and _above(rows[method], hangs))
+
+
 def _above(one: Measured, other: Measured) -> bool:
     return one.mean - other.mean > one.spread + other.spread
 
@@ -73,37 +86,63 @@ def _quick(rows: Sequence[ScoreRow]) -> str:
     )
 
 
-def _of_the_pair(
-    cheat: Sequence[ScoreRow], reveal: tuple[str, ...], draw: tuple[str, ...], controls: tuple[str, ...]
-) -> list[str]:
-    words = []
-    area, shape = next(row.cue_chance or 0.0 for row in cheat), next(row.chance for row in cheat)
-    asked = sum(not row.control for row in cheat)
-    if reveal:
-        words.append(
-            f"{len(reveal)} of {asked} methods reveal the cheat: at least {TIMES_CUE:g} times the patch's area "
-            f"({area:.1%} of the picture) lies in the patch, and more than every control puts there: "
-            f"{_named(reveal, cheat, 'cue_mass')}."
-        )
-    else:
-        words.append("No method reveals the cheat here by more than the controls and the spread.")
-    if draw:
-        words.append(
-            f"{len(draw)} draw the shape anyway, on which this network's answers do not depend: at least "
-            f"{TIMES_SHAPE:g} times the shape's area ({shape:.1%}) lies there: {_named(draw, cheat, 'mass')}."
-        )
-    if controls:
-        words.append(
-            f"So do the controls {_named(controls, cheat, 'mass')}: "
-            "a shape that is drawn need not come from the network."
-        )
+def _revealed(cheat: Sequence[ScoreRow], reveal: tuple[str, ...]) -> list[str]:
+    area, asked = next(row.cue_chance or 0.0 for row in cheat), sum(not row.control for row in cheat)
+    if not reveal:
+        return ["No method reveals the cheat here by more than the controls and the spread."]
+    words = [
+        f"{len(reveal)} of {asked} methods reveal the cheat: at least {TIMES_CUE:g} times the patch's area "
+        f"({area:.1%} of the picture) lies in the patch, and more than every control puts there: "
+        f"{_named(reveal, cheat, 'cue_mass')}."
+    ]
     silent = [row.method for row in cheat if not row.control and row.method not in reveal]
-    if reveal and silent:
+    if silent:
         words.append(
             f"Not clear with these: less than {TIMES_CUE:g} times the patch's area lies there, or no more than a "
             f"control's share within the spreads: {_named(silent, cheat, 'cue_mass')}."
         )
     return words
+
+
+def _drawn(cheat: Sequence[ScoreRow], draw: tuple[str, ...], controls: tuple[str, ...]) -> list[str]:
+    shape, words = next(row.chance for row in cheat), []
+    if draw:
+        words.append(
+            f"{len(draw)} draw the shape: at least {TIMES_SHAPE:g} times the shape's area ({shape:.1%}) lies there: "
+            f"{_named(draw, cheat, 'mass')}."
+        )
+    if controls:
+        words.append(
+            f"{'So do the controls' if draw else 'The shape is drawn by the controls'} "
+            f"{_named(controls, cheat, 'mass')}: a shape that is drawn need not come from the network."
+        )
+    return words
+
+
+def _hanging(
+    cheat: Sequence[ScoreRow], draw: tuple[str, ...], more: tuple[str, ...], parts: dict[str, Measured]
+) -> list[str]:
+    """How much of the number hangs on shape and patch, and who draws more than that."""
+    shape, patch = parts.get(EVIDENCE), parts.get(CUE)
+    if shape is None or patch is None:
+        return []
+    words = [
+        "The class that this network answers does not depend on the shape, but the explained number (how far its class "
+        f"is before the second) does in part: exchanging the shape changes it by {_share(shape)} of its size, "
+        f"exchanging the patch by {_share(patch)}."
+    ]
+    if more:
+        words.append(
+            f"{len(more)} draw the shape more than it counts, beyond the spreads: {_named(more, cheat, 'mass')} of the "
+            f"map lies there, where {shape.mean:.0%} of the number hangs on it."
+        )
+    elif draw:
+        words.append("None of them draws the shape more than it counts, beyond the spreads.")
+    return words
+
+
+def _share(one: Measured) -> str:
+    return f"{one.mean:.0%} ± {one.spread:.0%}"
 
 
 def _named(methods: Sequence[str], rows: Sequence[ScoreRow], measure: str) -> str:

@@ -24,6 +24,7 @@ from core.data.splits import Splits
 from core.explain.attribute import attribute, fit_of
 from core.explain.case import Case
 from core.explain.scoreboard.gates import gate
+from core.explain.scoreboard.hanging import Moved, hanging, moved
 from core.explain.scoreboard.marks import Mark, against, rows_of, to_csv
 from core.explain.scoreboard.revealed import judged
 from core.options import SpecError
@@ -71,6 +72,7 @@ class _Board:
 
     marks: list[Mark] = field(default_factory=list)
     gates: list[Gate] = field(default_factory=list)
+    moved: list[Moved] = field(default_factory=list)
     left_out: dict[tuple[str, str], str] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
@@ -159,7 +161,8 @@ def _learned(trial: Trial, seed: int, steps: int, telling: _Telling) -> _Learned
 def _explain_all(
     learned: _Learned, methods: list[Method], most: tuple[int, float], board: _Board, telling: _Telling
 ) -> None:
-    """Every method that is right for the network."""
+    """Every method that is right for the network; and how much of what they explain hangs on which part."""
+    board.moved += moved(learned.name, learned.seed, learned.network, learned.splits, learned.form.kind)
     samples = learned.right(most[0])
     base, share = telling.at, telling.share
     _keep_example(learned, samples[0], board)
@@ -258,9 +261,10 @@ def _keep_example(learned: _Learned, sample: int, board: _Board) -> None:
 def _scored(question: Score, seeds: int, board: _Board, seconds: float) -> Scored:
     controls = frozenset(method.name for method in registry.METHODS if method.family == CONTROL)
     rows = rows_of(board.marks, controls)
-    verdict = judged(rows, board.gates, question)
+    hangs = hanging(board.moved)
+    verdict = judged(rows, board.gates, question, hangs)
     left_out = tuple((*place, why) for place, why in board.left_out.items())
     return Scored(
         question.quick, seeds, seconds, time.time(), rows, tuple(board.gates), left_out, verdict.reveal, verdict.draw,
-        verdict.words, to_csv(board.marks), board.arrays, board.facts,
+        verdict.words, to_csv(board.marks), board.arrays, board.facts, hangs, verdict.more,
     )  # fmt: skip

@@ -21,10 +21,11 @@ from core.data.splits import Splits
 from core.engine.wire import dumps, loads
 from core.explain.scoreboard import gates, marks
 from core.explain.scoreboard import score as room
+from core.explain.scoreboard.hanging import hanging, moved
 from core.explain.scoreboard.revealed import drawing, judged, revealing
 from core.explain.scoreboard.score import score, sizes
 from core.options import SpecError
-from core.questions import Gate, Measured, Score, Scored, ScoreRow
+from core.questions import Gate, Hanging, Measured, Score, Scored, ScoreRow
 from core.subject import CannotShow
 from core.training import load_data
 from tests.trained import Trained
@@ -291,6 +292,48 @@ def test_a_mistake_is_a_sentence(question: Score, says: str) -> None:
         score(question, quiet)
 
 
+# ── how much hangs on which part ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class Sum(torch.nn.Module):
+    """Two logits ± (a · the evidence + b · the cue), each read by its mean less a half."""
+
+    def __init__(self, a: float, b: float) -> None:
+        super().__init__()
+        self.a, self.b = a, b
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        value = self.a * (x[:, 0, :2].mean((1, 2)) - 0.5) + self.b * (x[:, 0, -2:].mean((1, 2)) - 0.5)
+        return torch.stack([-value, value], 1)
+
+
+@pytest.mark.parametrize(("a", "b"), [(1.0, 9.0), (3.0, 1.0), (0.0, 1.0)])
+def test_what_hangs_on_a_part_is_what_the_network_adds_up_of_it(a: float, b: float) -> None:
+    """Half of the others have the other class: there the part's term turns round, which is twice its size."""
+    network: Any = Sum(a, b)
+    rounds = [hanging(moved("made", seed, network, told_twice(), PICTURE)) for seed in range(6)]
+    found = {part: np.mean([one.share.mean for each in rounds for one in each if one.part == part])
+             for part in ("evidence", "cue")}  # fmt: skip
+    assert found["evidence"] == pytest.approx(a / (a + b), rel=0.06, abs=1e-6)
+    assert found["cue"] == pytest.approx(b / (a + b), rel=0.06)
+
+
+def test_the_cheating_networks_number_hangs_on_the_patch_and_in_part_on_the_shape(small: Scored) -> None:
+    parts = {(one.data, one.part): one for one in small.hanging}
+    shape, patch = parts[CHEAT, "evidence"], parts[CHEAT, "cue"]
+    assert 0.02 < shape.share.mean < 0.5 < patch.share.mean and shape.seeds == patch.seeds == 2
+    assert parts[CLEAN, "evidence"].share.mean > 0.5 > parts[CLEAN, "cue"].share.mean
+    told = " ".join(small.words)
+    assert f"the shape changes it by {shape.share.mean:.0%} ± {shape.share.spread:.0%} of its size" in told
+    assert set(small.more) <= set(small.draw) and "do not depend" not in told
+
+
+def test_words_have_evidence_and_a_rest() -> None:
+    found = score(Score(quick=True, data=("planted",), methods=("saliency", "random"), samples=2, seeds=1), quiet)
+    parts = {one.part: one.share.mean for one in found.hanging}
+    assert parts["evidence"] > 0.5 > parts["rest"]
+
+
 # ── the verdict ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -311,5 +354,10 @@ def test_who_reveals_the_cheat_must_beat_every_control_by_more_than_the_spreads(
     words = judged(rows, [Gate(CHEAT, 0, "cue", 1.0, 0.25, 1.0, True, "")], Score()).words
     assert words[0].startswith("2 of 4 methods reveal") and "Occlusion (30%), Lime (20%)" in words[0]
     assert any("Not clear with these" in said and "Saliency (7%), KernelShap (0%)" in said for said in words)
+    hangs = [Hanging(CHEAT, "evidence", Measured(0.47, 0.01), 5), Hanging(CHEAT, "cue", Measured(0.9, 0.1), 5)]
+    found = judged(rows, [Gate(CHEAT, 0, "cue", 1.0, 0.25, 1.0, True, "")], Score(), hangs)
+    assert found.draw == ("saliency", "lime") and found.more == ("saliency",)
+    told = " ".join(found.words)
+    assert "1 draw the shape more than it counts" in told and "Saliency (50%)" in told and "by 47% ± 1%" in told
     noisy = [replace(one, cue_mass=Measured(0.2, 0.2)) if one.method == "lime" else one for one in rows]
     assert revealing(noisy) == ("occlusion",)

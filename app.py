@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import signal
@@ -27,6 +26,7 @@ from core.engine.protocol import EngineError
 from core.engine.steering import checked
 from core.events import Command
 from core.live import Hub
+from core.quoting import parsed, whole
 from core.store import StoreError
 from core.store.engine_files import log_to
 from pages.kit import doorkeeper, drawn, sessions
@@ -162,7 +162,7 @@ async def live(socket: WebSocket) -> None:
     run, after = socket.query_params.get("run", ""), socket.query_params.get("after", "")
     if not await _welcomed(socket) or not await _known(socket, run):
         return
-    sending = asyncio.create_task(_send(socket, run, int(after) if after.isdecimal() and len(after) < 16 else 0))
+    sending = asyncio.create_task(_send(socket, run, whole(after, 10**15) or 0))
     wishes = asyncio.create_task(_heed(socket, run))
     try:
         await asyncio.wait({sending, wishes}, return_when=asyncio.FIRST_COMPLETED)
@@ -211,7 +211,7 @@ async def _heed(socket: WebSocket, run: str) -> None:
         if text is None:  # bytes, or the end: the sender meets the latter, too
             return
         with suppress(ValueError, TypeError, KeyError, EngineError):  # a wish that cannot be met is no reason to part
-            wish = checked(Command("watch", dict(json.loads(text[:4096])["watch"])))
+            wish = checked(Command("watch", dict(parsed(text[:4096])["watch"])))
             _wished[socket] = run, wish
             await asyncio.to_thread(doors.handle().command, run, wish)
 

@@ -21,8 +21,9 @@ from core.catalog.entries import (
     Architecture,
     DataForm,
 )
-from core.options import SpecError, shown
+from core.options import SpecError
 from core.questions import PREDICTED, TRUE, Describe, Problem
+from core.quoting import quoted, shown
 from core.specs import DataSpec, Experiment, LayerSpec, ModelSpec, assign
 
 LAST_SEED = 2**32 - 1  # that numpy takes
@@ -173,7 +174,7 @@ def check_target(text: str, task: str, classes: int, steps: int) -> None:
         raise SpecError("target", f"target {shown(text)}: this run answers once, not at every step; leave the @ and "
                         "what follows it out.")  # fmt: skip
     if where and not _below(where, steps):
-        raise SpecError("target", f"@{where[:60]} is no step of the answer: there are 0 to {steps - 1}.")
+        raise SpecError("target", f"@{quoted(where)} is no step of the answer: there are 0 to {steps - 1}.")
     for part in which.split("-", 1):
         if part not in (PREDICTED, TRUE) and not _below(part, classes):
             raise SpecError(

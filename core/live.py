@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from core.events import Frame
-from core.store import Run, Store
+from core.store import Run, Store, StoreError
 from core.store.history import told
 
 LONG = 2 << 20  # bytes of a log that is not sent as it stands to who has nothing of it yet; about 30,000 steps
@@ -220,7 +220,7 @@ class _Tail:
         stamp = self.run.frame_stamp()
         if stamp == self.stamp:
             return False
-        with suppress(OSError):
+        with suppress(StoreError):
             self.stamp, self.frame = stamp, self.run.frame()
         return True
 

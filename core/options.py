@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, get_type_hints
+
+from core.quoting import clean, shown
 
 
 def _(text: str) -> str:
@@ -139,7 +140,7 @@ def _float(value: Any) -> float:
 
 
 def _str(value: Any) -> str:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or clean(value) != value:  # what is no text can be neither kept nor sent
         raise ValueError
     return value
 
@@ -172,15 +173,6 @@ def _range(known: Option) -> str:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) and abs(value) < 1e12 else f"{value:g}"
-
-
-def shown(value: Any) -> str:
-    """`value` as a sentence may quote it: at most 60 characters, however deep or long it is."""
-    try:
-        text = f"{value:g}" if isinstance(value, float) else reprlib.repr(value)
-    except ValueError:  # an int of thousands of digits
-        text = "a number of thousands of digits"
-    return text if len(text) <= 60 else text[:57] + "…"
 
 
 def changed(options: Any) -> dict[str, Any]:

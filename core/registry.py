@@ -12,6 +12,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from core.quoting import quoted
+
 
 class CatalogError(ValueError):
     """A name nobody knows, or a name taken twice; the text is a sentence for the person who chose it."""
@@ -48,10 +50,10 @@ class Registry:
             return entries[name]
         if not isinstance(name, str):
             raise CatalogError(f"The name of {self._one} must be a word. Known: {', '.join(sorted(entries))}.")
-        shown = name if len(name) <= 60 else f"{name[:60]}…"
-        near = difflib.get_close_matches(shown, entries, n=1)
+        near = difflib.get_close_matches(name[:60], entries, n=1)
         hint = f" Did you mean “{near[0]}”?" if near else ""
-        raise CatalogError(f"There is no {self.kind} called “{shown}”.{hint} Known: {', '.join(sorted(entries))}.")
+        known = ", ".join(sorted(entries))
+        raise CatalogError(f"There is no {self.kind} called “{quoted(name)}”.{hint} Known: {known}.")
 
     def names(self) -> list[str]:
         """Every name, in the order in which the entries want to be offered."""

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 from core import registry
-from core.options import Option, Options, SpecError, _, changed, coerce, declared, option, shown
+from core.options import Option, Options, SpecError, _, changed, coerce, declared, option
+from core.quoting import clean, parsed, quoted, shown
 
 T = TypeVar("T")
 
@@ -214,7 +215,7 @@ def model_from_json(raw: Any) -> ModelSpec:
     names = [layer.name for layer in layers]
     for name in names:
         if names.count(name) > 1:
-            raise SpecError("model.layers", f"Two layers are called “{name}”; give each a name of its own.")
+            raise SpecError("model.layers", f"Two layers are called “{quoted(name)}”; give each a name of its own.")
     return ModelSpec(entry.name, options, layers)
 
 
@@ -230,7 +231,7 @@ def _layer_from_json(raw: Any, place: str) -> LayerSpec:
     try:
         options = _options(entry.options, raw.get("options", {}), f"{place}.options")
     except SpecError as error:  # of many layers alike the sentence must say which one
-        raise SpecError(error.field, f"{name}: {error.message}") from None
+        raise SpecError(error.field, f"{quoted(name)}: {error.message}") from None
     return LayerSpec(entry.name, options, name)
 
 
@@ -269,7 +270,8 @@ def _object(raw: Any, place: str, known: set[str]) -> dict[str, Any]:
         raise SpecError(place, f"{place} must be an object with the fields {', '.join(sorted(known))}.")
     for key in raw:
         if key not in known:
-            raise SpecError(f"{place}.{key}", f"{place} has no field {shown(key)}; it has {', '.join(sorted(known))}.")
+            names = ", ".join(sorted(known))
+            raise SpecError(f"{place}.{quoted(key)}", f"{place} has no field {shown(key)}; it has {names}.")
     return raw
 
 
@@ -416,6 +418,7 @@ def _flat(experiment: Experiment) -> dict[str, Any]:
 def from_link(link: dict[str, str]) -> tuple[Experiment, list[str]]:
     """The experiment of a link, and one sentence for every parameter that could not be used (its default stands)."""
     notices: list[str] = []
+    link = clean(link)
     if sum(len(k) + len(v) + 2 for k, v in link.items()) > LINK_LIMIT:
         return preset("cnn", "digits"), [f"The link is longer than {LINK_LIMIT} characters; it was left aside."]
     if link.get("v", str(FORMAT)) != str(FORMAT):
@@ -434,10 +437,10 @@ def from_link(link: dict[str, str]) -> tuple[Experiment, list[str]]:
         try:
             made = assign(made, {address: addresses[address]})
         except SpecError as error:
-            notices.append(f"{address}: {error.message}")
+            notices.append(f"{quoted(address)}: {error.message}")
     if "layers" in link:
         try:
-            raw = {**to_json(made.model), "layers": json.loads(link["layers"])}
+            raw = {**to_json(made.model), "layers": parsed(link["layers"])}
             made = replace(made, model=model_from_json(raw))
         except (SpecError, ValueError, RecursionError) as error:
             notices.append(f"layers: {getattr(error, 'message', 'they are not readable JSON')}")

@@ -37,6 +37,7 @@ from core.modules import initialisation, precision
 from core.options import SpecError, coerce, declared
 from core.passes import Recorded, Work, passes, recordable, step_of
 from core.probes import ThroughTime
+from core.quoting import quoted
 from core.specs import Choice, Experiment, TrainSpec
 from core.store import Checkpoint, data_home
 from core.tasks import Tally, answered, loss_of, verdict
@@ -267,7 +268,7 @@ class Training:
     def set(self, name: str, value: Any) -> None:
         """Change lr, weight_decay or clip_norm from the next step on, marked on the curves. SpecError in words."""
         if name not in self.values:
-            raise SpecError(name, f"{name} cannot be changed while training; {', '.join(self.values)} can.")
+            raise SpecError(name, f"{quoted(name)} cannot be changed while training; {', '.join(self.values)} can.")
         kind, _default, known = declared(TrainSpec)[name]
         self.values[name] = coerce(name, kind, value, known)
         if name == "weight_decay":

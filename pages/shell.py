@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.kit import boundary, here, run_bar, sessions, trouble
 from pages.kit.titles import title
-from pages.kit.words import _
+from pages.kit.words import _, plain
 
 ROOT = Path(__file__).resolve().parent
 LIVE = "train-live"  # its stage counts the steps
@@ -25,9 +25,9 @@ def main() -> None:
     top = st.container(key="trouble")
     with boundary.answered():
         for notice in here.follow():
-            st.warning(notice, icon=":material/link_off:")
+            st.warning(plain(notice), icon=":material/link_off:")
         if page.url_path:
-            run_bar.draw(page.title, counting=page.url_path != LIVE)
+            run_bar.draw(plain(page.title), counting=page.url_path != LIVE)
         page.run()
         here.write()  # what the page has changed
     with top:

@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # ── imports ──────────────────────────────────────────────────────────────────
 
 LIGHT = (
-    "registry", "options", "specs", "events", "questions", "diagnosis", "store", "catalog", "applies", "mends", "code",
-    "drawings", "figures", "live", "engine",
+    "quoting", "registry", "options", "specs", "events", "questions", "diagnosis", "store", "catalog", "applies",
+    "mends", "code", "drawings", "figures", "live", "engine",
 )  # fmt: skip
 HEAVY = (
     "modules", "flaws", "data", "augment", "build", "trace", "frames", "generate", "instruments", "resume", "tasks",

@@ -118,6 +118,9 @@ const curve = (points, name, line, more) => ({
   type: "scatter", mode: "lines", ...points, name, line, hovertemplate: "%{y:.4~g}", ...more,
 });
 
+/** A name as Plotly draws it letter by letter: tags, entities and places in it do nothing. As core/figures/literal.py. */
+export const literal = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/%\{/g, "%&#123;");
+
 /** Train (faint, and smoothed) and validation of one measure; `scale` 100 shows shares as percent. */
 export function curveFigure(stage, measure, { title, scale = 1, log = false, range, marks = [] }, shown) {
   const { colors, words } = stage;
@@ -147,7 +150,7 @@ export function curveFigure(stage, measure, { title, scale = 1, log = false, ran
         line: { color: m.bad ? colors.warn : colors.muted, width: 1.5, dash: "dot" },
       })),
       annotations: marks.map((m, i) => ({
-        x: m.step, y: 1, yref: "paper", yanchor: "bottom", yshift: -1 - 13 * (m.row ?? 0), text: m.text, showarrow: false,
+        x: m.step, y: 1, yref: "paper", yanchor: "bottom", yshift: -1 - 13 * (m.row ?? 0), text: literal(m.text), showarrow: false,
         xanchor: m.late ? "right" : "left", xshift: m.late ? -3 : 3, bgcolor: m.row ? colors.ground : undefined,
         font: { size: 11, color: m.bad ? colors.warn : colors.muted }, captureevents: false,
       })),
@@ -172,7 +175,7 @@ export function heatFigure(stage, family, { title, hover }) {
   return {
     traces: [{
       type: "heatmap", x: x.length ? x : [0], y: rows.map((_, i) => i), z: x.length ? z : rows.map(() => [null]),
-      customdata: z.map((row, i) => row.map((v) => [rows[i], v === null ? null : 10 ** v])),
+      customdata: z.map((row, i) => row.map((v) => [literal(rows[i]), v === null ? null : 10 ** v])),
       zmin: low, zmax: high, colorscale: colors.sequential.map((c, i, all) => [i / (all.length - 1), c]), zsmooth: false,
       hoverongaps: false, hovertemplate: hover, showscale: true,
       colorbar: {
@@ -185,9 +188,9 @@ export function heatFigure(stage, family, { title, hover }) {
       xaxis: axis(colors, words.step, { range: stage.span(), showgrid: false, nticks: 4 }),
       yaxis: axis(colors, words.layer, {
         range: [Math.max(rows.length, 1) - 0.5, -0.5], showgrid: false, title: { text: words.layer, font: { size: 12 }, standoff: 4 },
-        ...(rows.length <= 16 ? { tickvals: rows.map((_, i) => i), ticktext: rows.map(short) }
+        ...(rows.length <= 16 ? { tickvals: rows.map((_, i) => i), ticktext: rows.map((name) => literal(short(name))) }
           : { tickvals: rows.map((_, i) => i).filter((i) => i % Math.ceil(rows.length / 12) === 0),
-            ticktext: rows.filter((_, i) => i % Math.ceil(rows.length / 12) === 0).map(short) }),
+            ticktext: rows.filter((_, i) => i % Math.ceil(rows.length / 12) === 0).map((name) => literal(short(name))) }),
       }),
     }),
   };

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.options import SpecError, shown
+from core.options import SpecError
+from core.quoting import shown
 
 TRAINED = ("mlp", "cnn", "resnet20", "lstm", "transformer")
 BESIDE_PEERS = ("mlp", "cnn28")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from core.options import SpecError, _, shown
+from core.options import SpecError, _
+from core.quoting import shown
 from core.specs import Experiment, assign, preset
 
 EVIDENCE, CUE, REST = "evidence", "cue", "rest"  # masks of core.data.splits.Splits: what the label

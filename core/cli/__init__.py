@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -15,14 +16,16 @@ from typing import NoReturn
 from core import registry
 from core.catalog.trials import TRIALS
 from core.cli.machine import do_bench, do_doctor, do_engine
-from core.cli.runs import do_control, do_describe, do_runs, do_train
-from core.cli.said import Mistake, one_line
+from core.cli.runs import do_control, do_delete, do_describe, do_runs, do_train
+from core.cli.said import Mistake, say
 from core.cli.why import do_explain, do_look, do_score
 from core.engine.protocol import EngineError
-from core.options import SpecError, shown
+from core.options import SpecError
 from core.questions import PREDICTED
+from core.quoting import one_line, quoted, shown
 from core.registry import CatalogError
 from core.store import StoreError
+from core.store.engine_files import keep_failure
 
 MAY_BE_EMPTY = ("layer", "name")  # where it means that nothing is chosen
 VERBS = ("pause", "resume", "step", "stop", "set")
@@ -30,7 +33,7 @@ VERBS = ("pause", "resume", "step", "stop", "set")
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise Mistake(f"{message} (see {self.prog} --help)")
+        raise Mistake(f"{one_line(message, 400)} (see {self.prog} --help)")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,13 +46,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = asked.do(asked)
         return code
     except (Mistake, SpecError, StoreError, CatalogError, EngineError) as error:
-        print(f"layerlab: {one_line(str(error))}", file=sys.stderr)
+        say(f"layerlab: {one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:  # noqa: BLE001 (whatever it is, nobody at a terminal is helped by a traceback)
+        file = keep_failure("".join(traceback.format_exception(error)))
+        told = f"something went wrong, and it is our fault: {type(error).__name__}: {one_line(error, 200)}"
+        say(f"layerlab: {told}. Details are in {quoted(file, 200)}; please send them with a report.", file=sys.stderr)
+        return 1
 
 
 def _nothing_empty(asked: argparse.Namespace) -> None:
@@ -92,6 +100,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("verb", choices=VERBS)
     one.add_argument("values", nargs="*", metavar="NAME=VALUE")
     add("runs", do_runs, "every run")
+    add("delete", do_delete, "delete a run for good, also a damaged one").add_argument("run")
     one = add("look", do_look, "look inside a run: one view of one sample, at any moment of its training")
     one.add_argument("--view", required=True, metavar="NAME", help=_Named("one of", registry.VIEWS))
     one.add_argument("--prompt", metavar="TEXT", help="what the view writing goes on from")

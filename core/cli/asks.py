@@ -12,6 +12,7 @@ from core.catalog.trials import MOST_SEEDS, trials_of, within
 from core.cli.said import Mistake, pair, runs_folder, writable
 from core.options import declared
 from core.questions import NEWEST, NO_WEIGHTS, Describe, Explain, Fits, Look, Score
+from core.quoting import quoted
 from core.specs import Choice, Experiment
 from core.store import Run, Store
 
@@ -107,7 +108,7 @@ def _form(run: Run) -> tuple[DataForm, Experiment]:
 def _ends_as_it_should(asked: argparse.Namespace, flag: str, ending: str) -> None:
     name = getattr(asked, flag)
     if name is not None and not name.endswith(ending):
-        raise Mistake(f"--{flag} {name} should end with {ending}")
+        raise Mistake(f"--{flag} {quoted(name, 200)} should end with {ending}")
 
 
 def _shape(text: str) -> tuple[int, ...]:
@@ -115,4 +116,4 @@ def _shape(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.replace("x", ",").split(","))
     except ValueError:
         wanted = "whole numbers with commas between them, such as 3,32,32"
-        raise Mistake(f"--input {text[:60]} should be {wanted}") from None
+        raise Mistake(f"--input {quoted(text)} should be {wanted}") from None

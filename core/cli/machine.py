@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from core.bench import check_cases
-from core.cli.said import print_json, runs_folder
+from core.cli.said import print_json, runs_folder, say
 from core.questions import Doctor
 from core.store import Store, data_home, layerlab_home
 
@@ -20,9 +20,9 @@ def do_doctor(asked: argparse.Namespace) -> int:
         print_json(found)
         return 0
     for title, lines in found.items():
-        print(title)
+        say(title)
         for line in lines.items() if isinstance(lines, dict) else lines:
-            print("  " + ("  ".join(map(str, line)) if isinstance(line, tuple) else str(line)))
+            say("  " + ("  ".join(map(str, line)) if isinstance(line, tuple) else str(line)))
     return 0
 
 
@@ -31,7 +31,7 @@ def do_bench(asked: argparse.Namespace) -> int:
 
     from core.bench.measure import run
 
-    found = run(cases=asked.case, quick=asked.quick, say=None if asked.json else print)
+    found = run(cases=asked.case, quick=asked.quick, say=None if asked.json else say)
     if asked.json:
         print_json(found)
     return 0

@@ -13,14 +13,14 @@ from core import registry
 from core.applies import asked_steps, check_experiment, data_form, longer, unserved
 from core.catalog.views.writing import Writing
 from core.cli.asks import description_asked
-from core.cli.said import Mistake, pair, print_json, runs_folder, show
+from core.cli.said import Mistake, pair, print_json, runs_folder, say, show
 from core.engine.client import ClientEngine, connect
 from core.engine.expected import rounded
 from core.engine.protocol import EngineError, EngineGone, EngineSilent, RunState
 from core.engine.steering import checked, is_finished
 from core.events import ENDED, FINISHED, PAUSED, SETTABLE, Command
-from core.options import shown
 from core.questions import Look, Seen
+from core.quoting import one_line, quoted, shown
 from core.specs import Experiment, assign, experiment_from_json, model_from_json, preset
 from core.store import Run, Store, StoreError, data_home, read_named_json
 from core.store.history import latest
@@ -112,12 +112,12 @@ def do_describe(asked: argparse.Namespace) -> int:
     for row in found.layers:
         sizes = f"{'×'.join(map(str, row.in_shape))} → {'×'.join(map(str, row.out_shape))}"
         field = f"RF {row.receptive_field}" if row.receptive_field else ""
-        print(f"{row.name:15} {row.kind:17} {sizes:25} {row.params:>12,} {row.macs:>13,}  {field}".rstrip())
-    print(f"{found.params:,} parameters, {found.macs:,} multiply-adds per sample")
+        say(f"{row.name:15} {row.kind:17} {sizes:25} {row.params:>12,} {row.macs:>13,}  {field}".rstrip())
+    say(f"{found.params:,} parameters, {found.macs:,} multiply-adds per sample")
     for problem in found.problems:
-        print(problem.sentence())
+        say(problem.sentence())
     for remark in found.remarks:
-        print(f"Note: {remark.sentence()}")
+        say(f"Note: {remark.sentence()}")
     return 0
 
 
@@ -178,7 +178,7 @@ def _checked(experiment: Experiment) -> Experiment:
     except ModelError as error:
         raise Mistake(str(error)) from None
     for remark in remarks(stack_of(placed), form):
-        print(f"Note: {remark.sentence()}", file=sys.stderr)
+        say(f"Note: {remark.sentence()}", file=sys.stderr)
     return experiment
 
 
@@ -207,7 +207,7 @@ def _follow(engine: ClientEngine, run: Run, quiet: bool, prompt: str | None = No
             line = f"{status.state}  step {status.step} / {status.steps}  {_queued(state)}{status.words}"
             if not quiet and line != said:
                 said = line
-                print(line, flush=True)
+                say(line, flush=True)
             if status.state in ENDED or (status.state == PAUSED and status.words):
                 break
             time.sleep(0.1)
@@ -216,15 +216,16 @@ def _follow(engine: ClientEngine, run: Run, quiet: bool, prompt: str | None = No
         except KeyboardInterrupt:
             engine.command(run.id, Command("stop"))
     if status.state != FINISHED:
-        print(f"layerlab: run {run.id[:8]} {status.state}: {status.words}", file=sys.stderr)
+        say(f"layerlab: run {run.id[:8]} {status.state}: {one_line(status.words)}", file=sys.stderr)
         return 1
     found = summary(run)
     if prompt is not None:
         seen = engine.ask(Look(run.id, "writing", options=Writing(prompt=prompt)))
         assert isinstance(seen, Seen)
         found |= {"prompt": prompt, "sample_text": seen.facts["text"]}
-        print("" if quiet else f"{prompt}{seen.facts['text']}\n", end="")
-    print_json(found) if quiet else print(f"run {run.id}")
+        if not quiet:
+            say(f"{prompt}{seen.facts['text']}")
+    print_json(found) if quiet else say(f"run {run.id}")
     return 0
 
 
@@ -236,7 +237,7 @@ def _found_again(engine: ClientEngine, said: str) -> str:
     except EngineSilent as error:
         if not said.startswith("layerlab:"):
             said = f"layerlab: {error}"
-            print(said, file=sys.stderr, flush=True)
+            say(said, file=sys.stderr)
         time.sleep(0.5)
         return said
 
@@ -281,6 +282,25 @@ def do_control(asked: argparse.Namespace) -> int:
     return 0
 
 
+def do_delete(asked: argparse.Namespace) -> int:
+    """Also a damaged run, and also where no engine is."""
+    store = Store(runs_folder(asked))
+    run = store.run(asked.run).id
+    try:
+        engine = connect(store.root, start=False)
+    except EngineSilent:  # it may train the run
+        raise
+    except EngineError:  # nobody trains it
+        store.delete(run)
+    else:
+        try:
+            engine.delete(run)
+        finally:
+            engine.close()
+    show(asked, {"deleted": run})
+    return 0
+
+
 def do_runs(asked: argparse.Namespace) -> int:
     rows, store = [], Store(runs_folder(asked))
     training = _training(store)
@@ -295,7 +315,7 @@ def do_runs(asked: argparse.Namespace) -> int:
                 "metrics": {k: v for k, v in latest(run).items() if k.startswith(("train/", "val/", "test/"))},
             })  # fmt: skip
         except StoreError as error:
-            rows.append({"run": run.id, "name": "", "status": "unreadable", "words": str(error), "bytes": run.bytes()})
+            rows.append({"run": run.id, "name": "", "status": "damaged", "words": str(error), "bytes": run.bytes()})
     if asked.json:
         print_json({"runs": rows})
         return 0
@@ -306,7 +326,8 @@ def do_runs(asked: argparse.Namespace) -> int:
         reached = f"{row['step']} / {row['steps']}" if "step" in row else ""
         shown = f"{accuracy:.1%}" if accuracy is not None else "" if squared is None else f"{squared:.3g}"
         queued = f"  ({row['words']})" if row.get("place") else ""
-        print(f"{row['run'][:8]}  {row['status']:10}{reached:>16}{shown:>8}  {row['name']}{queued}")
+        told = quoted(row["words"] if row["status"] == "damaged" else row["name"], 200)
+        say(f"{row['run'][:8]}  {row['status']:10}{reached:>16}{shown:>8}  {told}{queued}")
     return 0
 
 
@@ -327,7 +348,7 @@ def _training(store: Store) -> dict[str, RunState]:
         engine = connect(store.root, start=False)
         return engine.runs()
     except EngineSilent as error:
-        print(f"layerlab: {error} What follows is what the folder says.", file=sys.stderr)
+        say(f"layerlab: {error} What follows is what the folder says.", file=sys.stderr)
         return {}
     except EngineError:  # nobody trains them at the moment
         return {}

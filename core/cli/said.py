@@ -8,8 +8,9 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from core.quoting import quoted, visible
 from core.store import runs_home
 
 
@@ -17,23 +18,11 @@ class Mistake(Exception):
     """Something the person who typed can mend; the text is one line."""
 
 
-LONGEST = 2000  # characters of a mistake's line: a value of a million characters is not repeated
-
-
-def one_line(text: str) -> str:
-    """A message as one line of a terminal: what would break the line, or do something to the terminal, is written out.
-
-    Names of files, layers and runs may hold anything, and messages quote them.
-    """
-    line = "".join(c if c.isprintable() else " " if c.isspace() else ascii(c)[1:-1] for c in text.strip())
-    return line if len(line) <= LONGEST else line[:LONGEST] + "…"
-
-
 def pair(text: str) -> tuple[str, str]:
     """NAME=VALUE as its two halves."""
     name, equals, value = text.partition("=")
     if not equals:
-        raise Mistake(f"“{text[:60]}” should be NAME=VALUE, such as train.lr=0.01")
+        raise Mistake(f"“{quoted(text)}” should be NAME=VALUE, such as train.lr=0.01")
     return name, value
 
 
@@ -45,7 +34,8 @@ def writable(*files: str | None) -> None:
     """Mistake where a file that is asked for could not be written: said before minutes of work are lost to it."""
     for file in filter(None, files):
         if not _can_be_written(Path(file)):
-            raise Mistake(f"{file} could not be written: choose a name in a folder that is there and yours to write to")
+            name = quoted(file, 200)
+            raise Mistake(f"{name} could not be written: choose a name in a folder that is there and yours to write to")
 
 
 def _can_be_written(file: Path) -> bool:
@@ -62,16 +52,24 @@ def aloud(asked: argparse.Namespace) -> Callable[..., None]:
     def tell(_fraction: float, words: str, part: Any = None) -> None:
         if not asked.json and part is None and said[-1:] != [words]:
             said.append(words)
-            print(words, file=sys.stderr)
+            say(words, file=sys.stderr)
 
     return tell
+
+
+def say(text: object = "", *, file: TextIO | None = None, flush: bool = True) -> None:
+    """Print a sentence. The one way by which text comes to the terminal: nothing in a name moves its cursor."""
+    out = file or sys.stdout
+    written = visible(str(text))
+    known = out.encoding or "utf-8"
+    print(written.encode(known, "backslashreplace").decode(known), file=out, flush=flush)
 
 
 def show(asked: argparse.Namespace, found: dict[str, Any]) -> None:
     if asked.json:
         print_json(found)
     else:
-        print("  ".join(f"{k} {v}" for k, v in found.items()))
+        say("  ".join(f"{k} {v}" for k, v in found.items()))
 
 
 def print_json(found: dict[str, Any]) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 from core import registry
 from core.catalog.entries import WITHHELD
 from core.cli.asks import explanation_asked, fits_asked, score_asked, view_asked
-from core.cli.said import Mistake, aloud, print_json
+from core.cli.said import Mistake, aloud, print_json, say
 from core.questions import Explained, Fits, Reproduce, Reproduction
+from core.quoting import quoted
 from core.store import write_npz, write_source
 
 
@@ -32,13 +33,13 @@ def do_look(asked: argparse.Namespace) -> int:
         text = {"text": seen.facts["text"]} if "text" in seen.facts else {}
         print_json({"view": seen.view, "step": seen.step, "arrays": shapes, "words": " ".join(seen.words), **text})
         return 0
-    print(f"{view.title}, step {seen.step}" + (f", sample {seen.sample}" if view.of_sample else ""))
+    say(f"{view.title}, step {seen.step}" + (f", sample {seen.sample}" if view.of_sample else ""))
     for name, shape in shapes.items():
-        print(f"  {name:24} [{', '.join(map(str, shape))}]")
+        say(f"  {name:24} [{', '.join(map(str, shape))}]")
     for sentence in seen.words:
-        print(sentence)
+        say(sentence)
     if "text" in seen.facts:
-        print(f"\n{seen.facts['prompt']}{seen.facts['text']}")
+        say(f"\n{seen.facts['prompt']}{seen.facts['text']}")
     return 0
 
 
@@ -76,9 +77,9 @@ def _of_layer(wanted: str, found: Explained) -> str:
     """Why the layer that was asked for is not the one that the map is of."""
     title = registry.METHODS.get(found.method).title
     if not found.layer:
-        return f"{title} explains by the input and by no layer: {wanted[:60]} is not looked at."
+        return f"{title} explains by the input and by no layer: {quoted(wanted)} is not looked at."
     return (
-        f"{title} does not offer the layer {wanted[:60]} of this network; this map is of {found.layer}. "
+        f"{title} does not offer the layer {quoted(wanted)} of this network; this map is of {found.layer}. "
         "--method list --json names the layers that each method offers."
     )
 
@@ -100,7 +101,7 @@ def _list_methods(asked: argparse.Namespace, fits: Any) -> int:
         return 0
     for row in rows:
         price = "" if row["status"] == WITHHELD else _price(row["cost"], row["cost_most"])
-        print(f"{row['method']:30}{row['status']:10}{price:20}{row['reason']}")
+        say(f"{row['method']:30}{row['status']:10}{price:20}{row['reason']}")
     return 0
 
 
@@ -125,12 +126,12 @@ def _show_explained(asked: argparse.Namespace, found: Explained) -> None:
         return
     held = {True: "its own check holds", False: "its own check does not hold", None: "it has no check of its own"}
     said = "this map is only rounding" if found.rounding else held[found.holds]
-    print(f"{registry.METHODS.get(found.method).title}, why {found.target}: {said}")
-    print("  ".join(f"{name} {value:.4g}" for name, value in proof.items() if value is not None))
+    say(f"{registry.METHODS.get(found.method).title}, why {found.target}: {said}")
+    say("  ".join(f"{name} {value:.4g}" for name, value in proof.items() if value is not None))
     if found.layer:
-        print(f"layer {found.layer}")
+        say(f"layer {found.layer}")
     for sentence in found.words:
-        print(sentence)
+        say(sentence)
 
 
 def do_score(asked: argparse.Namespace) -> int:
@@ -155,7 +156,7 @@ def do_score(asked: argparse.Namespace) -> int:
     for row in found.rows:
         measures = (("hit", row.hit), ("mass", row.mass), ("auroc", row.auroc), ("cue_mass", row.cue_mass))
         said = "".join(f"  {name} {v.mean:.2f} ± {v.spread:.2f}" for name, v in measures if v is not None)
-        print(f"{row.data:13}{row.method:28}{said}  cost {row.cost.mean:,.1f}{'  control' * row.control}")
+        say(f"{row.data:13}{row.method:28}{said}  cost {row.cost.mean:,.1f}{'  control' * row.control}")
     for sentence in (*(gate.words for gate in found.gates if gate.passed), *found.words):
-        print(sentence)
+        say(sentence)
     return 0

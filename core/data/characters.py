@@ -18,6 +18,7 @@ from torch import Tensor
 
 from core.data.splits import NOT_ASKED, SHARES, DataError, Report, Splits
 from core.options import declared
+from core.quoting import quoted
 from core.store import StoreError
 from core.store.regular import open_regular
 from core.store.texts import text_file
@@ -36,8 +37,9 @@ def load(options: Any, seed: int, folder: Path, _report: Report) -> Splits:
     parts = [text[a:b] for a, b in pairwise(ends)]
     if len(parts[1]) <= options.length:
         least = round((options.length + 1) / SHARES[0])
+        name = quoted(path, 200)
         raise DataError(
-            f"{path} has {len(text):,} characters; for windows of {options.length} it needs at least {least:,}. "
+            f"{name} has {len(text):,} characters; for windows of {options.length} it needs at least {least:,}. "
             "Choose a longer text or a smaller length."
         )
     found = Counter(parts[0])
@@ -58,7 +60,7 @@ def _asked(part: tuple[Tensor, Tensor], path: Path) -> tuple[Tensor, Tensor]:
     y = torch.where(y == UNKNOWN, NOT_ASKED, y)
     some = (y != NOT_ASKED).any(1)
     if not bool(some.any()):
-        raise DataError(f"{path} has a part in which no character is known. Choose a larger vocabulary.")
+        raise DataError(f"{quoted(path, 200)} has a part in which no character is known. Choose a larger vocabulary.")
     return x[some], y[some]
 
 
@@ -90,12 +92,13 @@ def read(path: Path) -> tuple[str, tuple[str, ...]]:
             text = "".join(islice(iter(lambda: file.read(1 << 20), ""), MOST >> 20))
             more = bool(file.read(1))
     except UnicodeDecodeError as error:
+        name = quoted(path, 200)
         raise DataError(
-            f"{path} is no UTF-8 text (expected UTF-8, found the byte 0x{error.object[error.start]:02x} at place "
+            f"{name} is no UTF-8 text (expected UTF-8, found the byte 0x{error.object[error.start]:02x} at place "
             f"{error.start:,}). Save it as UTF-8."
         ) from None
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+        raise DataError(f"{quoted(path, 200)} cannot be read: {error.strerror}.") from None
     return text, ((f"Only the first {len(text):,} characters of {path.name} are used.",) if more else ())
 
 

@@ -13,7 +13,7 @@ from torchvision.datasets import CIFAR10
 
 from core.data.download import Unreachable, fetched, offline
 from core.data.splits import DataError, Report, Splits, pictures, split_by_class
-from core.options import shown
+from core.quoting import quoted, shown
 from core.store.regular import read_regular
 
 FOLDER, SUBSET = "cifar-10-batches-py", "cifar-10-subset-py"
@@ -111,15 +111,16 @@ def read_batch(path: Path, count: int = 0) -> tuple[np.ndarray, np.ndarray]:
     except Exception as error:  # noqa: BLE001 (a torn pickle raises anything)
         reason = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
         found = f"expected a batch of CIFAR-10 with {wanted}, found {reason}"
-        raise DataError(f"{path} cannot be read: {found}. {MEND}") from None
+        raise DataError(f"{quoted(path, 200)} cannot be read: {found}. {MEND}") from None
     fits = data.ndim == 2 and data.shape[1] == VALUES and data.dtype == np.uint8 and labels.shape == data.shape[:1]
     if not fits or not len(data) or len(data) != (count or len(data)):
         found = f"{data.dtype} {'×'.join(map(str, data.shape))} with labels {'×'.join(map(str, labels.shape))}"
-        raise DataError(f"{path} holds another shape: expected {wanted} with a label each, found {found}. {MEND}")
+        name = quoted(path, 200)
+        raise DataError(f"{name} holds another shape: expected {wanted} with a label each, found {found}. {MEND}")
     if labels.dtype.kind not in "iu":
         found = f"{labels.dtype}, the first {shown(labels[0].item())}"
-        raise DataError(f"{path} holds other labels: expected whole numbers 0 … 9, found {found}. {MEND}")
+        raise DataError(f"{quoted(path, 200)} holds other labels: expected whole numbers 0 … 9, found {found}. {MEND}")
     if labels.min() < 0 or labels.max() > 9:
         found = f"{labels.min()} … {labels.max()}"
-        raise DataError(f"{path} holds other labels: expected 0 … 9, found {found}. {MEND}")
+        raise DataError(f"{quoted(path, 200)} holds other labels: expected 0 … 9, found {found}. {MEND}")
     return data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels.astype(np.int64)

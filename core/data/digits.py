@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from core.data.splits import DataError, Report, Splits, pictures, split_by_class
+from core.quoting import quoted
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:
@@ -27,7 +28,8 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
         with gzip.open(file, "rt") as text:
             rows = np.loadtxt(text, delimiter=",")
     except (OSError, ValueError) as error:
-        raise DataError(f"The digits of scikit-learn cannot be read ({error}); install it again.") from None
+        why = quoted(error, 200)
+        raise DataError(f"The digits of scikit-learn cannot be read ({why}); install it again.") from None
     return rows[:, :-1].reshape(-1, 8, 8), rows[:, -1].astype(int)
 
 

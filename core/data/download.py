@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from core.data.splits import DataError, Report
+from core.quoting import quoted
 
 CHUNK = 1 << 16
 SECONDS = 20  # without a byte, after which a server counts as gone
@@ -43,8 +44,9 @@ def only_here() -> Iterator[None]:
 
 def offline(title: str, folder: Path, reason: object, put: str) -> DataError:
     """The one sentence for a set that is neither here nor to be had."""
+    place = quoted(folder, 200)
     return DataError(
-        f"{title} is not in {folder} and could not be downloaded ({reason}); put {put} there, or choose another data "
+        f"{title} is not in {place} and could not be downloaded ({reason}); put {put} there, or choose another data "
         "folder (--data-dir, LAYERLAB_DATA)."
     )
 

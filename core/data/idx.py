@@ -18,6 +18,7 @@ import numpy as np
 
 from core.data.download import Unreachable, here, offline
 from core.data.splits import DataError, Report, Splits, pictures, split_by_class
+from core.quoting import quoted
 from core.store.regular import open_regular
 
 SIDE = 28
@@ -61,8 +62,9 @@ def _pair(known: IdxSet, raw: Path, names: tuple[str, str], count: int) -> tuple
     labels = read_idx(raw / names[1], (count,))
     last = known.first_label + len(known.classes) - 1
     if labels.min() < known.first_label or labels.max() > last:
+        name = quoted(raw / names[1], 200)
         raise DataError(
-            f"{raw / names[1]} holds labels {labels.min()} … {labels.max()}, expected {known.first_label} … {last}. "
+            f"{name} holds labels {labels.min()} … {labels.max()}, expected {known.first_label} … {last}. "
             "Remove it to have it downloaded again."
         )
     return images.transpose(0, 2, 1) if known.transposed else images, labels - np.uint8(known.first_label)
@@ -79,19 +81,21 @@ def read_idx(path: Path, expected: tuple[int, ...]) -> np.ndarray:
         with open_regular(path) as file:
             data = _at_most(file, path.suffix == ".gz", start + count + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}). {again}") from None
+        why = quoted(getattr(error, "strerror", None) or error, 200)
+        raise DataError(f"{quoted(path, 200)} cannot be read ({why}). {again}") from None
     if len(data) < start or data[:4] != bytes((0, 0, 8, axes)):
         begins = data[:4].hex(" ") or "nothing"
         size = f"{len(data):,}" if len(data) <= start + count else f"more than {start + count:,}"
         found = f"expected it to begin with 00 00 08 {axes:02x}, found {begins} in {size} bytes"
-        raise DataError(f"{path} is no IDX file of {wanted} bytes: {found}. {again}")
+        raise DataError(f"{quoted(path, 200)} is no IDX file of {wanted} bytes: {found}. {again}")
     shape = tuple(np.frombuffer(data, ">u4", axes, 4).tolist())
     if shape != expected:
-        raise DataError(f"{path} holds {' × '.join(f'{n:,}' for n in shape)}, expected {wanted}. {again}")
+        raise DataError(f"{quoted(path, 200)} holds {' × '.join(f'{n:,}' for n in shape)}, expected {wanted}. {again}")
     if len(data) > start + count:
-        raise DataError(f"{path} is too long: expected {count:,} values, found more. {again}")
+        raise DataError(f"{quoted(path, 200)} is too long: expected {count:,} values, found more. {again}")
     if len(data) < start + count:
-        raise DataError(f"{path} is not whole: expected {count:,} values, found {len(data) - start:,}. {again}")
+        name = quoted(path, 200)
+        raise DataError(f"{name} is not whole: expected {count:,} values, found {len(data) - start:,}. {again}")
     # a copy: torch wants an array that may be written to
     return np.frombuffer(data, np.uint8, offset=start).reshape(expected).copy()
 

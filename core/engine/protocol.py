@@ -10,11 +10,15 @@ from typing import Any, Protocol
 
 from core.events import Command, Status
 from core.questions import Answer, Question
+from core.quoting import visible
 from core.specs import Experiment
 
 
 class EngineError(Exception):
-    """What went wrong on the engine's side, in words."""
+    """What went wrong on the engine's side, in words: what another program said may be among them."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(visible(text))
 
 
 class EngineGone(EngineError):

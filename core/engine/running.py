@@ -155,8 +155,8 @@ class Runs:
         for run in reversed(found):
             try:
                 status, threads = run.status(), int(run.about().get("threads") or 0)
-            except (StoreError, TypeError, ValueError):
-                log.exception("run %s is left aside", run.id)
+            except (StoreError, TypeError, ValueError) as error:
+                log.warning("run %s is left aside: %s", run.id, error)
                 continue
             if status.state == PAUSED:
                 self.jobs[run.id] = Job(run, status, RESTING, threads)

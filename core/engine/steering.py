@@ -14,8 +14,9 @@ from core.engine.asking import Questions
 from core.engine.protocol import EngineError
 from core.engine.running import PATIENCE, RESTING, STARTING, WAITING, Job, Runs
 from core.events import ENDED, FINISHED, PAUSED, QUEUED, RUNNING, SETTABLE, Command, Status
-from core.options import SpecError, coerce, declared, shown
+from core.options import SpecError, coerce, declared
 from core.questions import Refresh
+from core.quoting import quoted, shown
 from core.specs import TrainSpec
 from core.store import Run
 
@@ -32,7 +33,7 @@ VERBS = ("pause", "resume", "step", "stop", "set", "watch", "unwatch", "park")
 def checked(command: Command) -> Command:
     """The command with its values checked and coerced; EngineError in words."""
     if command.verb not in VERBS:
-        raise EngineError(f"There is no command “{command.verb}”; there are {', '.join(VERBS)}.")
+        raise EngineError(f"There is no command “{quoted(command.verb)}”; there are {', '.join(VERBS)}.")
     if command.verb == "set":
         if not command.values:
             raise EngineError(f"Say what to set: {', '.join(SETTABLE)}.")
@@ -66,7 +67,7 @@ def _lengthen(run: Run, status: Status, steps: int) -> Status:
 
 def _setting(name: str, value: Any) -> float:
     if name not in SETTABLE:
-        raise EngineError(f"“{name}” cannot be changed while a run trains; {', '.join(SETTABLE)} can.")
+        raise EngineError(f"“{quoted(name)}” cannot be changed while a run trains; {', '.join(SETTABLE)} can.")
     known = declared(TrainSpec)[name][2]
     try:
         number = math.nan if isinstance(value, bool) else float(value)
@@ -75,7 +76,7 @@ def _setting(name: str, value: Any) -> float:
         if isinstance(error, SpecError) and not isinstance(value, bool):
             raise EngineError(error.message) from None
         between = f"between {known.low:g} and {known.high:g} {known.unit}"
-        raise EngineError(f"{name} must be a number {between}, not {str(value)[:40]!r}.") from None
+        raise EngineError(f"{quoted(name)} must be a number {between}, not {str(value)[:40]!r}.") from None
 
 
 def steer(runs: Runs, questions: Questions, job: Job, command: Command) -> bool:

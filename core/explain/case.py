@@ -25,8 +25,9 @@ from core.catalog.entries import EACH_STEP, NUMBER, PICTURE, TOKENS, DataForm, F
 from core.data.splits import NOT_ASKED, Splits
 from core.explain import baselines
 from core.explain.inspect import inspect
-from core.options import SpecError, shown
+from core.options import SpecError
 from core.questions import PREDICTED, TRUE
+from core.quoting import quoted, shown
 from core.specs import LayerSpec
 from core.subject import CannotShow, Report, Subject
 
@@ -350,10 +351,11 @@ def target_of(text: str, answers: Tensor, y: Tensor | None, form: DataForm, spli
     picked = [_class(part, row, truth) for part in which.split("-", 1)]
     index, other = picked[0], picked[1] if len(picked) > 1 else None
     if index == other:
-        raise SpecError("target", f"Both sides of {shown(which)} are “{_name(names, index)}” here, and a class less "
+        name = quoted(_name(names, index))
+        raise SpecError("target", f"Both sides of {shown(which)} are “{name}” here, and a class less "
                         "itself is 0 whatever the input: there is nothing to explain. Choose another class to compare "
                         "with.")  # fmt: skip
-    words = f"“{_name(names, index)}”" + (f" and not “{_name(names, other)}”" if other is not None else "")
+    words = f"“{quoted(_name(names, index))}”" + (f" and not “{_name(names, other)}”" if other is not None else "")
     return Target(index, other, step, words + (f" at step {step}" if step is not None else ""))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from core.figures.literal import literal
 from core.figures.scales import DIVERGING, SEQUENTIAL, signed
 
 BEFORE, AFTER, GREY = "#3a8fc9", "#d55e00", "#8a919c"  # at least 3 : 1 against both themes' backgrounds
@@ -25,6 +26,7 @@ class Panel:
     signed: bool = False
 
 
+@literal
 def beside(panels: Sequence[Panel], *, scale_title: str, height: int = 290) -> go.Figure:
     """Panels from left to right; those with signed values share one scale, zero in its neutral middle."""
     figure = make_subplots(1, len(panels), subplot_titles=[panel.title for panel in panels], horizontal_spacing=0.03)
@@ -55,6 +57,7 @@ def _signed(panel: Panel, low: float, high: float) -> go.Heatmap:
                       hovertemplate="%{x}, %{y}: %{z:.3~g}<extra></extra>")  # fmt: skip
 
 
+@literal
 def rows(
     values: np.ndarray, names: Sequence[str], titles: Sequence[str], *, scale_title: str, is_signed: bool = True
 ) -> go.Figure:
@@ -76,6 +79,7 @@ def rows(
     return figure
 
 
+@literal
 def probabilities(
     classes: Sequence[str], values: np.ndarray, names: Sequence[str], *, titles: tuple[str, str], height: int = 290
 ) -> go.Figure:
@@ -108,6 +112,7 @@ class Line:
     high: np.ndarray | None = None
 
 
+@literal
 def against(
     lines: Sequence[Line], *, titles: tuple[str, str], marked: float | None, marked_name: str, log: bool,
     height: int = 290,
@@ -146,6 +151,7 @@ def _decades(lines: Sequence[Line]) -> float:
     return float(np.log10(x.max() / x.min())) if len(x) else 0.0
 
 
+@literal
 def grouped(
     values: np.ndarray, features: Sequence[str], names: Sequence[str], *, titles: tuple[str, str], height: int = 240
 ) -> go.Figure:

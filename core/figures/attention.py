@@ -11,6 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from core.figures.literal import literal
 from core.figures.scales import DIVERGING, SEQUENTIAL, signed
 
 MOST = 96  # tokens along one side of a picture; longer rows are shown in blocks
@@ -55,6 +56,7 @@ def tick_labels(names: Sequence[str]) -> list[str]:
     return [f"{i} · {name}" for i, name in enumerate(names)]
 
 
+@literal
 def heads(
     weights: np.ndarray, names: Sequence[str], *, titles: Sequence[str], x_title: str, y_title: str, bar_title: str,
     query: int = -1,
@@ -113,6 +115,7 @@ def _scale(weights: np.ndarray, title: str) -> dict[str, object]:
     return {"colorscale": SEQUENTIAL, "cmin": 0, "cmax": most or 1.0, "colorbar": bar}
 
 
+@literal
 def on_picture(
     picture: np.ndarray, weights: np.ndarray, *, titles: Sequence[str], bar_title: str, first: int = 0,
     query: int = -1, patch: str = "row {row}, column {column}",
@@ -173,6 +176,7 @@ class Row:
     why: Sequence[str]
 
 
+@literal
 def row(
     one: Row, *, x_title: str, score_title: str, weight_title: str, feature_title: str, value_title: str,
     result_title: str,
@@ -229,6 +233,7 @@ def _scores(figure: go.Figure, one: Row, labels: list[str], title: str) -> None:
     )  # fmt: skip
 
 
+@literal
 def measured(
     layers: Sequence[str], entropy: np.ndarray, rise: np.ndarray | None, *, x_title: str, entropy_title: str,
     rise_title: str, head: str = "{head}",

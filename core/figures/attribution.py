@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from plotly.colors import get_colorscale
 from plotly.subplots import make_subplots
 
+from core.figures.literal import literal
 from core.figures.scales import DIVERGING, SEQUENTIAL
 
 SIDE = 184  # pixels of a map
@@ -89,6 +90,7 @@ def faint(shown: np.ndarray, dark: bool) -> np.ndarray:
     return made  # in the light theme its light is ink on paper
 
 
+@literal
 def picture(values: np.ndarray, scale: Scale, *, hover: str, under: str = "", side: int = SIDE) -> go.Figure:
     """[channel, height, width] or [height, width] as a heat-map; over the picture at the data address `under`.
 
@@ -111,6 +113,7 @@ def picture(values: np.ndarray, scale: Scale, *, hover: str, under: str = "", si
     return _small(fig, side)
 
 
+@literal
 def table(values: np.ndarray, scale: Scale, *, titles: tuple[str, str], hover: str, side: int = SIDE) -> go.Figure:
     """[row, column] of no picture, such as [step, feature], as a heat-map with the first axis across."""
     low, high = scale.ends(values)
@@ -126,6 +129,7 @@ def table(values: np.ndarray, scale: Scale, *, titles: tuple[str, str], hover: s
 # ── sequences, and a few numbers ─────────────────────────────────────────────────────────────────────────────────────
 
 
+@literal
 def series(
     values: np.ndarray | None, shown: np.ndarray, scale: Scale, *, x_title: str, y_title: str, hover: str,
     side: int = SIDE,
@@ -156,6 +160,7 @@ def series(
     return _small(fig, side, axes=True)
 
 
+@literal
 def bars(values: np.ndarray, names: Sequence[str], scale: Scale, *, hover: str, side: int = SIDE) -> go.Figure:
     """[n] numbers, one bar each; hover has the places %{x} (the name) and %{y}."""
     low, high = scale.ends(values)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
+from core.figures.literal import literal
+
 GREY = "#8a919c"  # seen on a light and on a dark ground
 FOR, AGAINST = "#d9822b", "#4a90d0"  # of the signed scale, such that both are seen on both grounds
 LOOKS = {  # verdict → colour, symbol; told apart without colour, too
@@ -30,6 +32,7 @@ class Row:
     hover: str
 
 
+@literal
 def scores(rows: Sequence[Row], *, x_title: str) -> go.Figure:
     """One row for each concept, the last for chance, whose spread is the band behind all."""
     random = rows[-1].scores

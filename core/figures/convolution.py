@@ -12,6 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from core.figures.literal import literal
 from core.figures.scales import DIVERGING, SEQUENTIAL, signed
 
 WINDOW, FIELD, EDGE = "#c2006f", "#00795a", "rgba(255, 255, 255, 0.9)"
@@ -31,6 +32,7 @@ class Window:
     around: tuple[int, int, int, int] = (0, 0, 0, 0)  # pixels of padding at the left, right, top and bottom
 
 
+@literal
 def sample(
     shown: np.ndarray, field: np.ndarray, window: Window | None, *, titles: Titles, height: int = SIDE
 ) -> go.Figure:
@@ -50,6 +52,7 @@ def sample(
     return _framed(figure, field.shape, window, titles, height)
 
 
+@literal
 def given(values: np.ndarray, window: Window, *, titles: Titles, value: str, height: int = SIDE) -> go.Figure:
     """One map [height, width] of what a convolution gets, with the window over it."""
     figure = go.Figure(_heat(values, titles, value))
@@ -57,6 +60,7 @@ def given(values: np.ndarray, window: Window, *, titles: Titles, value: str, hei
     return _framed(figure, values.shape, window, titles, height)
 
 
+@literal
 def made(values: np.ndarray, row: int, column: int, *, titles: Titles, value: str, height: int = SIDE) -> go.Figure:
     """One map [height, width] of what a convolution gives, with the cell (row, column) outlined; made to be clicked."""
     figure = go.Figure(_heat(values, titles, value))
@@ -148,6 +152,7 @@ class Products:
         return self.patch, self.kernel, self.products
 
 
+@literal
 def arithmetic(
     shown: Products, *, columns: Sequence[str], parts: Sequence[str], patch_ends: tuple[float, float], padding: str
 ) -> go.Figure:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
+from core.figures.literal import literal
+
 EDGE = "#d55e00"
 
 
+@literal
 def outlined(figure: go.Figure, chosen: np.ndarray, column: int) -> go.Figure:
     """The figure with a line around the chosen pixels, bool [H, W], of its panel number `column`, counted from 1."""
     x, y = outline(chosen)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from core.figures.literal import literal
+
 POINTS = 1500  # drawn of one curve; more cannot be told apart
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")  # told apart without colour
 
@@ -26,6 +28,7 @@ class Curve:
         return [(s, v) for s, v in zip(self.steps, self.values, strict=True) if math.isfinite(v)]
 
 
+@literal
 def overlay(
     curves: Sequence[Curve], *, x_title: str, y_title: str, log: bool = False, colors: Sequence[str] = ()
 ) -> go.Figure:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
+from core.figures.literal import literal
 from core.figures.samples import MARKS
 from core.figures.scales import SEQUENTIAL
 
@@ -32,6 +33,7 @@ def by_class(classes: np.ndarray, names: Sequence[str], *, letters: int = 8) -> 
     return [Group(names[k], np.flatnonzero(classes == k), names[k] if short else "") for k in there]
 
 
+@literal
 def cloud(  # noqa: PLR0913 (all but two are by keyword)
     points: np.ndarray, groups: Sequence[Group], *, samples: np.ndarray, hover: Sequence[str], titles: Sequence[str],
     marked: np.ndarray, marked_name: str, colors: Sequence[str] = (), height: int = 440,
@@ -54,6 +56,7 @@ def cloud(  # noqa: PLR0913 (all but two are by keyword)
     return _framed(figure, marked, marked_name, titles, height)
 
 
+@literal
 def shaded(  # noqa: PLR0913 (all but two are by keyword)
     points: np.ndarray, values: np.ndarray, *, samples: np.ndarray, hover: Sequence[str], titles: Sequence[str],
     marked: np.ndarray, marked_name: str, scale_title: str, height: int = 440,
@@ -99,6 +102,7 @@ def _framed(figure: go.Figure, marked: np.ndarray, name: str, titles: Sequence[s
     return figure
 
 
+@literal
 def boundary(  # noqa: PLR0913 (all but three are by keyword)
     named: np.ndarray, sure: np.ndarray, axes: tuple[np.ndarray, np.ndarray], *, names: Sequence[str],
     points: np.ndarray, target: np.ndarray, samples: np.ndarray, hover: Sequence[str], titles: Sequence[str],
@@ -136,6 +140,7 @@ def _faint(color: str, strength: float) -> str:
     return f"rgba({red},{green},{blue},{strength})"
 
 
+@literal
 def by_layer(
     layers: Sequence[str], values: np.ndarray, *, chosen: str, chance: float, titles: tuple[str, str],
     chance_name: str, colors: Sequence[str] = (), height: int = 230,

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from core.figures.curves import DASHES
+from core.figures.literal import literal
 
 GREY, BAND = "#8a8f99", "rgba(128, 134, 143, 0.28)"
 
@@ -24,6 +25,7 @@ class Lines:
     random: np.ndarray
 
 
+@literal
 def panels(
     share: np.ndarray, shown: Sequence[Lines], names: Sequence[str], *, y_title: str, random: str,
     ends: tuple[float, float] | None = None, colors: Sequence[str] = (), height: int = 360,

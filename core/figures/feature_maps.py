@@ -8,6 +8,7 @@ from math import ceil
 import numpy as np
 import plotly.graph_objects as go
 
+from core.figures.literal import literal
 from core.figures.scales import DIVERGING, SEQUENTIAL, signed
 
 PER_PAGE = 256  # maps: each still has some 25 pixels on a projector
@@ -60,6 +61,7 @@ def coarse(maps: np.ndarray, side: int) -> np.ndarray:
     return averaged.astype(np.float32)
 
 
+@literal
 def sequence(values: np.ndarray, unit: int, *, x_title: str, y_title: str, z_title: str) -> tuple[go.Figure, int]:
     """[step, feature] as a heat-map, features upwards; and by how many steps one column goes on where all are too many.
 
@@ -79,6 +81,7 @@ def sequence(values: np.ndarray, unit: int, *, x_title: str, y_title: str, z_tit
     return fig, every
 
 
+@literal
 def vector(
     values: np.ndarray, units: list[int], names: list[str], unit: int, *, x_title: str, y_title: str
 ) -> go.Figure:

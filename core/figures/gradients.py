@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from core.figures.literal import literal
 from core.figures.scales import SEQUENTIAL
 
 BAR, CHOSEN, ASIDE = "#3a8fc9", "#d55e00", "#8b929c"  # at least 3 : 1 against both themes' backgrounds
@@ -33,6 +34,7 @@ class Bars:
         return [CHOSEN if n == self.chosen else ASIDE if n in self.aside else BAR for n in self.names]
 
 
+@literal
 def flow(
     steps: np.ndarray, history: np.ndarray, now: Bars, *, x_title: str, y_title: str, value: str, now_title: str,
     shown: int | None = None,
@@ -110,6 +112,7 @@ def _ends(logs: np.ndarray) -> tuple[float, float]:
     return min(max(float(known.min()), high - DECADES), high - 1), high
 
 
+@literal
 def histograms(
     names: Sequence[str], counts: Sequence[np.ndarray], edges: Sequence[np.ndarray], *, chosen: str, x_title: str,
     y_title: str,
@@ -137,6 +140,7 @@ def histograms(
     return figure
 
 
+@literal
 def shares(shown: Bars, *, x_title: str, limit: float | None = None) -> go.Figure:
     """A share of every activation as bars from 0 to 100 %; `limit` is where alarm begins.
 

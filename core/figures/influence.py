@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from core.figures.literal import literal
+
 HELP, HARM = "#d9822b", "#4a90d0"  # above and below zero of the signed scale
 PATTERNS = ("", "/")  # told apart without colour, too
 BINS = 41
 
 
+@literal
 def when(
     steps: Sequence[int], groups: Mapping[str, np.ndarray], *, titles: tuple[str, str], height: int = 250
 ) -> go.Figure:
@@ -29,6 +32,7 @@ def when(
     return figure
 
 
+@literal
 def spread(
     values: np.ndarray, kinds: Mapping[str, np.ndarray], *, titles: tuple[str, str], height: int = 250
 ) -> go.Figure:

@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.figures.curves import DASHES
+from core.figures.literal import literal
 from core.figures.scales import SEQUENTIAL
 
 HEIGHT = 420
@@ -28,6 +29,7 @@ class Path:
     names: tuple[str, str] = ("step", "loss")  # of a moment's step, and of its own loss
 
 
+@literal
 def lines(
     distance: np.ndarray, loss: np.ndarray, *, names: Sequence[str], centre: str, x_title: str, y_title: str,
     log: bool = False,
@@ -55,6 +57,7 @@ def lines(
     return figure
 
 
+@literal
 def plane(
     xs: np.ndarray, ys: np.ndarray, loss: np.ndarray, *, titles: tuple[str, str], value: str, log: bool = False,
     top: float | None = None, path: Path | None = None,
@@ -90,6 +93,7 @@ def plane(
     return figure
 
 
+@literal
 def rings(
     xs: np.ndarray, ys: np.ndarray, loss: np.ndarray, *, x_title: str, y_title: str, log: bool = False
 ) -> go.Figure:
@@ -109,6 +113,7 @@ def rings(
     return figure
 
 
+@literal
 def moments(
     step: np.ndarray, own: np.ndarray, drawn: np.ndarray, *, names: tuple[str, str], x_title: str, y_title: str,
     log: bool = False,

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from core.figures.literal import literal
+
 ROW = 19  # pixels a layer
 
 
@@ -24,6 +26,7 @@ class Measure:
         return [100 * value / total if total else 0.0 for value in self.values]
 
 
+@literal
 def shares(
     names: Sequence[str], measures: Sequence[Measure], *, y_title: str, x_title: str, colors: Sequence[str] = ()
 ) -> go.Figure:

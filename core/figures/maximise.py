@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
+from core.figures.literal import literal
 
+
+@literal
 def climb(  # noqa: PLR0913 (all but three are by keyword)
     steps: np.ndarray, made: np.ndarray, real: np.ndarray,
     *, x_title: str, y_title: str, made_name: str, best_name: str, mean_name: str, height: int = 300,

@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from core.figures.literal import literal
 from core.figures.scales import SEQUENTIAL
 
 GREY = "#8a919c"  # seen on a light and on a dark ground
@@ -18,6 +19,7 @@ WRONG = "#d6453d"
 WRITTEN = 20  # classes up to which the counts stand in the cells
 
 
+@literal
 def confusion(
     counts: np.ndarray, names: Sequence[str], *, titles: tuple[str, str], hover: str, scale_title: str,
     only_mistakes: bool = True, chosen: tuple[int, int] = (-1, -1), height: int = 440,
@@ -87,6 +89,7 @@ def _frames(there: list[int], chosen: tuple[int, int]) -> list[dict[str, object]
     return [{"type": "rect", "x0": x0, "x1": x1, "y0": y0, "y1": y1, "line": {"color": WRONG, "width": 3}}]
 
 
+@literal
 def reliability(  # noqa: PLR0913 (all but four are by keyword)
     edges: np.ndarray, count: np.ndarray, confidence: np.ndarray, accuracy: np.ndarray, *,
     titles: tuple[str, str, str], names: tuple[str, str], hover: str, colors: Sequence[str] = (), height: int = 400,
@@ -122,6 +125,7 @@ def reliability(  # noqa: PLR0913 (all but four are by keyword)
     return figure
 
 
+@literal
 def per_class(
     names: Sequence[str], precision: np.ndarray, recall: np.ndarray, *, titles: tuple[str, str],
     measures: tuple[str, str], colors: Sequence[str] = (), height: int = 400,
@@ -150,6 +154,7 @@ def per_class(
     return figure
 
 
+@literal
 def numbers(  # noqa: PLR0913 (all but two are by keyword)
     target: np.ndarray, predicted: np.ndarray, *, samples: np.ndarray, titles: tuple[str, str], line: str, name: str,
     current: int, current_name: str, colors: Sequence[str] = (), height: int = 440,
@@ -174,6 +179,7 @@ def numbers(  # noqa: PLR0913 (all but two are by keyword)
     return figure
 
 
+@literal
 def by_step(
     accuracy: np.ndarray, asked: np.ndarray, *, titles: tuple[str, str], colors: Sequence[str] = (), height: int = 400
 ) -> go.Figure:
@@ -201,6 +207,7 @@ class Tile:
     current: bool = False
 
 
+@literal
 def gallery(tiles: Sequence[Tile], *, columns: int = 12, height: int = 92) -> go.Figure:
     """Samples side by side, wrong ones framed; customdata is the sample's number.
 

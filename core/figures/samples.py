@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from core.figures.literal import literal
+
 # told apart without colour
 MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "triangle-down")
 
 
+@literal
 def counts(
     parts: Mapping[str, Mapping[str, int]], *, x_title: str, y_title: str, colors: Sequence[str] = (), height: int = 230
 ) -> go.Figure:
@@ -30,6 +33,7 @@ def counts(
     return figure
 
 
+@literal
 def points(
     places: np.ndarray, labels: np.ndarray, classes: Sequence[str], *, titles: tuple[str, str],
     colors: Sequence[str] = (), height: int = 330,

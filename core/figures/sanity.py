@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
+from core.figures.literal import literal
+
 LINE, HERE = "#3a8fc9", "#d55e00"  # at least 3 : 1 against both themes' backgrounds
 BAND, CHANCE = "rgba(58, 143, 201, 0.25)", "rgba(128, 134, 143, 0.25)"
 ROOM = 42  # characters of names that stand side by side; more of them are slanted
@@ -43,6 +45,7 @@ class Words:
     hover: str
 
 
+@literal
 def curve(shown: Cascade, words: Words, *, height: int = 330) -> go.Figure:
     """The mean over the seeds with their range, over what random maps have by chance; clicked points are depths."""
     mean, low, high = mean_and_range(shown.correlation)

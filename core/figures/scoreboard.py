@@ -9,6 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from core.figures.literal import literal
+
 GREY = "#8a919c"  # seen on a light and on a dark ground
 ROW, GAP, HEAD = 9, 6, 96  # pixels: of one bar, between two methods, and of the titles and the axis
 FAINT = 0.38  # opacity of the controls' bars
@@ -33,6 +35,7 @@ class Panel:
     series: tuple[Series, ...]
 
 
+@literal
 def bars(
     methods: Sequence[str], panels: Sequence[Panel], *, controls: int, x_title: str, hover: str, random: str,
     colors: Sequence[str] = (), chosen: int = -1,
@@ -90,6 +93,7 @@ def _said(hover: str, method: str, panel: Panel, series: Series, i: int) -> str:
     return hover.format(method=method, measure=series.name, panel=panel.title, **shares)
 
 
+@literal
 def outlined(figure: go.Figure, mask: np.ndarray, color: str, name: str) -> go.Figure:
     """The same figure of a picture with a line around the mask [height, width]; `name` is what it is."""
     x, y = outline(mask)

@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from core.figures.literal import literal
 from core.figures.scales import DIVERGING, SEQUENTIAL, signed
 
 PATH = "#d55e00"  # of the sample looked at; at least 3 : 1 against both themes' backgrounds
@@ -29,6 +30,7 @@ class Panel:
     gate: bool = False
 
 
+@literal
 def panels(
     shown: Sequence[Panel], steps: Sequence[str], order: Sequence[int], *, x_title: str, y_title: str,
     scales: tuple[str, str] = ("", ""),
@@ -103,6 +105,7 @@ class Route:
     steps: Sequence[str]
 
 
+@literal
 def path(route: Route, *, titles: tuple[str, str], step: str, start: str, end: str, sample: str) -> go.Figure:
     """The way of the state through a plane, among the places where other samples end."""
     trajectory, ends, targets, names, steps = route.trajectory, route.ends, route.targets, route.names, route.steps
@@ -148,6 +151,7 @@ def _classes(figure: go.Figure, ends: np.ndarray, targets: np.ndarray, names: Se
         figure.add_annotation(x=x, y=y, text=f"<b>{name}</b>", showarrow=False, font={"size": 13})
 
 
+@literal
 def answers(
     told: np.ndarray, names: Sequence[str], steps: Sequence[str], *, right: int, x_title: str, y_title: str, value: str
 ) -> go.Figure:
@@ -171,6 +175,7 @@ def answers(
     return figure
 
 
+@literal
 def number(told: np.ndarray, target: float | None, steps: Sequence[str], *, x_title: str, y_title: str) -> go.Figure:
     """told [step, 1]: the number after every step, and the one that was asked for."""
     figure = go.Figure(go.Scatter(
@@ -186,6 +191,7 @@ def number(told: np.ndarray, target: float | None, steps: Sequence[str], *, x_ti
     return figure
 
 
+@literal
 def separation(values: np.ndarray, best: Sequence[int], *, x_title: str, unit: str) -> go.Figure:
     """The units that tell the classes apart best, as bars, with the middle one of all units dotted."""
     figure = go.Figure(go.Bar(

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
+from core.figures.literal import literal
+
 COLORS = {
     "main": "#d55e00", "second": "#3a8fc9", "plain": "#8b929c", "limit": "#b0518f", "pace": "#8a6d00",
     "gates": "#00875f",
@@ -27,6 +29,7 @@ class Line:
     frames: bool = True  # does it decide how far the axis goes?
 
 
+@literal
 def back_in_time(
     lines: Sequence[Line], samples: np.ndarray, *, x_title: str, y_title: str, each: str, step: str
 ) -> go.Figure:

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.quoting import quoted
 from core.store.files import StoreError, layerlab_home, write_json
 
 _SOCKET_PATH_LIMIT = 100  # bytes; a Unix socket's path may have about 104 on macOS, 108 on Linux
@@ -199,7 +200,8 @@ def _own_folder() -> Path:
             return place
     tried = ", ".join(map(str, _candidates()))
     raise StoreError(
-        f"An engine needs a folder that belongs to this user alone, with mode 700, and none of {tried} can be had. "
+        "An engine needs a folder that belongs to this user alone, with mode 700, and none of "
+        f"{quoted(tried, 400)} can be had. "
         "Set XDG_RUNTIME_DIR to a folder of your own with mode 700."
     )
 

@@ -19,7 +19,8 @@ from typing import IO
 
 import filelock
 
-from core.store.files import DiskFull, StoreError, layerlab_home, made_folder
+from core.quoting import quoted
+from core.store.files import DiskFull, StoreError, layerlab_home, made_folder, write_atomic
 from core.store.runs import Run
 
 _LOG_BYTES, _LOG_COPIES = 1 << 20, 3
@@ -43,7 +44,7 @@ def hold_runs(runs: Path) -> filelock.BaseFileLock | None:
     except filelock.Timeout:
         if (pid := _holder(Path(lock.lock_file))) and (name := _stranger(Path(f"/proc/{pid}"))):
             raise StoreError(
-                f"Process {pid} of another user ({name}) holds {runs}. {_OWN_FOLDER}"
+                f"Process {pid} of another user ({quoted(name)}) holds {quoted(runs, 200)}. {_OWN_FOLDER}"
             ) from None
         return None
     except (OSError, NotImplementedError) as error:
@@ -61,10 +62,12 @@ def lock_stamp(runs: Path) -> tuple[int, int]:
 
 def _unwritable(runs: Path, error: Exception) -> StoreError:
     """Why no engine can hold the folder, and what to do."""
+    folder = quoted(runs, 200)
     if getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(f"The disk of {runs} is full. Delete a run on the page “Runs”, or free some space elsewhere.")
+        return DiskFull(f"The disk of {folder} is full. Delete a run on the page “Runs”, or free some space elsewhere.")
     reason = getattr(error, "strerror", None) or str(error).rstrip(".") or type(error).__name__
-    return StoreError(f"Nothing can be written to the runs folder {runs}: {reason}. Make it writable. {_OWN_FOLDER}")
+    said = f"Nothing can be written to the runs folder {folder}: {quoted(reason)}. Make it writable."
+    return StoreError(f"{said} {_OWN_FOLDER}")
 
 
 def short_temporary_folder() -> None:
@@ -82,9 +85,10 @@ def _lock(path: Path) -> filelock.BaseFileLock:
     StoreError where the file is somebody else's: he could hold it whenever he likes.
     """
     if os.name == "posix" and path.is_symlink():
-        raise StoreError(f"{path} is a link to another place; remove it. {_OWN_FOLDER}")
+        raise StoreError(f"{quoted(path, 200)} is a link to another place; remove it. {_OWN_FOLDER}")
     if name := _stranger(path):
-        raise StoreError(f"{path} belongs to another user ({name}), who can keep others out. {_OWN_FOLDER}")
+        place = quoted(path, 200)
+        raise StoreError(f"{place} belongs to another user ({quoted(name)}), who can keep others out. {_OWN_FOLDER}")
     with suppress(OSError):  # there is none yet; or it may not be changed, and the lock itself says so
         if path.stat().st_mode & 0o077:
             path.chmod(0o600)
@@ -151,6 +155,15 @@ def last_output() -> str:
         if lines:
             return lines[-1][:300]
     return "it said nothing."
+
+
+def keep_failure(text: str) -> Path:
+    """Keep the details of an unexpected error of a command for a bug report; the file that holds them."""
+    with suppress(OSError, StoreError):
+        path = logs_folder() / "command-failure.txt"
+        write_atomic(path, text.encode(errors="replace"), sync=False)
+        return path
+    return Path(os.devnull)
 
 
 def oom_kills() -> int:

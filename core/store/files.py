@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 import time
 import zlib
@@ -18,6 +19,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
+from core.quoting import clean, parsed, quoted
 from core.store.regular import read_regular
 
 
@@ -50,8 +52,8 @@ def made_folder(folder: Path) -> Path:
     except OSError as error:
         reason = "a file of that name is in the way" if isinstance(error, FileExistsError) else error.strerror
         raise StoreError(
-            f"{folder} cannot be used as a folder: {reason}. Choose another one: --runs or LAYERLAB_RUNS for runs, "
-            "LAYERLAB_HOME for all that LayerLab keeps."
+            f"{quoted(folder, 200)} cannot be used as a folder: {reason}. Choose another one: --runs or LAYERLAB_RUNS "
+            "for runs, LAYERLAB_HOME for all that LayerLab keeps."
         ) from None
 
 
@@ -107,24 +109,26 @@ def sweep(folder: Path, older: float = 600.0) -> None:
 def used(folder: Path) -> int:
     """Bytes of the files under `folder`, some of which may come and go meanwhile."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except OSError:  # gone in between
-            continue
+    for place, _folders, names in os.walk(folder):  # it passes over what may not be listed
+        for name in names:
+            try:
+                about = os.stat(f"{place}/{name}")  # noqa: PTH116 (text: a name may be no UTF-8, and there are many)
+                total += about.st_size if stat.S_ISREG(about.st_mode) else 0
+            except OSError:  # gone in between
+                continue
     return total
 
 
 def explained(error: OSError, path: Path) -> StoreError:
     """An OSError as a sentence; a full disk or quota as DiskFull."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(f"The disk is full: {path.name} could not be written. Free some space, then resume.")
-    return StoreError(f"{path} could not be written: {error.strerror}.")
+        return DiskFull(f"The disk is full: {quoted(path.name)} could not be written. Free some space, then resume.")
+    return StoreError(f"{quoted(path, 200)} could not be written: {error.strerror}.")
 
 
 def write_json(path: Path, value: Any, *, sync: bool = True) -> None:
-    """Replace `path` by `value` as JSON."""
-    write_atomic(path, json.dumps(value, indent=1, allow_nan=False).encode(), sync=sync)
+    """Replace `path` by `value` as JSON, clean: what is written here is shown on every page."""
+    write_atomic(path, json.dumps(clean(value), indent=1, allow_nan=False).encode(), sync=sync)
 
 
 _PLACEHOLDER = b'"checksum":"' + b"0" * 8 + b'"'
@@ -157,14 +161,15 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], str]:
         if set(told) - {"meta"}:  # whatever the word "checksum" has become: this file had one
             found = _CHECKSUM.search(data, 8, 8 + int.from_bytes(data[:8], "little"))
             if set(told) - {"meta"} != {"checksum"} or found is None:
-                raise StoreError(f"{path.name} cannot be read: its header is damaged")
+                raise StoreError(f"{quoted(path.name)} cannot be read: its header is damaged")
             sum_then = int(found[1], 16)
             data[found.start(1) : found.end(1)] = b"0" * 8
             if zlib.crc32(data) != sum_then:
-                raise StoreError(f"{path.name} cannot be read: its bytes are not those that were written (checksum)")
+                name = quoted(path.name)
+                raise StoreError(f"{name} cannot be read: its bytes are not those that were written (checksum)")
         return {name: np.array(value) for name, value in load(bytes(data)).items()}, str(told.get("meta", ""))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
-        raise StoreError(f"{path.name} cannot be read: {error}") from None
+        raise StoreError(f"{quoted(path.name)} cannot be read: {quoted(error, 200)}") from None
 
 
 def tensors_meta(path: Path) -> str:
@@ -173,7 +178,7 @@ def tensors_meta(path: Path) -> str:
         with safe_open(path, framework="numpy") as file:
             return str((file.metadata() or {}).get("meta", ""))
     except (OSError, ValueError, SafetensorError) as error:
-        raise StoreError(f"{path.name} cannot be read: {error}") from None
+        raise StoreError(f"{quoted(path.name)} cannot be read: {quoted(error, 200)}") from None
 
 
 def _header(data: bytearray) -> dict[str, Any]:
@@ -186,14 +191,19 @@ def _header(data: bytearray) -> dict[str, Any]:
 
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in `path`; StoreError in words where there is none."""
+    name = quoted(f"{path.parent.name[:8]}/{path.name}")
     try:
-        value = json.loads(path.read_bytes())
+        value = parsed(read_regular(path))
     except FileNotFoundError:
-        raise StoreError(f"{path.parent.name}/{path.name} is missing.") from None
-    except (ValueError, OSError, RecursionError) as error:
-        raise StoreError(f"{path.parent.name}/{path.name} cannot be read: {error}.") from None
+        raise StoreError(f"{name} is missing.") from None
+    except OSError as error:
+        raise StoreError(f"{name} cannot be read: {error.strerror}.") from None
+    except RecursionError:
+        raise StoreError(f"{name} cannot be read: it is nested too deep.") from None
+    except ValueError as error:
+        raise StoreError(f"{name} cannot be read: it is not JSON ({quoted(error)}).") from None
     if not isinstance(value, dict):
-        raise StoreError(f"{path.parent.name}/{path.name} cannot be read: it holds no JSON object.")
+        raise StoreError(f"{name} cannot be read: it holds no JSON object.")
     return value
 
 
@@ -207,12 +217,13 @@ FILE_LIMIT = 4 << 20  # bytes of a file that a person names
 
 def read_named_json(path: Path) -> Any:
     """The JSON of a file that a person named; StoreError in words."""
+    name = quoted(path, 200)
     try:
-        return json.loads(read_regular(path, FILE_LIMIT))
+        return parsed(read_regular(path, FILE_LIMIT))
     except OSError as error:
         if error.errno == errno.EFBIG:
-            words = f"{path} is larger than {FILE_LIMIT >> 20} MiB; an experiment is a few kilobytes."
+            words = f"{name} is larger than {FILE_LIMIT >> 20} MiB; an experiment is a few kilobytes."
             raise StoreError(words) from None
-        raise StoreError(f"{path} cannot be opened: {error.strerror}.") from None
+        raise StoreError(f"{name} cannot be opened: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:
-        raise StoreError(f"{path} is not JSON: {error}.") from None
+        raise StoreError(f"{name} is not JSON: {quoted(error)}.") from None

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from core.events import Event, Status, from_json_number, json_number
+from core.quoting import parsed, quoted
 from core.store.files import DiskFull, explained, sweep
 
+LARGEST = 2**53  # of a count: JSON's numbers, arrays and browsers are exact up to here
 _encode = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would make an encoder for every row
 
 
@@ -94,7 +96,8 @@ class EventLog:
             raise explained(error, self.path) from error
         if written != len(data):  # seen on a full disk: a short count and no error
             os.ftruncate(self._file, self._size)
-            raise DiskFull(f"The disk is full: {self.path.name} could not take a row. Free some space, then resume.")
+            name = quoted(self.path.name)
+            raise DiskFull(f"The disk is full: {name} could not take a row. Free some space, then resume.")
         self._size += written
 
     def _repair(self) -> int:
@@ -134,7 +137,7 @@ def read_rows(path: Path) -> Iterator[Event]:
 
 def raw_rows(path: Path) -> Iterator[dict[str, Any]]:
     """The rows as they stand, a torn or unreadable line left out."""
-    if not path.exists():
+    if not path.is_file():
         return
     with path.open("rb") as file:
         while data := file.read(_PIECE):
@@ -161,15 +164,16 @@ def rows_in(data: bytes) -> list[dict[str, Any]]:
 
 def _row(line: bytes) -> dict[str, Any] | None:
     try:
-        row = json.loads(line)
+        row = json.loads(line) if line.isascii() and b"\\" not in line else parsed(line)
     except (ValueError, RecursionError):
         return None
     return row if _sound(row) else None
 
 
 def _sound(row: Any) -> bool:
-    sound = isinstance(row, dict) and type(row.get("step")) is int and type(row.get("time")) in (int, float)
-    return sound and isinstance(row.get("values", {}), dict)
+    if not isinstance(row, dict) or type(row.get("time")) not in (int, float):
+        return False
+    return type(row.get("step")) is int and 0 <= row["step"] <= LARGEST and isinstance(row.get("values", {}), dict)
 
 
 def read_after(path: Path, offset: int, limit: int = 1 << 20) -> tuple[bytes, int]:
@@ -177,6 +181,8 @@ def read_after(path: Path, offset: int, limit: int = 1 << 20) -> tuple[bytes, in
 
     From the beginning where no line ends at `offset`: the file became shorter, and has perhaps grown again.
     """
+    if not path.is_file():  # none yet, or a pipe, which would have to be waited for
+        return b"", offset
     try:
         with path.open("rb") as file:
             file.seek(max(0, offset - 1))

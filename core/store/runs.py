@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import math
+import os
 import re
 import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from core.events import FINISHED, QUEUED, STATES, Event, Snapshot, Status
 from core.options import SpecError
+from core.quoting import quoted
 from core.specs import Experiment, experiment_from_json, to_json
 from core.store import log
 from core.store.files import (
+    DiskFull,
     StoreError,
+    explained,
     made_folder,
     pack_tensors,
     read_json,
@@ -31,11 +37,38 @@ from core.store.files import (
     write_atomic,
     write_json,
 )
+from core.store.regular import read_regular
 
 FORMAT = 1  # of the folder
 SNAPSHOT_CAP = 64 << 20  # bytes of snapshots that one run keeps
+LATEST = 32_503_680_000  # the year 3000, in seconds since the epoch
+_STEP = re.compile(r"[0-9]{9,15}")
 _ID = re.compile(r"[0-9a-f]{32}")
 _CHECKPOINTS = ("checkpoint.safetensors", "checkpoint.fresh", "checkpoint.previous.safetensors")  # newest first
+_T = TypeVar("_T", bound=type)
+
+
+def in_words(cls: _T) -> _T:
+    """Have every public method raise StoreError where the system refuses: one run's fault is told as such."""
+    for name, method in list(vars(cls).items()):
+        if callable(method) and not name.startswith("_"):
+            setattr(cls, name, _guarded(method))
+    return cls
+
+
+def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def guarded(self: Run, *args: Any, **more: Any) -> Any:
+        try:
+            return method(self, *args, **more)
+        except OSError as error:
+            told = explained(error, self.path)
+            if not isinstance(told, DiskFull):
+                file = quoted(Path(os.fsdecode(error.filename)).name) if error.filename else "its folder"
+                told = StoreError(f"Run {self.id[:8]}: {file} cannot be used: {quoted(error.strerror or error)}.")
+            raise told from error
+
+    return guarded
 
 
 @dataclass
@@ -57,6 +90,7 @@ class Checkpoint:
         )
 
 
+@in_words
 @dataclass(frozen=True)
 class Run:
     """One run's folder. `id` is random (128 bit), so a link to a run cannot be guessed."""
@@ -81,12 +115,16 @@ class Run:
         """name, created (seconds since the epoch), and whatever the engine noted (threads, device)."""
         about = read_json(self.path / "about.json")
         if about.get("format") != FORMAT:
+            found = quoted(about.get("format"))
             raise StoreError(
-                f"Run {self.id[:8]} has folder format {about.get('format')!r}; this LayerLab reads format {FORMAT}. "
+                f"Run {self.id[:8]} has folder format {found}; this LayerLab reads format {FORMAT}. "
                 "Open it with the LayerLab that made it."
             )
-        if not isinstance(about.get("name"), str) or not isinstance(about.get("created"), int | float):
+        if not isinstance(about.get("name"), str) or not _number(about.get("created"), LATEST):
             raise StoreError(f"{self.id[:8]}/about.json cannot be read: it has no name, or no time of its making.")
+        sound = all(_number(about.get(name, 0), log.LARGEST) for name in ("threads", "seconds"))
+        if not sound or not isinstance(about.get("set", {}), dict):
+            raise StoreError(f"{self.id[:8]}/about.json cannot be read: its threads, seconds or changes are no such.")
         return about
 
     def lengthen(self, experiment: Experiment, step: int) -> None:
@@ -120,8 +158,8 @@ class Run:
             status = Status(**read_json(self.path / "status.json"))
         except TypeError:
             raise StoreError(f"{self.id[:8]}/status.json cannot be read: those are no fields of a status.") from None
-        counts, words = (status.step, status.steps), (status.state, status.words, status.layer)
-        sound = all(type(n) is int for n in counts) and all(isinstance(word, str) for word in words)
+        counts = all(type(n) is int and 0 <= n <= log.LARGEST for n in (status.step, status.steps))
+        sound = counts and all(isinstance(word, str) for word in (status.state, status.words, status.layer))
         if not sound or status.state not in STATES:
             raise StoreError(f"{self.id[:8]}/status.json cannot be read: it names no state that a run can be in.")
         return status
@@ -143,6 +181,13 @@ class Run:
         """Whole lines of events.jsonl after byte `offset`, and the offset after them."""
         return log.read_after(self.events_path, offset)
 
+    def log_size(self) -> int:
+        """Bytes of the rows; 0 where there are none."""
+        try:
+            return self.events_path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
     def forget_snapshots_after(self, step: int) -> None:
         """Take back the weights of later steps: a change by hand, made at `step`, has them come out otherwise."""
         for later in self.snapshots():
@@ -161,7 +206,7 @@ class Run:
     def frame(self) -> bytes:
         """The newest live frame; b"" where there is none."""
         try:
-            return (self.path / "frame.bin").read_bytes()
+            return read_regular(self.path / "frame.bin")
         except FileNotFoundError:
             return b""
 
@@ -169,7 +214,7 @@ class Run:
         """Changes whenever the frame does: (inode, time of change in ns)."""
         try:
             stat = (self.path / "frame.bin").stat()
-        except FileNotFoundError:
+        except OSError:
             return (0, 0)
         return (stat.st_ino, stat.st_mtime_ns)
 
@@ -182,7 +227,7 @@ class Run:
         folder = self.path / "snapshots"
         folder.mkdir(exist_ok=True)
         write_atomic(folder / f"{snapshot.step:09d}.safetensors", pack_tensors(snapshot.tensors), sync=False)
-        files = sorted(folder.glob("[0-9]*.safetensors"))
+        files = sorted(f for f in folder.glob("*.safetensors") if _STEP.fullmatch(f.stem))
         while len(files) > 2 and sum(f.stat().st_size for f in files) > SNAPSHOT_CAP:
             places = _least_missed([int(f.stem) for f in files], self.about().get("best_step", 0))
             if places is None:
@@ -191,7 +236,7 @@ class Run:
 
     def snapshots(self) -> list[int]:
         """The steps of which weights are kept, rising."""
-        return sorted(int(f.stem) for f in (self.path / "snapshots").glob("[0-9]*.safetensors"))
+        return sorted(int(f.stem) for f in (self.path / "snapshots").glob("*.safetensors") if _STEP.fullmatch(f.stem))
 
     def moments(self) -> list[int]:
         """The steps at which the weights can be looked at, rising: the snapshots', and the newest checkpoint's."""
@@ -276,7 +321,7 @@ class Run:
     def checkpoint_step(self) -> int | None:
         """The step of the newest checkpoint, read without its arrays; None where there is none to read."""
         for name in _CHECKPOINTS:
-            with suppress(StoreError, ValueError, KeyError, TypeError, RecursionError):
+            with suppress(StoreError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
                 return int(json.loads(tensors_meta(self.path / name))["step"])
         return None
 
@@ -309,7 +354,7 @@ class Store:
             fresh.rename(run.path)
         except (OSError, StoreError) as error:
             shutil.rmtree(fresh, ignore_errors=True)
-            raise StoreError(f"A run could not be made in {self.root}: {error}") from error
+            raise StoreError(f"A run could not be made in {quoted(self.root, 200)}: {quoted(error, 200)}") from error
         return run
 
     def run(self, run_id: str, *, whole: bool = False) -> Run:
@@ -317,26 +362,35 @@ class Store:
 
         `whole`: all digits are asked for, as from everybody who comes over the network.
         """
-        if _ID.fullmatch(run_id) and (self.root / run_id / "about.json").exists():
+        if _ID.fullmatch(run_id) and os.path.lexists(self.root / run_id):
             return Run(run_id, self.root / run_id)
         if not whole and re.fullmatch(r"[0-9a-f]{4,31}", run_id):
             found = [r for r in self.runs() if r.id.startswith(run_id)]
             if len(found) == 1:
                 return found[0]
             if found:
-                raise StoreError(f"{len(found)} runs begin with {run_id}; write more of the id.")
-        raise StoreError(f"There is no run {run_id[:40]!r} in {self.root}; `layerlab runs` lists them.")
+                raise StoreError(f"{len(found)} runs begin with {quoted(run_id)}; write more of the id.")
+        raise StoreError(f"There is no run “{quoted(run_id)}” in {quoted(self.root, 200)}; `layerlab runs` lists them.")
 
     def runs(self) -> list[Run]:
-        """Every run, newest first."""
-        found = [Run(p.name, p) for p in self.root.iterdir() if _ID.fullmatch(p.name) and (p / "about.json").exists()]
+        """Every run, newest first; the damaged ones, too, whose methods say what is wrong with them."""
+        try:
+            names = os.listdir(self.root)  # noqa: PTH208 (of many names few are made a Path)
+        except OSError as error:
+            raise StoreError(f"{quoted(self.root, 200)} cannot be read: {error.strerror}.") from None
+        found = [Run(name, self.root / name) for name in names if _ID.fullmatch(name)]
         return sorted(found, key=_made, reverse=True)
 
     def delete(self, run_id: str) -> None:
-        """Remove a run's folder."""
+        """Remove a run's folder, or what stands in its place."""
         run = self.run(run_id)
         hidden = self.root / f".deleted-{run.id}"
-        run.path.rename(hidden)  # gone from every list at once, whatever the removal takes
+        try:
+            run.path.rename(hidden)  # gone from every list at once, whatever the removal takes
+            if hidden.is_symlink() or not hidden.is_dir():
+                hidden.unlink()
+        except OSError as error:
+            raise StoreError(f"Run {run.id[:8]} cannot be deleted: {error.strerror}.") from None
         shutil.rmtree(hidden, ignore_errors=True)
 
 
@@ -345,6 +399,10 @@ def scratch_store() -> Iterator[Store]:
     """An empty runs folder for measurements, removed at the end."""
     with tempfile.TemporaryDirectory(prefix="layerlab-", ignore_cleanup_errors=True) as folder:
         yield Store(folder)
+
+
+def _number(value: Any, most: float) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and 0 <= value <= most
 
 
 def _made(run: Run) -> float:
@@ -371,4 +429,4 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]
             return arrays, meta
     except (ValueError, RecursionError):
         pass
-    raise StoreError(f"{path.name} cannot be read: it does not say its step")
+    raise StoreError(f"{quoted(path.name)} cannot be read: it does not say its step")

@@ -18,6 +18,7 @@ import filelock
 import numpy as np
 
 from core.questions import Gate, Hanging, Measured, Scored, ScoreRow
+from core.quoting import quoted
 from core.store.files import StoreError, explained, layerlab_home, write_npz
 from core.store.regular import read_regular
 
@@ -89,14 +90,15 @@ def _read(path: Path) -> Scored:
     try:
         with zipfile.ZipFile(held := io.BytesIO(read_regular(path, MOST))) as packed:
             if any(one.compress_type != zipfile.ZIP_STORED for one in packed.infolist()):
-                raise StoreError(f"{path.name} is packed; a scoreboard is not.")  # nor can it unfold into gigabytes
+                # nor can it unfold into gigabytes
+                raise StoreError(f"{quoted(path.name)} is packed; a scoreboard is not.")
         with np.load(held) as loaded:
             arrays = {name: loaded[name] for name in loaded.files}
         about: dict[str, Any] = json.loads(arrays.pop(ABOUT).tobytes())
         if about.pop("format") != FORMAT:
-            raise StoreError(f"{path.name} has another format.")
+            raise StoreError(f"{quoted(path.name)} has another format.")
         if about.pop("held", sorted(arrays)) != sorted(arrays):
-            raise StoreError(f"{path.name} is damaged: it holds other arrays than were written.")
+            raise StoreError(f"{quoted(path.name)} is damaged: it holds other arrays than were written.")
         about["rows"] = tuple(_row(row) for row in about["rows"])
         about["hanging"] = tuple(Hanging(**{**one, "share": Measured(**one["share"])}) for one in about["hanging"])
         about["gates"] = tuple(Gate(**gate) for gate in about["gates"])
@@ -106,7 +108,7 @@ def _read(path: Path) -> Scored:
     except StoreError:
         raise
     except Exception as error:  # noqa: BLE001 (a torn zip raises anything: EOFError, NotImplementedError, zlib.error …)
-        raise StoreError(f"{path.name} cannot be read: {error}.") from None
+        raise StoreError(f"{quoted(path.name)} cannot be read: {quoted(error, 200)}.") from None
 
 
 def _row(row: dict[str, Any]) -> ScoreRow:

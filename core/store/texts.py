@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.options import shown
+from core.quoting import quoted, shown
 from core.store.files import StoreError, data_home, layerlab_home
 
 
@@ -21,7 +21,7 @@ def text_file(path: str, folder: Path) -> Path:
                 return place
     except (OSError, ValueError, RuntimeError):  # a name that no file can have
         pass
-    where = f"{folder.absolute()}, nor is it a .txt file seen from {Path.cwd()}"
+    where = f"{quoted(folder.absolute(), 200)}, nor is it a .txt file seen from {quoted(Path.cwd(), 200)}"
     mend = "Put it into that folder, or leave the path empty."
     raise StoreError(f"The text file {shown(path)} is not in {where}. {mend}")
 

@@ -39,6 +39,7 @@ from torch import Tensor, nn
 from core.catalog.views.convolution import LARGEST, Convolution
 from core.modules.blocks import SqueezeExcitation
 from core.questions import Seen
+from core.quoting import quoted
 from core.subject import CannotShow, Report, Subject
 
 SHOWN = 8  # input maps shown one by one; the rest is summed
@@ -126,11 +127,11 @@ def _inner(subject: Subject, wanted: str, words: list[str]) -> tuple[list[str], 
         return [], ""
     inner = [name for name, module in layer.named_modules() if isinstance(module, nn.Conv2d)]
     if not inner:
-        raise CannotShow(f"The layer {subject.layer} has no convolution inside it. Choose another layer.")
+        raise CannotShow(f"The layer {quoted(subject.layer)} has no convolution inside it. Choose another layer.")
     wanted = wanted.strip().removeprefix(f"{subject.layer}.")
     if wanted and wanted not in inner:
         has = ", ".join(inner)
-        words.append(f"{subject.layer} has no convolution {wanted[:60]}; {inner[0]} is shown. It has {has}.")
+        words.append(f"{quoted(subject.layer)} has no convolution {quoted(wanted)}; {inner[0]} is shown. It has {has}.")
     return inner, wanted if wanted in inner else inner[0]
 
 
@@ -159,7 +160,7 @@ def _run(subject: Subject, address: str) -> dict[str, tuple[Tensor, Tensor]]:
         for handle in handles:
             handle.remove()
     if address not in ran:
-        raise CannotShow(f"The convolution {address} is not used for this sample. Choose another layer.")
+        raise CannotShow(f"The convolution {quoted(address)} is not used for this sample. Choose another layer.")
     got, gave = ran[address]
     return {**ran, address: (got[0].detach(), gave[0].detach()), "": (got, gave)}
 

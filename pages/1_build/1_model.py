@@ -4,12 +4,12 @@ import streamlit as st
 
 from core import registry
 from pages.kit import beside, builder, exchange, forms, setup, stack
-from pages.kit.words import _
+from pages.kit.words import _, fill
 
 TRAIN = "2_train/1_live.py"
 
 for notice in setup.begin():
-    st.warning(_("Part of the link was left aside: {notice}").format(notice=notice), icon=":material/link_off:")
+    st.warning(fill(_("Part of the link was left aside: {notice}"), notice=notice), icon=":material/link_off:")
 faults: forms.Faults = {}
 data, preset, more, buttons = st.columns([0.2, 0.22, 0.14, 0.44], gap="small", vertical_alignment="center")
 with data:

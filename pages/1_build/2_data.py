@@ -6,13 +6,13 @@ from core import registry
 from core.catalog.entries import VECTOR
 from core.questions import Preview
 from pages.kit import data_facts, exchange, forms, samples, setup, verdict, waiting
-from pages.kit.words import _
+from pages.kit.words import _, fill
 
 TRAIN, BUILD = "2_train/1_live.py", "1_build/1_model.py"
 PICTURES, POINTS = 24, 600  # samples asked for
 
 for notice in setup.begin():
-    st.warning(_("Part of the link was left aside: {notice}").format(notice=notice), icon=":material/link_off:")
+    st.warning(fill(_("Part of the link was left aside: {notice}"), notice=notice), icon=":material/link_off:")
 faults: forms.Faults = {}
 controls, stage = st.columns([0.25, 0.75], gap="medium")
 with controls.container(gap="small"):

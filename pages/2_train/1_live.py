@@ -4,7 +4,7 @@ import streamlit as st
 
 from core import events
 from pages.kit import boundary, exchange, here, run_bar, setup, stage, steer, verdict
-from pages.kit.words import _
+from pages.kit.words import _, fill
 
 notices = setup.begin()
 run = here.current()
@@ -17,7 +17,7 @@ with pictures:
     stage.draw(run, caption=state.status.words if state else _("Choose what to train on the left, then press Start."))
 with controls:
     for notice in notices:
-        st.warning(_("Part of the link was left aside: {notice}").format(notice=notice), icon=":material/link_off:")
+        st.warning(fill(_("Part of the link was left aside: {notice}"), notice=notice), icon=":material/link_off:")
     bar = st.container()
     if steerable and run:
         with boundary.answered(gone=False):

@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.kit import cards, runs_table
 from pages.kit import engine as doors
-from pages.kit.words import _, size
+from pages.kit.words import _, fill, size
 
 TRAIN, LOOK = "2_train/1_live.py", "3_look_inside/1_feature_maps.py"
 SHOWN_AT_ONCE = 8  # curves in one picture
@@ -25,6 +25,8 @@ runs_table.actions(marked, TRAIN, LOOK)
 if not marked:
     st.caption(_("Mark runs on the left to open, rename or delete them, or to lay their curves over each other."))
 else:
-    cards.overlay([doors.store().run(row["id"]) for row in marked[:SHOWN_AT_ONCE]], len(marked))
+    runs_table.damages(marked)
+    if whole := [doors.store().run(row["id"]) for row in marked if not row["damage"]]:
+        cards.overlay(whole[:SHOWN_AT_ONCE], len(whole))
 total = _("{n} runs use {size} of disk space in {folder}")
-st.caption(total.format(n=len(runs), size=size(sum(run.bytes() for run in runs)), folder=f"`{doors.store().root}`"))
+st.caption(fill(total, n=len(runs), size=size(sum(run.bytes() for run in runs)), folder=str(doors.store().root)))

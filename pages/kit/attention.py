@@ -9,10 +9,11 @@ import numpy as np
 import streamlit as st
 
 from core.figures import attention as figures
+from core.figures.literal import Markup, escaped
 from core.questions import Seen
 from pages.kit import cards, figure, here, look
 from pages.kit.web_parts import web_part
-from pages.kit.words import _, plain
+from pages.kit.words import _, fill, plain
 
 VIEW, KEY = "attention", "attention.lines"
 PAGE = 64  # tokens whose lines are drawn at a time
@@ -37,8 +38,10 @@ def choice(seen: Seen) -> str:
     names = kinds(seen)
     if st.session_state.get("attention.kind") not in names:
         st.session_state["attention.kind"] = next(iter(names))
-    return str(st.segmented_control(_("picture"), list(names), format_func=lambda k: names[k], key="attention.kind",
-                                    required=True, label_visibility="collapsed", persist_state="session"))  # fmt: skip
+    return str(st.segmented_control(
+        _("picture"), list(names), format_func=lambda k: plain(names[k]), key="attention.kind", required=True,
+        label_visibility="collapsed", persist_state="session",
+    ))  # fmt: skip
 
 
 def draw(seen: Seen, kind: str) -> None:
@@ -64,9 +67,9 @@ def window(seen: Seen) -> np.ndarray:
     at = int(np.searchsorted(places, seen.facts["query"]))
     start = min(at // PAGE * PAGE, len(places) - 1)
     shown = places[start : start + PAGE]
-    st.caption(_("Tokens {first} to {last} of {all} are drawn; the page follows the query token. Weights on other "
-                 "tokens are left out here, but not in the arrays.")
-               .format(first=shown[0], last=shown[-1], all=len(places)))  # fmt: skip
+    said = _("Tokens {first} to {last} of {all} are drawn; the page follows the query token. Weights on other tokens "
+             "are left out here, but not in the arrays.")  # fmt: skip
+    st.caption(fill(said, first=shown[0], last=shown[-1], all=len(places)))
     return shown
 
 
@@ -87,7 +90,8 @@ def head_names(seen: Seen) -> list[str]:
 
 def titles(seen: Seen) -> list[str]:
     """The same, the chosen one bold."""
-    return [f"<b>{name}</b>" if i == seen.facts["head"] else name for i, name in enumerate(head_names(seen))]
+    bold = seen.facts["head"]
+    return [Markup(f"<b>{escaped(name)}</b>") if i == bold else name for i, name in enumerate(head_names(seen))]
 
 
 # ── who reads whom ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -156,7 +160,7 @@ def picture(seen: Seen) -> None:
     said = _("What **{who}** reads, head by head. Press a patch to see what it reads.")
     if columns == 1:
         said = _("What **{who}** of the picture reads, head by head. Press a row to see what it reads.")
-    st.markdown(said.format(who=plain(who)))
+    st.markdown(fill(said, who=who))
     alt = _("The picture, once for each of {n} heads, with the weights of {who} laid over it.")
     figure.show(fig, key="attention.picture", alt=alt.format(n=len(own), who=who), on_click=_patch)
     if first and query >= first:
@@ -196,9 +200,9 @@ def maps(seen: Seen) -> None:
     size = _maps(seen, shown, places, titles(seen), "attention.maps", axes,
                  _("For each head a map: rows are the tokens that read, columns those that are read."))  # fmt: skip
     if np.isnan(shown).any():
-        st.caption(_("Empty: masked, may not be read. Tokens that may read fewer than {n} others have large weights "
-                     "whatever they do; the colours do not reach up to theirs.")
-                   .format(n=figures.FEW * size))  # fmt: skip
+        said = _("Empty: masked, may not be read. Tokens that may read fewer than {n} others have large weights "
+                 "whatever they do; the colours do not reach up to theirs.")  # fmt: skip
+        st.caption(fill(said, n=figures.FEW * size))
 
 
 def rollout(seen: Seen) -> None:
@@ -239,9 +243,9 @@ def _maps(
     at = int(np.searchsorted(places, seen.facts["query"])) // size
     fig = figures.heads(blocks, labels, titles=over, x_title=axes[0], y_title=axes[1], bar_title=axes[2], query=at)
     if size > 1:
-        st.caption(_("{n} tokens are shown in blocks of {size}: a block's weight is the sum over its keys, the mean "
-                     "over its queries. The arrays to download are whole.")
-                   .format(n=len(places), size=size))  # fmt: skip
+        said = _("{n} tokens are shown in blocks of {size}: a block's weight is the sum over its keys, the mean over "
+                 "its queries. The arrays to download are whole.")  # fmt: skip
+        st.caption(fill(said, n=len(places), size=size))
 
     def clicked(point: dict[str, Any]) -> None:
         look.choose(VIEW, query=int(places[min(len(places) - 1, int(str(point["y"]).split(" ")[0]) * size)]))
@@ -256,11 +260,12 @@ def _maps(
 def row(seen: Seen) -> None:
     """One query of one head, step by step."""
     features = len(seen.arrays["query"])
-    st.markdown(_(
+    said = _(
         "Head {head}, **{who}**: query · key / √{d} gives a **score** for each token; masked ones are left out (×); "
         "the softmax turns scores into **weights** that sum to 1; each token's **value** times its weight, all "
         "added, is what the head says."
-    ).format(head=seen.facts["head"], who=plain(reader(seen)), d=features))  # fmt: skip
+    )
+    st.markdown(fill(said, head=seen.facts["head"], who=reader(seen), d=features))
     places = window(seen)
     part = {name: seen.arrays[name][places] for name in ("masked", "weights", "values", "scores")}
     why = [_("masked: later") if seen.facts["why_masked"][i] == "later" else _("masked: padding") for i in places]
@@ -296,7 +301,7 @@ def worth(seen: Seen) -> None:
         st.caption(_("Silences one head after the other and runs up to 512 test samples each time."))
     else:
         said = _("Loss with all heads: {loss:.3g} {unit} on {n} test samples. Press a head to look at it.")
-        st.caption(said.format(loss=seen.facts["loss"], unit=unit, n=seen.facts["ablation_samples"]))
+        st.caption(fill(said, loss=seen.facts["loss"], unit=unit, n=seen.facts["ablation_samples"]))
 
 
 def _head(point: dict[str, Any]) -> None:

@@ -81,18 +81,18 @@ def _instead(words: str, kind: str, icon: str = "", label: str = "", price: str 
     """What stands where the map would be, and beneath it a badge and a line as under every map."""
     why_maps.instead(words, kind)
     if label:
-        st.badge(label, icon=f":material/{icon}:", color="red" if icon == "error" else "gray")
-        st.caption(price or _("not run"))
+        st.badge(plain(label), icon=f":material/{icon}:", color="red" if icon == "error" else "gray")
+        st.caption(plain(price or _("not run")))
 
 
 def _proof(place: Place, found: Explained) -> None:
     icon, words, color = badge(found)
-    st.badge(words, icon=icon, color=color, help=meaning(found))  # type: ignore[arg-type]
+    st.badge(plain(words), icon=icon, color=color, help=plain(meaning(found) or "") or None)  # type: ignore[arg-type]
     if place.fit.status == OTHER:  # its own line has no room for the time, which the table has, too
-        words = f"{passes(found.cost)} · :material/alt_route: {_('another way')}"
-        st.caption(words, help=plain(place.fit.reason))
+        spent = f"{plain(passes(found.cost))} · :material/alt_route: {_('another way')}"
+        st.caption(spent, help=plain(place.fit.reason))
     else:
-        st.caption(" · ".join(cost(found)))
+        st.caption(plain(" · ".join(cost(found))))
 
 
 def badge(found: Explained) -> tuple[str, str, str]:
@@ -140,7 +140,7 @@ def cost(found: Explained) -> list[str]:
     said = [passes(found.cost), _("{n} ms").format(n=f"{1000 * found.seconds:.0f}") if found.seconds < 1
             else _("{n} s").format(n=f"{found.seconds:.1f}")]  # fmt: skip
     if found.layer:
-        said.append(plain(found.layer))
+        said.append(found.layer)
     if "seed" in found.code or found.facts.get("seeded"):
         said.append(_("seed {n}").format(n=found.seed))
     return said

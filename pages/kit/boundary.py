@@ -13,7 +13,7 @@ from core.engine.protocol import EngineError, EngineGone
 from core.options import SpecError
 from core.store.files import StoreError
 from pages.kit import trouble
-from pages.kit.words import _, plain
+from pages.kit.words import _, fill, plain
 
 log = logging.getLogger("layerlab.web")
 
@@ -39,7 +39,7 @@ def answered(*, gone: bool | None = True) -> Iterator[None]:
         code = secrets.token_hex(3)
         log.exception("A page failed, code %s: %s", code, error)
         text = _("Something went wrong here, and it is our fault: code {code}, written to the log. Reload to go on.")
-        st.error(text.format(code=code), icon=":material/error:")
+        st.error(fill(text, code=code), icon=":material/error:")
 
 
 def run(page: Callable[[], None]) -> None:

@@ -20,7 +20,7 @@ from core.specs import LayerSpec
 from pages.kit import boundary, forms, here, layer_list, setup, verdict
 from pages.kit.layer_list import Layers
 from pages.kit.setup import Asked
-from pages.kit.words import _
+from pages.kit.words import _, plain
 
 OPEN = "layer:"  # begins the keys of the open layer's fields
 FILLED = "layer:filled"  # the layer as its fields were filled
@@ -179,7 +179,7 @@ def open_layer(faults: forms.Faults) -> None:
         st.caption(_("The options of a layer appear here once there is one."))
         return
     layer = layers[at]
-    st.markdown(f"**{layer.name}** · {layer_list.title(layer.kind)}")
+    st.markdown(f"**{plain(layer.name)}** · {plain(layer_list.title(layer.kind))}")
     _fill(layer)
     options = type(layer.options)
     if not declared(options):

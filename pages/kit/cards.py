@@ -28,7 +28,7 @@ def overlay(runs: list[Run], marked: int) -> None:
         log = st.toggle(_("log scale"), key="runs.log")
         if marked > len(runs):
             st.caption(_("The first {n} of {all} marked runs.").format(n=len(runs), all=marked))
-    lines = [_curve(run.id, run, metric, run.events_path.stat().st_size) for run in runs]
+    lines = [_curve(run.id, run, metric, run.log_size()) for run in runs]
     title, axis = metrics[metric]
     said = _("{name}: from {first} to {last} at step {step}.")
     picture = curves.overlay(lines, x_title=_("step"), y_title=axis, log=log, colors=colors())

@@ -9,6 +9,7 @@ import streamlit as st
 
 from core.figures import concepts
 from core.figures.concepts import Row
+from core.figures.literal import Markup, escaped
 from core.questions import Seen
 from pages.kit import figure
 from pages.kit.samples import png
@@ -85,9 +86,9 @@ def _rows(seen: Seen) -> list[Row]:
         said = verdict(facts["verdicts"][i])
         hover = f"{concept(name)}: {a['scores'][i].mean():.2f} ± {a['scores'][i].std():.2f}, {said}, {p}, {apart}"
         made.append(Row(concept(name), [png(one) for one in a["pictures"][i]], a["scores"][i], facts["verdicts"][i],
-                        f"<b>{said}</b><br>{p} · {apart}", hover))  # fmt: skip
+                        Markup(f"<b>{escaped(said)}</b><br>{escaped(p)} · {escaped(apart)}"), hover))  # fmt: skip
     name = concept(facts["against"])
     hover = f"{name}: {a['random'].mean():.2f} ± {a['random'].std():.2f}"
     told = _("told apart {share}").format(share=f"{a['random/accuracy'].mean():.0%}")
     pictures = [png(one) for one in a["random/pictures"]]
-    return [*made, Row(name, pictures, a["random"], "random", f"<b>{_('chance')}</b><br>{told}", hover)]
+    return [*made, Row(name, pictures, a["random"], "random", Markup(f"<b>{_('chance')}</b><br>{told}"), hover)]

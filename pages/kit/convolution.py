@@ -14,7 +14,7 @@ from core.figures import convolution as figures
 from core.figures.scales import signed
 from core.questions import Seen
 from pages.kit import figure, look
-from pages.kit.words import _, plain
+from pages.kit.words import Markdown, _, fill, plain
 
 VIEW = "convolution"
 STYLE = Path(__file__).resolve().parents[2] / "assets" / "web" / "convolution.css"
@@ -36,8 +36,8 @@ def choice(seen: Seen) -> None:
         return
     st.session_state["convolution.inner"] = seen.facts["chosen"]
     st.segmented_control(
-        _("convolution inside {layer}").format(layer=seen.layer), inner, key="convolution.inner", required=True,
-        label_visibility="collapsed",
+        fill(_("convolution inside {layer}"), layer=seen.layer), inner, format_func=plain, key="convolution.inner",
+        required=True, label_visibility="collapsed",
         on_change=lambda: look.choose(VIEW, inner=st.session_state["convolution.inner"]),
     )  # fmt: skip
 
@@ -107,7 +107,7 @@ def move(seen: Seen, rows: int, columns: int) -> None:
     look.choose(VIEW, row=row, column=column)
 
 
-def _head(words: str) -> None:
+def _head(words: Markdown) -> None:
     st.markdown(f":small[{words}]")
 
 
@@ -125,8 +125,8 @@ def products(seen: Seen) -> None:
         words += " · " + _("grey: padding")
     if rest:
         more = _("the {n} input maps that add the most; the other {rest} add {sum} together")
-        words += " · " + more.format(n=facts["listed"], rest=rest, sum=number(facts["rest"]))
-    _head(words)
+        words += " · " + fill(more, n=facts["listed"], rest=rest, sum=number(facts["rest"]))
+    _head(Markdown(words))
     heads = [
         _("map {map}: {sum}").format(map=int(arrays["channels"][at]), sum=number(arrays["contributions"][at]))
         for at in first
@@ -161,18 +161,18 @@ def formula(seen: Seen) -> None:
     """The same for every cell, with the layer's own stride, dilation and padding in it."""
     facts = seen.facts
     left, _right, top, _bottom = facts["padding"]
-    rows = _place("i", "u", facts["stride"][0], facts["dilation"][0], top)
-    columns = _place("j", "v", facts["stride"][1], facts["dilation"][1], left)
+    rows = _place(Markdown("i"), Markdown("u"), facts["stride"][0], facts["dilation"][0], top)
+    columns = _place(Markdown("j"), Markdown("v"), facts["stride"][1], facts["dilation"][1], left)
     bias = "b_m + " if facts["has_bias"] else ""
     words = _("cell (i, j) of map m: the sum over the input maps c and the kernel's rows u and columns v")
-    symbols = rf"$y_{{m,i,j}} = {bias}\sum_{{c,u,v}} x_{{c,\;{rows},\;{columns}}}\; w_{{m,c,u,v}}$"
+    symbols = Markdown(rf"$y_{{m,i,j}} = {bias}\sum_{{c,u,v}} x_{{c,\;{rows},\;{columns}}}\; w_{{m,c,u,v}}$")
     st.markdown(f"{symbols} · :small[{words}]")
 
 
-def _place(cell: str, kernel: str, stride: int, dilation: int, padding: int) -> str:
+def _place(cell: Markdown, kernel: Markdown, stride: int, dilation: int, padding: int) -> Markdown:
     """Where in the input: stride · cell + dilation · place − padding."""
     parts = [f"{factor if factor > 1 else ''}{name}" for factor, name in ((stride, cell), (dilation, kernel))]
-    return "+".join(parts) + (f"-{padding}" if padding else "")
+    return Markdown("+".join(parts) + (f"-{padding}" if padding else ""))
 
 
 def number(value: Any) -> str:

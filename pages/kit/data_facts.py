@@ -44,7 +44,7 @@ def facts(found: DataPreview) -> None:
     ]
     if (found.given.low, found.given.high) != (found.raw.low, found.raw.high):
         lines.insert(3, (_("as the model gets them"), _between(found.given)))
-    st.markdown("  \n".join(f":small[**{name}** {plain(value)}]" for name, value in lines))
+    st.markdown("  \n".join(f":small[**{plain(name)}** {plain(value)}]" for name, value in lines))
     for note in found.notes:
         st.caption(plain(note))
 

@@ -22,6 +22,7 @@ from core.engine.protocol import EngineError
 from core.events import Frame
 from core.live import encode_frame
 from core.questions import NEWEST, Look, Seen
+from core.quoting import parsed
 from core.store import StoreError
 from pages.kit import engine as doors
 from pages.kit.words import _
@@ -62,7 +63,7 @@ def question(text: str | None) -> Look:
     try:
         if text is None or len(text) > LONGEST:
             raise ValueError
-        asked = json.loads(text)
+        asked = parsed(text)
         fields: dict[str, Any] = {name: asked.get(name, "") for name in ("run", "layer", "drawing")}
         fields |= {"step": asked.get("step", NEWEST), "sample": asked.get("sample", 0)}
         kinds = {"run": str, "layer": str, "drawing": str, "step": int, "sample": int}

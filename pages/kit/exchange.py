@@ -8,8 +8,9 @@ import streamlit as st
 
 from core import specs
 from core.options import SpecError
+from core.quoting import parsed, quoted
 from core.specs import Experiment
-from pages.kit import forms, setup
+from pages.kit import forms, here, setup
 from pages.kit.setup import Asked
 from pages.kit.words import _
 
@@ -25,8 +26,9 @@ def write_link(asked: Asked) -> bool:
         link = {}
     if setup.own_layers() == ():
         link["layers"] = setup.NOTHING
-    kept = {k: v for k, v in st.query_params.to_dict().items() if not _of_form(k)}
-    if st.query_params.to_dict() != kept | link:
+    stands = here.address()
+    kept = {k: v for k, v in stands.items() if not _of_form(k)}
+    if stands != kept | link:
         st.query_params.from_dict(kept | link)
     return bool(link)
 
@@ -59,9 +61,9 @@ def _opened() -> None:
 
 def _read(data: bytes) -> tuple[Experiment | None, str]:
     try:
-        return specs.experiment_from_json(json.loads(data)), ""
+        return specs.experiment_from_json(parsed(data)), ""
     except SpecError as error:
         text = _("The file was left aside. {field}: {message}")
-        return None, text.format(field=error.field, message=error.message)
+        return None, text.format(field=quoted(error.field), message=error.message)
     except (ValueError, RecursionError):
         return None, _("The file was left aside: it is not readable JSON. An experiment's file begins with {.")

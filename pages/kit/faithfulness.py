@@ -14,7 +14,7 @@ from core.figures.faithfulness import Lines
 from core.questions import Seen
 from pages.kit import figure
 from pages.kit.cards import colors
-from pages.kit.words import _, plain
+from pages.kit.words import Markdown, _, fill
 
 VIEW = "faithfulness"
 RANDOM = "random order"  # the reference's name in the arrays
@@ -56,13 +56,13 @@ def there(seen: Seen) -> list[str]:
     return sorted(names, key=lambda name: float(mean_of(seen.arrays[f"deletion_area/{name}"])))
 
 
-def _heading(seen: Seen) -> str:
+def _heading(seen: Seen) -> Markdown:
     pieces = seen.facts["pieces"]
     if seen.facts["samples"] > 1:
         said = _("**Mean over {n} test samples,** each explained for its own answer, in {low} to {high} pieces.")
-        return said.format(n=seen.facts["samples"], low=min(pieces), high=max(pieces))
+        return fill(said, n=seen.facts["samples"], low=min(pieces), high=max(pieces))
     said = _("**Why {explained}?** The input is cut into {n} pieces.")
-    return said.format(explained=plain(seen.facts["explained"]), n=pieces[0])
+    return fill(said, explained=seen.facts["explained"], n=pieces[0])
 
 
 def _followed(seen: Seen) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
+from core.figures.literal import unescaped
 from pages.kit.boundary import answered
 from pages.kit.web_parts import web_part
 from pages.kit.words import _
@@ -40,4 +41,4 @@ def _clicked(key: str, on_click: Callable[[dict[str, Any]], None] | None) -> Non
     point = st.session_state[key].click
     if on_click and point:
         with answered(gone=None):
-            on_click(dict(point))
+            on_click({name: unescaped(value) for name, value in dict(point).items()})

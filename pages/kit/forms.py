@@ -15,7 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.options import Option, SpecError, coerce, declared
 from core.registry import Registry
-from pages.kit.words import _, choice_word, plain
+from pages.kit.words import Markdown, _, choice_word, plain
 
 Faults = dict[str, str]  # address → why its value cannot be
 _KEEP: dict[str, Any] = {"persist_state": "session"}
@@ -45,7 +45,7 @@ def field(
     st.session_state.setdefault(address, None if option.auto and default == option.low else to_widget(default))
     name = address.partition(".")[2]
     label = _(option.label or name.replace("_", " "))
-    widget(address, label, kind, option, disabled=disabled)
+    widget(address, plain(label), kind, option, disabled=disabled)
     if option.auto and st.session_state[address] is None:
         return
     try:
@@ -61,7 +61,7 @@ def mistake(message: str, mend: str = "") -> None:
     st.markdown(f":red[:small[{plain(message)}]]" + (f" :small[{plain(mend)}]" if mend else ""))
 
 
-def widget(address: str, label: str, kind: Any, option: Option, **more: Any) -> None:
+def widget(address: str, label: Markdown, kind: Any, option: Option, **more: Any) -> None:
     """The widget that fits the option's type; its key is the address, its value is in the session state."""
     more |= {"key": address, "help": help_text(kind, option)}
     if option.choices:
@@ -115,7 +115,7 @@ def step_of(option: Option) -> float:
     return 0.05 if span <= 1 else 0.1 if span <= 10 else 1.0
 
 
-def several(address: str, label: str, known: Registry, help: str) -> None:
+def several(address: str, label: Markdown, known: Registry, help: Markdown) -> None:
     """The choice of any number of a catalog's entries; its value is the list of their names."""
     st.session_state.setdefault(address, [])
     titles = {one.name: _(one.title) for one in known}

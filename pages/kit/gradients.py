@@ -13,7 +13,7 @@ from core.figures import gradients
 from core.figures.gradients import Bars
 from core.questions import Seen
 from pages.kit import figure, here
-from pages.kit.words import _, plain
+from pages.kit.words import Markdown, _, plain
 
 ICONS = {
     "diverged": ":material/error:", "dead": ":material/power_off:", "exploding": ":material/trending_up:",
@@ -38,12 +38,12 @@ def verdicts(seen: Seen) -> None:
         st.caption(plain(sentence))
 
 
-def body(verdict: Verdict) -> str:
+def body(verdict: Verdict) -> Markdown:
     """A verdict as Markdown, in the language of the page."""
     says = " ".join(_(text).format(**verdict.numbers) for text in verdict.says)
     said = f"**{_(diagnosis.TITLES[verdict.state])}.** {plain(says)}"
     mend = plain(_(verdict.mend).format(**verdict.numbers))
-    return f"{said}  \n**{_('To mend it:')}** {mend}" if mend else said
+    return Markdown(f"{said}  \n**{_('To mend it:')}** {mend}" if mend else said)
 
 
 def flow(seen: Seen) -> None:
@@ -58,7 +58,7 @@ def flow(seen: Seen) -> None:
     )  # fmt: skip
     figure.show(picture, key="gradients.flow", alt=_alt(seen), on_click=_layer_clicked(layers))
     left, right = st.columns([0.28, 0.72], vertical_alignment="center") if steps.size else (None, st.container())
-    right.caption(_how(seen))
+    right.caption(plain(_how(seen)))
     if left is not None:
         left.segmented_control(
             _("over the training"), list(kinds), format_func=lambda name: kinds[name], key="gradients.history",

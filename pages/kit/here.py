@@ -10,23 +10,40 @@ import streamlit as st
 
 from core import drawings
 from core.questions import NEWEST
+from core.quoting import clean, whole
 from core.store.files import StoreError
 from core.store.runs import Run
 from pages.kit import engine as doors
 from pages.kit.words import _
 
 LAST_SAMPLE = 9_999  # as far as the sample can be counted up
+LAST_STEP = 999_999_999
+
+
+def address() -> dict[str, str]:
+    """What the address asks for, as clean text: a link may come from anybody."""
+    return clean(st.query_params.to_dict())
+
+
+def say(values: dict[str, str]) -> None:
+    """Make the address say these values; an empty one is left out."""
+    for name, value in values.items():
+        if value and st.query_params.get(name) != value:
+            st.query_params[name] = value
+        elif not value and name in st.query_params:
+            del st.query_params[name]
 
 
 def follow() -> list[str]:
     """Take over what the address says, write the rest back into it; a sentence for everything that cannot be."""
     notices: list[str] = []
-    given = st.query_params
+    given = address()
     _follow_run(given.get("run") or st.session_state.get("run", ""), notices)
     raw = given.get("sample")
     if raw is not None:
-        if raw.isdecimal() and int(raw) <= LAST_SAMPLE:
-            st.session_state["sample"] = int(raw)
+        wanted = whole(raw, LAST_SAMPLE)
+        if wanted is not None:
+            st.session_state["sample"] = wanted
         else:
             notices.append(_("The link's sample is not a number from 0 to {last}; sample {n} is shown.").format(
                 last=f"{LAST_SAMPLE:,}", n=st.session_state.get("sample", 0)))  # fmt: skip
@@ -50,8 +67,9 @@ def _follow_run(wanted: str, notices: list[str]) -> None:
 
 def _follow_moment(step: str | None, drawn: str | None, notices: list[str]) -> None:
     if step is not None:
-        if step.isdecimal() and len(step) < 10:
-            st.session_state["step"] = int(step)
+        wanted = whole(step, LAST_STEP)
+        if wanted is not None:
+            st.session_state["step"] = wanted
         else:
             notices.append(_("The link's step is not a number from 0 on; the newest weights are shown."))
     if drawn:
@@ -66,14 +84,8 @@ def _follow_moment(step: str | None, drawn: str | None, notices: list[str]) -> N
 
 def write() -> None:
     """Make the address say where the learner is; what a page keeps there besides stays."""
-    for name in ("run", "sample", "layer", "step", "drawn"):
-        value = str(st.session_state.get(name, "") or "")
-        if name == "step":
-            value = "" if step() == NEWEST else str(step())
-        if value and st.query_params.get(name) != value:
-            st.query_params[name] = value
-        elif not value and name in st.query_params:
-            del st.query_params[name]
+    values = {name: str(st.session_state.get(name, "") or "") for name in ("run", "sample", "layer", "drawn")}
+    say(values | {"step": "" if step() == NEWEST else str(step())})
 
 
 def current() -> Run | None:

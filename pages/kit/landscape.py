@@ -12,7 +12,7 @@ from core.catalog.views.landscape import LINE, PATH
 from core.figures import landscape
 from core.questions import Seen
 from pages.kit import figure
-from pages.kit.words import _
+from pages.kit.words import _, fill
 
 Row = dict[str, Any]
 WIDTHS = [0.58, 0.42]
@@ -44,7 +44,7 @@ def _scale(seen: Seen) -> bool:
             st.caption(words.format(top=f"{top:.3g}", high=f"{seen.facts['losses']['high']:.3g}"))
         if seen.facts["losses"]["broken"]:
             words = _("At {n} points the loss is too large to be a number; they are left empty.")
-            st.caption(words.format(n=seen.facts["losses"]["broken"]))
+            st.caption(fill(words, n=seen.facts["losses"]["broken"]))
     return log
 
 

@@ -18,11 +18,12 @@ from core import registry, specs
 from core.catalog.entries import PICTURE, SEQUENCE, DataForm, View
 from core.options import SpecError, declared
 from core.questions import Look, Seen
+from core.quoting import quoted
 from core.specs import LayerSpec
 from core.store.runs import Run
 from pages.kit import forms, here, moments, waiting
 from pages.kit.samples import png, sparkline
-from pages.kit.words import _, plain
+from pages.kit.words import Markdown, _, fill, plain
 
 TRAIN, RUNS = "2_train/1_live.py", "2_train/2_runs.py"
 COLUMNS = [0.23, 0.77]  # what is looked at, and the stage
@@ -150,7 +151,7 @@ def sample_card(facts: dict[str, Any], number: int) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         picture = sample_html(facts["kind"], facts["shown"], facts.get("vocabulary", ()))
         st.html(picture, width="content" if facts["kind"] in (PICTURE, SEQUENCE) else "stretch")
-        st.markdown("  \n".join(_answer(facts, number)))
+        st.markdown(_answer(facts, number))
     beyond(number)
     if here.drawing() and st.button(_("Back to the test samples"), icon=":material/undo:", type="tertiary"):
         here.look_at(drawing="")
@@ -164,15 +165,15 @@ def beyond(number: int) -> None:
         st.caption(text.format(n=f"{here.sample():,}", last=f"{number:,}"))
 
 
-def _answer(facts: dict[str, Any], number: int) -> list[str]:
+def _answer(facts: dict[str, Any], number: int) -> Markdown:
     name = _("your drawing") if here.drawing() else _("sample {n}").format(n=number)
     said = [f"**{plain(name)}**"]
     if facts["target"]:
-        said.append(_("target: {target}").format(target=plain(str(facts["target"])[:40])))
+        said.append(fill(_("target: {target}"), target=quoted(facts["target"], 40)))
     sure = f" ({facts['confidence']:.0%})" if facts["confidence"] else ""
     right = facts["target"] in ("", facts["predicted"]) or not facts["confidence"]
-    answer = _("predicted: {predicted}").format(predicted=plain(str(facts["predicted"])[:40]) + sure)
-    return [*said, answer if right else f":red[{answer}]"]
+    answer = fill(_("predicted: {predicted}"), predicted=quoted(facts["predicted"], 40) + sure)
+    return Markdown("  \n".join([*said, answer if right else f":red[{answer}]"]))
 
 
 def sample_html(kind: str, shown: np.ndarray, vocabulary: Sequence[str] = ()) -> str:

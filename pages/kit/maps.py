@@ -13,7 +13,7 @@ from core.questions import Seen
 from pages.kit import figure, here, look
 from pages.kit.samples import png
 from pages.kit.web_parts import web_part
-from pages.kit.words import _
+from pages.kit.words import _, fill
 
 VIEW = "feature_maps"
 HEIGHT = 404
@@ -125,7 +125,7 @@ def _sequence(seen: Seen, values: np.ndarray) -> None:
     )
     figure.show(fig, key="maps.sequence", alt=alt, on_click=lambda point: look.choose(VIEW, map=int(point["y"])))
     if every > 1:
-        st.caption(_("Too many values for one picture: every {n}th step is drawn.").format(n=every))
+        st.caption(fill(_("Too many values for one picture: every {n}th step is drawn."), n=every))
 
 
 def _vector(seen: Seen, values: np.ndarray) -> None:
@@ -139,9 +139,10 @@ def _vector(seen: Seen, values: np.ndarray) -> None:
     alt = _("{layer} of this sample: {n} numbers, as bars").format(layer=seen.layer, n=len(values))
     figure.show(fig, key="maps.vector", alt=alt, on_click=lambda point: look.choose(VIEW, map=int(point["customdata"])))
     if len(units) < len(order):
-        st.caption(_("Page {page} of {pages}: {shown} of {n} units.").format(
-            page=min(seen.facts["options"].page, figures.pages(len(order))), pages=figures.pages(len(order)),
-            shown=len(units), n=f"{len(order):,}"))  # fmt: skip
+        of = figures.pages(len(order))
+        said = _("Page {page} of {pages}: {shown} of {n} units.")
+        page = min(seen.facts["options"].page, of)
+        st.caption(fill(said, page=page, pages=of, shown=len(units), n=f"{len(order):,}"))
 
 
 # ── what drives a map ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -152,7 +153,7 @@ def top(seen: Seen) -> None:
     unit = seen.facts["map"]
     which, values = (seen.arrays[f"{seen.layer}/{name}"][unit] for name in ("top", "top_values"))
     name = {"map": _("map {n}"), "feature": _("feature {n}"), "unit": _("unit {n}")}[seen.facts["unit"]].format(n=unit)
-    st.markdown("**" + _("What drives {name} most").format(name=name) + "**")
+    st.markdown("**" + fill(_("What drives {name} most"), name=name) + "**")
     if len(values) > 1 and values[0] == values[-1]:
         st.caption(_("No test sample more than others: at least {n} of them share the value {value}.").format(
             n=len(values), value=f"{values[0]:.3g}"))  # fmt: skip

@@ -14,7 +14,7 @@ from core.questions import Seen
 from pages.kit import figure, here, look
 from pages.kit.samples import png
 from pages.kit.web_parts import web_part
-from pages.kit.words import _
+from pages.kit.words import _, fill, plain
 
 VIEW = "maximise"
 HEIGHT = 330
@@ -27,7 +27,7 @@ def draw(seen: Seen) -> None:
     """The film, the climb, the real pictures."""
     film, climb = st.columns([0.36, 0.64], gap="medium")
     with film:
-        st.markdown("**" + _("A picture made for {unit}").format(unit=unit(seen)) + "**")
+        st.markdown("**" + fill(_("A picture made for {unit}"), unit=unit(seen)) + "**")
         _mount(key="maximise.film", data=told(seen), height=HEIGHT)
     with climb:
         st.markdown("**" + _("How strongly the unit answers") + "**")
@@ -71,9 +71,9 @@ def _real(seen: Seen) -> None:
         with place, st.container(gap="xxsmall"):
             st.html(f'<img class="ll-sample" src="{png(picture)}" alt="" width="{REAL_SIDE}" height="{REAL_SIDE}">')
             st.button(
-                str(sample), key=f"maximise.real.{sample}", width="stretch",
+                plain(sample), key=f"maximise.real.{sample}", width="stretch",
                 on_click=partial(here.look_at, sample=sample),
-                help=_("Make test sample {n} the current one; the unit answers {value}").format(n=sample, value=value),
+                help=fill(_("Make test sample {n} the current one; the unit answers {value}"), n=sample, value=value),
             )  # fmt: skip
             st.caption(value)
 

@@ -14,7 +14,7 @@ from core.questions import Seen
 from pages.kit import figure, here, look
 from pages.kit.cards import colors
 from pages.kit.samples import png, sparkline
-from pages.kit.words import _, plain
+from pages.kit.words import Markdown, _, fill, plain
 
 VIEW = "mistakes"
 HEIGHT = 390  # pixels of the two pictures
@@ -157,9 +157,9 @@ def _numbers(seen: Seen) -> None:
 # ── the samples ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _heading(seen: Seen) -> str:
+def _heading(seen: Seen) -> Markdown:
     target, predicted = seen.facts["chosen"]
-    names = [plain(visible(seen.facts["classes"][k])) if k >= 0 else "" for k in (target, predicted)]
+    names = [visible(seen.facts["classes"][k]) if k >= 0 else "" for k in (target, predicted)]
     shown, fits = len(seen.arrays["gallery/samples"]), seen.facts["fits"]
     if target >= 0 and predicted >= 0:
         said = _("**{target}** answered as **{predicted}**: {fits}")
@@ -167,8 +167,8 @@ def _heading(seen: Seen) -> str:
         said = _("All that are **{target}**: {fits}")
     else:
         said = _("All answered as **{predicted}**: {fits}") if predicted >= 0 else _("All answers: {fits}")
-    rest = _(", {shown} shown").format(shown=shown) if shown < fits else ""
-    return said.format(target=names[0], predicted=names[1], fits=f"{fits:,}") + rest
+    rest = fill(_(", {shown} shown"), shown=shown) if shown < fits else ""
+    return Markdown(fill(said, target=names[0], predicted=names[1], fits=f"{fits:,}") + rest)
 
 
 def _tiles(seen: Seen) -> None:
@@ -214,7 +214,7 @@ def _texts(seen: Seen) -> None:
         caption, hover, wrong = _caption(seen, i)
         answer = f":red[**{plain(caption)}**]" if wrong else f"**{plain(caption)}**"  # first: a long row is cut off
         places[i % 2].button(
-            f"{answer} {plain(_written(seen, i))}", key=f"mistakes.item.{i}", help=hover, on_click=here.look_at,
+            f"{answer} {plain(_written(seen, i))}", key=f"mistakes.item.{i}", help=plain(hover), on_click=here.look_at,
             kwargs={"sample": int(sample)}, type="tertiary",
         )  # fmt: skip
 

@@ -13,14 +13,14 @@ from core.store.files import StoreError
 from core.store.runs import Run
 from pages.kit import engine as doors
 from pages.kit import here, trouble
-from pages.kit.words import STATE_ICONS, _, about, state_word
+from pages.kit.words import STATE_ICONS, Markdown, _, about, fill, plain, state_word
 
 OFFERED = 50  # newest runs in the picker; the runs page has them all
 TICK = 1.0  # seconds between two looks at a run that is not over
 _PICK = "run_bar.run"
 
 
-def draw(title: str, *, counting: bool = True) -> None:
+def draw(title: Markdown, *, counting: bool = True) -> None:
     """Draw the bar. While the run goes on its status ticks; when its state changes, the whole page follows.
 
     title: of the page; the menu is closed, and does not say which page this is.
@@ -102,18 +102,18 @@ def _ticking(run: Run, drawn: list[RunState], counting: bool) -> None:
     st.markdown(words_of(state, counting))
 
 
-def words_of(state: RunState, counting: bool = True) -> str:
+def words_of(state: RunState, counting: bool = True) -> Markdown:
     """One line: the state, how far, and what is to be said of it."""
     at = state.status
-    line = f"{STATE_ICONS[at.state]} **{state_word(at.state)}**"
+    line = f"{STATE_ICONS[at.state]} **{plain(state_word(at.state))}**"
     if counting:
         line += " · " + _("step {step} of {steps}").format(step=f"{at.step:,}", steps=f"{at.steps:,}")
     if state.place:
-        line += " · " + _("place {place} in the queue").format(place=state.place)
-        line += ", " + (_("nobody can say yet when it begins") if state.wait is None else about(state.wait))
+        line += " · " + fill(_("place {place} in the queue"), place=state.place)
+        line += ", " + (_("nobody can say yet when it begins") if state.wait is None else plain(about(state.wait)))
     if state.silent:
-        line += " · " + _("its worker has been silent for {n} s").format(n=state.silent)
-    return line
+        line += " · " + fill(_("its worker has been silent for {n} s"), n=state.silent)
+    return Markdown(line)
 
 
 def state_of(run: Run) -> RunState | None:

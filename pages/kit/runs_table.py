@@ -16,15 +16,16 @@ from core.store.glance import glance
 from core.store.runs import Run
 from pages.kit import engine as doors
 from pages.kit import here, trouble
+from pages.kit.boundary import answered
 from pages.kit.run_bar import kinds
-from pages.kit.words import _, size, state_word
+from pages.kit.words import _, fill, plain, size, state_word
 
 KEY = "runs.table"
 ROOM = 300  # pixels: the head and seven rows and a half, so that one sees that there are more
 
 
 def rows(runs: list[Run]) -> list[dict[str, Any]]:
-    """One row a run, in the order given; a run that cannot be read has only its name."""
+    """One row a run, in the order given; of a damaged one its name, and what is wrong with it."""
     active: dict[str, Status] = {}
     try:
         active = {run: state.status for run, state in doors.engine().runs().items()}
@@ -34,11 +35,11 @@ def rows(runs: list[Run]) -> list[dict[str, Any]]:
 
 
 def _row(run: Run, status: Status | None) -> dict[str, Any]:
-    found: dict[str, Any] = {"id": run.id, "name": f"#{run.id[:4]}", "what": "", "state": _("cannot be read")}
+    found: dict[str, Any] = {"id": run.id, "name": f"#{run.id[:4]}", "what": "", "state": _("damaged"), "damage": ""}
     try:
         about, what, status, seen = run.about(), kinds(run), status or run.status(), glance(run)
-    except (StoreError, TypeError):
-        return found
+    except StoreError as error:
+        return found | {"what": str(error), "damage": str(error)}
     return found | {
         "name": _named(run, str(about.get("name", "")), what), "what": what,
         "state": state_word(status.state), "raw_state": status.state, "step": status.step, "steps": status.steps,
@@ -97,18 +98,19 @@ def _when(seconds: Any) -> Any:
 def actions(marked: list[dict[str, Any]], train_page: str, look_page: str) -> None:
     """Open, look inside, resume, rename, delete; each enabled where it can act."""
     one = marked[0] if len(marked) == 1 else None
+    whole = one is not None and not one["damage"]
     with st.container(horizontal=True, gap="small", key="runs_actions"):
-        if st.button(_("Open"), type="primary", disabled=one is None, icon=":material/open_in_full:") and one:
+        if st.button(_("Open"), type="primary", disabled=not whole, icon=":material/open_in_full:") and one:
             here.choose(one["id"])
             st.switch_page(train_page)
-        if st.button(_("Look inside"), disabled=one is None, icon=":material/visibility:") and one:
+        if st.button(_("Look inside"), disabled=not whole, icon=":material/visibility:") and one:
             here.choose(one["id"])
             st.switch_page(look_page)
         if st.button(_("Resume"), disabled=not (one and resumable(one)), icon=":material/play_arrow:") and one:
             doors.engine().command(one["id"], Command("resume"))
             here.choose(one["id"])
             st.switch_page(train_page)
-        if st.button(_("Rename"), disabled=one is None, icon=":material/edit:") and one:
+        if st.button(_("Rename"), disabled=not whole, icon=":material/edit:") and one:
             _rename(one)
         if st.button(_("Delete"), disabled=not marked, icon=":material/delete:"):
             _delete(marked)
@@ -120,19 +122,27 @@ def resumable(row: dict[str, Any]) -> bool:
     return row.get("raw_state") in ended and row["step"] < row["steps"]
 
 
+def damages(marked: list[dict[str, Any]]) -> None:
+    """What is wrong with the damaged ones of these."""
+    for row in [row for row in marked if row["damage"]][:8]:
+        words = _("This run is damaged: {reason} Delete it, or mend its folder.")
+        st.warning(fill(words, reason=row["damage"]), icon=":material/broken_image:")
+
+
 @st.dialog(_("Rename the run"))
 def _rename(row: dict[str, Any]) -> None:
-    run = doors.store().run(row["id"])
-    name = st.text_input(_("Name"), str(run.about().get("name", "")), max_chars=80)
-    if st.button(_("Rename"), type="primary", disabled=not name.strip(), key="rename.yes"):
-        run.note(name=name.strip())
-        st.rerun()
+    with answered():
+        run = doors.store().run(row["id"])
+        name = st.text_input(_("Name"), str(run.about().get("name", "")), max_chars=80)
+        if st.button(_("Rename"), type="primary", disabled=not name.strip(), key="rename.yes"):
+            run.note(name=name.strip())
+            st.rerun()
 
 
 @st.dialog(_("Delete for good?"))
 def _delete(marked: list[dict[str, Any]]) -> None:
     for row in marked[:8]:
-        st.text(f"{row['name']} · {row['what']}")
+        st.text(" · ".join(part for part in (row["name"], row["what"]) if part))
     if len(marked) > 8:
         st.text(_("and {n} more").format(n=len(marked) - 8))
     st.caption(_("Their numbers and weights go; this cannot be undone. A run that is going on is stopped."))
@@ -143,7 +153,7 @@ def _delete(marked: list[dict[str, Any]]) -> None:
             except EngineGone:
                 raise
             except (EngineError, StoreError) as error:
-                st.error(str(error))
+                st.error(plain(str(error)))
                 return
         st.session_state.pop(KEY, None)
         st.rerun()

@@ -10,9 +10,10 @@ import streamlit as st
 from core.catalog.entries import PICTURE, SEQUENCE, TOKENS
 from core.catalog.views.sanity import ABSOLUTE, BETWEEN, DEPENDS, FEW, GONE, INDEPENDENT, NOISE
 from core.figures import attribution, sanity
+from core.figures.literal import Markup
 from core.questions import Seen
 from pages.kit import figure, why_maps
-from pages.kit.words import _, plain
+from pages.kit.words import Markdown, _, fill, plain
 
 VIEW = "sanity"
 SIDE = 250  # pixels of a map
@@ -34,7 +35,7 @@ def draw(seen: Seen) -> None:
     color, icon = BADGES[seen.facts["verdict"]]
     asked = _("**{method}** · why {explained}?")
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
-        st.markdown(asked.format(method=plain(_(seen.facts["method"])), explained=plain(seen.facts["explained"])),
+        st.markdown(fill(asked, method=_(seen.facts["method"]), explained=seen.facts["explained"]),
                     width="content")  # fmt: skip
         st.badge(words[seen.facts["verdict"]], icon=icon, color=color)  # type: ignore[arg-type]
     st.fragment(_cascade)(seen)
@@ -69,7 +70,7 @@ def _title(seen: Seen, at: int) -> str:
     return _("{n} drawn anew, seed 0: correlation {value}").format(n=int(seen.arrays["depths"][at]), value=said)
 
 
-def _which(seen: Seen, depth: int) -> str:
+def _which(seen: Seen, depth: int) -> Markdown:
     """The layers on both sides of the cut, from the top down."""
     names = seen.facts["layers"]
     new, kept = (", ".join(part) or _("none") for part in (names[:depth], names[depth:]))
@@ -96,11 +97,11 @@ def _drawn(seen: Seen, values: np.ndarray) -> Any:
     values = np.abs(values) if seen.facts["ranked"] == ABSOLUTE else values
     if kind == PICTURE:
         hover = _("row %{y}, column %{x}: %{z:.3g}")
-        return attribution.picture(values, scale, hover=hover, side=SIDE)
+        return attribution.picture(values, scale, hover=Markup(hover), side=SIDE)
     if kind == SEQUENCE:
         hover = _("step %{x}, feature %{y}: %{z:.3g}")
-        return attribution.table(values, scale, titles=(_("step"), _("feature")), hover=hover, side=SIDE)
-    return attribution.bars(values, _names(seen, len(values)), scale, hover="%{x}: %{y:.3g}", side=SIDE)
+        return attribution.table(values, scale, titles=(_("step"), _("feature")), hover=Markup(hover), side=SIDE)
+    return attribution.bars(values, _names(seen, len(values)), scale, hover=Markup("%{x}: %{y:.3g}"), side=SIDE)
 
 
 def _names(seen: Seen, count: int) -> list[str]:

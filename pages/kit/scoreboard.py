@@ -12,6 +12,7 @@ import streamlit as st
 from core import registry
 from core.catalog.trials import CHEAT, CLEAN, CUE, EVIDENCE, OWN, REST, TRIALS
 from core.figures import attribution, scoreboard
+from core.figures.literal import Markup
 from core.figures.scoreboard import Panel, Series
 from core.questions import Measured, Score, Scored, ScoreRow
 from core.store import layerlab_home
@@ -19,7 +20,7 @@ from core.store.scores import KINDS, kept_scores, scores_stamp
 from pages.kit import figure, here, waiting, why_maps
 from pages.kit.cards import colors
 from pages.kit.samples import png
-from pages.kit.words import _, moment, plain
+from pages.kit.words import Markdown, _, fill, moment, plain
 
 ASKED = "scoreboard.asked"  # (what is being scored, "full" or "quick" or nothing; scores_stamp() when it was asked)
 SHOWN = "scoreboard.shown"  # what is shown: "full", "quick", "run", or None
@@ -48,7 +49,7 @@ def board() -> Scored | None:
         if len(offered) > 1 or own:
             _tabs(offered, bool(asked))
         if shown in kept:
-            st.caption(_facts(kept[shown]))
+            st.caption(plain(_facts(kept[shown])))
         _buttons(asked, first=not kept)
     if asked:
         st.caption(_("The networks are trained and every method is tried. Stay on this page meanwhile."))
@@ -130,7 +131,7 @@ def draw(found: Scored) -> None:
     name = next(iter(trials))
     if len(trials) > 1:
         name = str(st.segmented_control(
-            _("trial"), list(trials), format_func=lambda n: trials[n], default=name, required=True,
+            _("trial"), list(trials), format_func=lambda n: plain(trials[n]), default=name, required=True,
             key="scoreboard.trial", label_visibility="collapsed", persist_state="session",
         ))  # fmt: skip
     _intro(found, name)
@@ -178,22 +179,21 @@ def _say(found: Scored, name: str) -> None:
             st.markdown(f":small[{plain(sentence)}]")
 
 
-def _gates(found: Scored, name: str) -> str:
+def _gates(found: Scored, name: str) -> Markdown:
     """What the gate has shown of this trial's networks."""
     gates = [gate for gate in found.gates if gate.data == name]
     if not gates:
-        return ""
+        return Markdown("")
     used, rest = {
         CLEAN: (_("the shape"), _("the patch")), CHEAT: (_("the patch"), _("the shape")),
     }.get(name, (_("the evidence"), _("everything else")))  # fmt: skip
     mean = {what: np.mean([getattr(gate, what) for gate in gates]) for what in ("accuracy", "without", "otherwise")}
     said = _("It answers {right:.0%} right, {without:.0%} when {used} is exchanged, {otherwise:.0%} when {rest} is.")
-    told = said.format(right=mean["accuracy"], without=mean["without"], otherwise=mean["otherwise"], used=used,
-                       rest=rest)  # fmt: skip
-    return f"{told} {_hangs(found, name)}".strip()
+    told = fill(said, **{"right": mean["accuracy"], "used": used, "rest": rest} | mean)
+    return Markdown(f"{told} {_hangs(found, name)}".strip())
 
 
-def _hangs(found: Scored, name: str) -> str:
+def _hangs(found: Scored, name: str) -> Markdown:
     """How much of the number that the methods explain hangs on which part."""
     parts = {EVIDENCE: _("the shape") if name in (CLEAN, CHEAT) else _("the evidence"), CUE: _("the patch"),
              REST: _("everything else")}  # fmt: skip
@@ -202,7 +202,7 @@ def _hangs(found: Scored, name: str) -> str:
                                                          spread=one.share.spread)
         for one in found.hanging if one.data == name
     )  # fmt: skip
-    return _("Exchanged, they change the explained number: {parts}.").format(parts=told) if told else ""
+    return fill(_("Exchanged, they change the explained number: {parts}."), parts=told) if told else Markdown("")
 
 
 def _ordered(found: Scored, name: str) -> tuple[dict[tuple[str, str], ScoreRow], list[str]]:
@@ -226,7 +226,7 @@ def _bars(
     titles = [_title(method) for method in methods]
     picture = scoreboard.bars(
         titles, panels, controls=controls, x_title=_("share"), random=_("random map"), colors=colors(),
-        hover=_("{method}<br>{panel}, {measure}: {mean} ± {spread}"),
+        hover=Markup(_("{method}<br>{panel}, {measure}: {mean} ± {spread}")),
         chosen=methods.index(chosen) if chosen in methods else -1,
     )  # fmt: skip
     best = ", ".join(titles[:3])
@@ -314,7 +314,7 @@ def _map(found: Scored, data: str, method: str) -> None:
     shown = found.arrays[f"{data}/shown"]
     under = png(attribution.faint(shown, why_maps.dark()))
     hover = f"{_('row')} %{{y}}, {_('column')} %{{x}}<br>{_('value')} %{{z:.3~g}}"
-    picture = attribution.picture(values, scale, hover=hover, under=under, side=SIDE)
+    picture = attribution.picture(values, scale, hover=Markup(hover), under=under, side=SIDE)
     ink = [*colors(), attribution.GREY, attribution.GREY]
     for i, (kind, words) in enumerate((("evidence", _("shape")), ("cue", _("patch")))):
         if f"{data}/{kind}" in found.arrays:
@@ -385,9 +385,9 @@ def table(found: Scored, trials: tuple[str, ...]) -> list[dict[str, Any]]:
     return made
 
 
-def measures() -> str:
+def measures() -> Markdown:
     """What the columns mean."""
-    return "\n".join(f"- {line}" for line in (
+    return Markdown("\n".join(f"- {line}" for line in (
         _("**hit**: how often the largest value lies in the evidence. **mass**: the share of the whole map that lies "
           "in it. **AUROC**: how often a place of the evidence has a larger value than another place; 0.5 is chance."),
         _("By chance hit and mass are the share of the sample that is evidence (column chance). The random map shows "
@@ -404,4 +404,4 @@ def measures() -> str:
           "does not use its evidence is left out."),
         _("Methods that explain one unit inside the network are not scored: what a unit reacts to is not why the "
           "network answers."),
-    ))  # fmt: skip
+    )))  # fmt: skip

@@ -14,8 +14,8 @@ from core.applies import check_experiment
 from core.catalog.entries import Architecture
 from core.options import SpecError, declared
 from core.specs import Experiment, LayerSpec, ModelSpec, TrainSpec, option_values
-from pages.kit import forms, visitors
-from pages.kit.words import _
+from pages.kit import forms, here, visitors
+from pages.kit.words import Markdown, _, plain
 
 MAIN = ("lr", "steps")  # the fields of TrainSpec that are always in sight
 LAYERS = "own.layers"  # a model's own layers as JSON, which no field of the form shows; "[]": nothing built yet
@@ -48,9 +48,9 @@ def begin() -> list[str]:
     """
     if "model" in st.session_state:
         return []
-    made, notices = specs.from_link(st.query_params.to_dict())
+    made, notices = specs.from_link(here.address())
     fill(made)
-    if st.query_params.get("layers") == NOTHING:
+    if here.address().get("layers") == NOTHING:
         st.session_state[LAYERS] = NOTHING
     return notices
 
@@ -183,7 +183,7 @@ def _misfit(asked: Asked) -> None:
         forms.mistake(error.message)
 
 
-def entry(address: str, label: str, known: registry.Registry, changed: Any = None, **more: Any) -> None:
+def entry(address: str, label: Markdown, known: registry.Registry, changed: Any = None, **more: Any) -> None:
     """The choice of one entry of a catalog, kept at its address."""
     titles = {one.name: _(one.title) for one in known}
     st.selectbox(
@@ -247,7 +247,8 @@ def training_fields(faults: forms.Faults) -> None:
         chosen = known.get(st.session_state[address])
         _section(_(chosen.title), chosen.options, faults)
     st.caption(_("Augmentation"))
-    forms.several(AUGMENTATION, _("augmentation"), registry.AUGMENTATIONS, _("How training pictures are varied."))
+    help = plain(_("How training pictures are varied."))
+    forms.several(AUGMENTATION, plain(_("augmentation")), registry.AUGMENTATIONS, help)
     for name in st.session_state[AUGMENTATION]:
         forms.options_form("train", registry.AUGMENTATIONS.get(name).options, faults)
     for group, names in grouped.items():
@@ -257,7 +258,7 @@ def training_fields(faults: forms.Faults) -> None:
 
 def _section(title: str, options: type, faults: forms.Faults) -> None:
     if declared(options):
-        st.caption(title)
+        st.caption(plain(title))
         forms.options_form("train", options, faults)
 
 

@@ -12,7 +12,7 @@ from core.specs import LayerSpec
 from pages.kit import builder, layer_list, verdict
 from pages.kit.builder import Network
 from pages.kit.web_parts import web_part
-from pages.kit.words import _, many, size
+from pages.kit.words import _, fill, many, size
 
 KEY, ADD = "stack", "build.add"
 HEIGHT = 408  # pixels: head and about fourteen rows
@@ -101,7 +101,7 @@ def add(network: Network) -> None:
     if network.found is not None or not network.layers:
         form = layer_list.forms(network.found.layers if network.found else (), network.form).get(network.selected)
     kinds = dict(layer_list.fitting(form))
-    after = _("Add a layer after {name}").format(name=network.selected) if network.selected else _("Add a layer")
+    after = fill(_("Add a layer after {name}"), name=network.selected) if network.selected else _("Add a layer")
     labels = {kind: layer_list.title(kind) if fits else _("{kind} (does not fit here)").format(
         kind=layer_list.title(kind)) for kind, fits in kinds.items()}  # fmt: skip
     st.session_state.setdefault(ADD, None)
@@ -121,7 +121,7 @@ def totals(network: Network) -> None:
     else:
         batch = network.asked.experiment.train.batch_size
         text = _("**{params}** parameters · **{macs}** multiply-adds · **{memory}** for a batch of {n}")
-        st.caption(text.format(params=f"{found.params:,}", macs=many(found.macs), memory=size(found.memory), n=batch))
+        st.caption(fill(text, params=f"{found.params:,}", macs=many(found.macs), memory=size(found.memory), n=batch))
 
 
 def _words() -> dict[str, str]:

@@ -59,7 +59,7 @@ def buttons(experiment: Experiment | None, run: Run | None) -> None:
         )  # fmt: skip
         for label, verb, enabled, words in verbs:
             st.button(
-                label, disabled=not enabled, help=words, key=f"steer.{verb}", on_click=_tell,
+                plain(label), disabled=not enabled, help=plain(words), key=f"steer.{verb}", on_click=_tell,
                 args=(run.id if run else "", Command(verb)),
             )  # fmt: skip
 

@@ -10,7 +10,7 @@ from core.figures import through_time
 from core.figures.through_time import Line
 from core.questions import Seen
 from pages.kit import figure
-from pages.kit.words import _, plain
+from pages.kit.words import _, fill
 
 VIEW = "through_time"
 ICONS = {
@@ -68,8 +68,8 @@ def _verdict(seen: Seen) -> None:
         if facts["what_if"]:
             st.badge(_("what-if on a copy"), icon=":material/science:", color="violet")
         said = _("first {state} ÷ last: **{ratio}** over {n} steps, **× {pace}** a step")
-        st.markdown(said.format(state=plain(state), ratio=_power(facts["ratio"]), n=facts["between"],
-                                pace=f"{facts['per_step']:.3g}"))  # fmt: skip
+        pace = f"{facts['per_step']:.3g}"
+        st.markdown(fill(said, state=state, ratio=_power(facts["ratio"]), n=facts["between"], pace=pace))
 
 
 def _power(value: float) -> str:

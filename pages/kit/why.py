@@ -18,6 +18,7 @@ from core.catalog.entries import NUMBER, PICTURE, WITHHELD, DataForm, Method
 from core.engine.protocol import EngineError
 from core.figures.attribution import largest
 from core.questions import Explain, Explained, Fits, MethodFit, Seen
+from core.quoting import quoted
 from core.registry import METHODS
 from core.specs import Choice
 from core.store.runs import Run
@@ -26,7 +27,7 @@ from pages.kit import why_options as options
 from pages.kit.badges import Place
 from pages.kit.waiting import Arriving
 from pages.kit.why_options import Price
-from pages.kit.words import _, plain
+from pages.kit.words import _, fill, plain
 
 COSTLY = 2000  # passes from which on a method is not run unasked
 PATIENCE = 0.3  # seconds in which a first picture comes with the page itself
@@ -163,9 +164,9 @@ def _comparison(plan: Plan, drawn: list[Arriving], pending: bool, sample_seen: b
                 number = next(iter(arrived.found.values())).sample
                 name = _("your drawing") if here.drawing() else _("test sample {n}").format(n=number)
                 why_maps.given(facts, name)
-                said = _("predicted: {predicted}").format(predicted=str(facts["predicted"])[:40])
+                said = _("predicted: {predicted}").format(predicted=quoted(facts["predicted"], 40))
                 st.badge(plain(said), icon=":material/psychology:", color="gray")
-                st.caption(name)
+                st.caption(plain(name))
         for place in plan.places:
             name = place.method.name
             badges.draw(
@@ -192,7 +193,7 @@ def _head(plan: Plan, arrived: Arriving) -> bool:
         else:
             cost = sum(found.cost for found in arrived.found.values())
             words = _("One pass is a forward and a backward pass of one sample through the network.")
-            st.caption(_("in all {passes}").format(passes=badges.passes(cost)), width="content", help=words)
+            st.caption(fill(_("in all {passes}"), passes=badges.passes(cost)), width="content", help=words)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(why_maps.legend(plan.form.task == NUMBER))
         if plan.form.kind == PICTURE:

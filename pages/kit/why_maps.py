@@ -12,6 +12,7 @@ import streamlit as st
 from core.catalog.entries import PICTURE, SEQUENCE, TOKENS
 from core.figures import attribution as figures
 from core.figures.attribution import Scale
+from core.figures.literal import Markup
 from core.questions import Explained
 from pages.kit import figure
 from pages.kit.attention import visible
@@ -70,7 +71,7 @@ def given(facts: dict[str, Any], name: str) -> None:
     elif kind == SEQUENCE:
         figure.show(
             figures.series(None, shown[:, : figures.CURVES], scale(True), x_title=_("step"), y_title=_("feature {n}"),
-                           hover=_("step") + " %{x}: %{y:.3~g}"), key="why.given", alt=name,
+                           hover=Markup(_("step") + " %{x}: %{y:.3~g}")), key="why.given", alt=name,
         )  # fmt: skip
     elif kind == TOKENS:
         _real, words = tokens(facts)
@@ -86,17 +87,17 @@ def _figure(values: np.ndarray, facts: dict[str, Any], scale: Scale, over: bool)
     if kind == PICTURE and values.ndim == 3:
         under = png(figures.faint(shown, dark())) if over else ""
         hover = f"{_('row')} %{{y}}, {_('column')} %{{x}}<br>{value} %{{z:.3~g}}"
-        return figures.picture(values, scale, hover=hover, under=under)
+        return figures.picture(values, scale, hover=Markup(hover), under=under)
     if kind == SEQUENCE and values.shape == shown.shape and shown.shape[1] <= figures.CURVES:
         hover = f"{_('step')} %{{x}}: %{{y:.3~g}}<br>{value} %{{customdata:.3~g}}"
-        return figures.series(values, shown, scale, x_title=_("step"), y_title=_("feature {n}"), hover=hover)
+        return figures.series(values, shown, scale, x_title=_("step"), y_title=_("feature {n}"), hover=Markup(hover))
     if values.ndim == 2:
         hover = f"{_('step')} %{{x}}, {_('feature')} %{{y}}<br>{value} %{{z:.3~g}}"
-        return figures.table(values, scale, titles=(_("step"), _("feature")), hover=hover)
+        return figures.table(values, scale, titles=(_("step"), _("feature")), hover=Markup(hover))
     flat = values.reshape(-1)
     known = _numbers(facts) if flat.size == np.size(shown) else []
     names = [name for name, _number in known] or [str(i) for i in range(flat.size)]
-    return figures.bars(flat, names, scale, hover=f"%{{x}}<br>{value} %{{y:.3~g}}")
+    return figures.bars(flat, names, scale, hover=Markup(f"%{{x}}<br>{value} %{{y:.3~g}}"))
 
 
 def _numbers(facts: dict[str, Any]) -> list[tuple[str, float]]:

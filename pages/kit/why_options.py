@@ -19,9 +19,10 @@ from core.catalog import entries
 from core.catalog.entries import CONTROL, EACH_STEP, NUMBER, WITHHELD, DataForm, Method, Size
 from core.options import Options, SpecError, declared
 from core.questions import PREDICTED, TRUE, MethodFit
+from core.quoting import quoted
 from core.registry import METHODS
 from pages.kit import forms, here
-from pages.kit.words import _
+from pages.kit.words import Markdown, _, plain
 
 _METHODS, _TARGET = "why.methods", "why.target"
 _NOTICES = "why.notices"  # the run whose link could not be followed, and what is to be said of it
@@ -31,13 +32,13 @@ _WRITTEN = re.compile(r"(predicted|true|\d{1,6})(?:-(predicted|true|\d{1,6}))?(?
 LAST_SEED = 999_999
 
 
-def family_word(family: str) -> str:
+def family_word(family: str) -> Markdown:
     """What a family of methods is called."""
-    return {
+    return plain({
         entries.GRADIENT: _("Gradients at the input"), entries.PATH: _("Along a way from a baseline"),
         entries.RULE: _("Changed rules backwards"), entries.PERTURBATION: _("Parts left out"),
         entries.LAYER: _("By a layer"), entries.NEURON: _("Of one unit"), CONTROL: _("Controls"),
-    }[family]  # fmt: skip
+    }[family])  # fmt: skip
 
 
 # ── the address ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -49,19 +50,19 @@ def follow(form: DataForm, run: str) -> list[str]:
     The sentences stay until something else is chosen: the page draws itself again when its maps have arrived.
     """
     notices = []
-    given = st.query_params
+    given = here.address()
     if "why" in given:
         wanted = [name for name in given["why"].split(",") if name][:100]
         if unknown := [name for name in wanted if name not in METHODS]:
             notices.append(_("The link names methods that are not known here: {names}.").format(
-                names=", ".join(name[:40] for name in unknown[:5])))  # fmt: skip
+                names=", ".join(quoted(name, 40) for name in unknown[:5])))  # fmt: skip
         st.session_state[_METHODS] = [name for name in METHODS.names() if name in wanted] or default(form)
     if "target" in given:
         st.session_state[_TARGET] = given["target"]
     wanted_target = st.session_state.get(_TARGET, PREDICTED)
     if not _can_be(wanted_target, form):
         notices.append(_("{target} is no target here; what was predicted is explained.").format(
-            target=f"“{wanted_target[:20]}”"))  # fmt: skip
+            target=f"“{quoted(wanted_target, 20)}”"))  # fmt: skip
         st.session_state[_TARGET] = PREDICTED
     write(form)
     if notices:
@@ -75,11 +76,7 @@ def write(form: DataForm) -> None:
     names = chosen(form)
     values = {"why": "" if names == default(form) else ",".join(names), "target": st.session_state.get(_TARGET, "")}
     values["target"] = "" if values["target"] == PREDICTED else values["target"]
-    for name, value in values.items():
-        if value and st.query_params.get(name) != value:
-            st.query_params[name] = value
-        elif not value and name in st.query_params:
-            del st.query_params[name]
+    here.say(values)
 
 
 # ── methods ──────────────────────────────────────────────────────────────────────────────────────────────────────────

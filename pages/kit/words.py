@@ -6,10 +6,12 @@ import gettext
 import os
 import time
 from functools import lru_cache
+from numbers import Number
 from pathlib import Path
 
 from core import events
 from core.engine.expected import rounded
+from core.quoting import markdown
 
 LOCALE = Path(__file__).resolve().parents[2] / "assets" / "locale"
 
@@ -22,6 +24,12 @@ def _(text: str) -> str:
 @lru_cache(maxsize=8)
 def _catalog(language: str) -> gettext.NullTranslations:
     return gettext.translation("layerlab", LOCALE, [language], fallback=True)
+
+
+class Markdown(str):
+    """Text whose Markdown is meant: it was made by `plain` or `fill`, or is ours altogether."""
+
+    __slots__ = ()
 
 
 def state_word(state: str) -> str:
@@ -50,9 +58,19 @@ STATE_ICONS = {
 }  # fmt: skip
 
 
-def plain(text: str) -> str:
+def plain(text: object) -> Markdown:
     """Text that came from outside, so that Markdown shows it letter by letter."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|$:~<>" else c for c in text)
+    return Markdown(markdown(str(text)))
+
+
+def fill(words: str, **values: object) -> Markdown:
+    """A sentence of ours with values put in, each of them shown letter by letter.
+
+    The one path by which a foreign value comes into Markdown: what shall act, such as `**`, stands in the sentence, or
+    is Markdown already. Numbers are formatted as the sentence says.
+    """
+    shown = {name: value if isinstance(value, Markdown | Number) else plain(value) for name, value in values.items()}
+    return Markdown(words.format(**shown))
 
 
 def size(count: float) -> str:

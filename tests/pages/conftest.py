@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,9 +92,14 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Drawn:
 
 
 def said(at: AppTest) -> str:
-    """Every sentence that the page shows."""
+    """Every sentence that the page shows, as people read it."""
     kinds = (at.markdown, at.caption, at.warning, at.error, at.info, at.title, at.text)
-    return "\n".join(str(element.value) for kind in kinds for element in kind)
+    return "\n".join(read(str(element.value)) for kind in kinds for element in kind)
+
+
+def read(markdown: str) -> str:
+    """Markdown of quoted values as people read it: without the backslashes that keep it from acting."""
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", markdown).replace("\u2060", "")
 
 
 def button(at: AppTest, label: str) -> object:

@@ -19,7 +19,7 @@ from core.events import FAILED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Comm
 from core.questions import Problem
 from core.store import Store
 from pages.kit import runs_table
-from tests.pages.conftest import PAGES, SHELL, button, said
+from tests.pages.conftest import PAGES, SHELL, button, read, said
 from tests.pages.fake_engine import FakeEngine, finished
 
 Visit = Callable[..., AppTest]
@@ -62,7 +62,7 @@ def test_a_broken_link_is_told_in_a_sentence(visit: Visit, page: str, link: dict
 
 def test_a_links_sample_that_is_too_large_is_told_with_the_largest(visit: Visit) -> None:
     (told,) = visit("look_feature_maps", sample="99999").warning
-    assert told.value == "The link's sample is not a number from 0 to 9,999; sample 0 is shown."
+    assert read(told.value) == "The link's sample is not a number from 0 to 9,999; sample 0 is shown."
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -231,7 +231,7 @@ def test_the_form_is_kept_when_another_page_is_visited(visit: Visit) -> None:
 )  # fmt: skip
 def test_a_malformed_link_leaves_the_default_and_names_it(visit: Visit, link: dict[str, str], field: str) -> None:
     at = visit("train", **link)
-    assert any(field in warning.value for warning in at.warning)
+    assert any(field in read(warning.value) for warning in at.warning)
     assert not button(at, "Start").disabled
 
 

@@ -146,7 +146,7 @@ def test_a_run_is_made_whole_or_not_at_all(
 
 def test_half_a_run_of_a_killed_maker_is_in_no_list(store: Store, run: Run) -> None:
     (store.root / f".{'1' * 32}").mkdir()
-    (store.root / ("2" * 32)).mkdir()
+    (store.root / ("2" * 31)).mkdir()
     (store.root / "notes.txt").touch()
     assert store.runs() == [run]
 

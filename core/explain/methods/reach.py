@@ -10,6 +10,7 @@ from torch import Tensor
 
 from core.catalog.attribution._layers import MAPS, Place
 from core.explain.case import ROUNDING, Withheld
+from core.quoting import quoted
 
 if TYPE_CHECKING:
     from core.explain.methods.layers import At
@@ -35,8 +36,8 @@ def unread(at: At, values: Tensor, place: Place, by_itself: bool) -> list[int]:
     mapped = torch.arange(len(found)) >= place.before
     if not bool(found[mapped].any()):
         raise Withheld(
-            f"The answer reads {case.layer} at no place of the input: it stays the same whatever the layer gives "
-            "there, because only the class token is read, or nothing. Choose a layer before it."
+            f"The answer reads {quoted(case.layer)} at no place of the input: it stays the same whatever the layer "
+            "gives there, because only the class token is read, or nothing. Choose a layer before it."
         )
     if case.real is not None and not maps:
         mapped[place.before :] &= case.real

@@ -22,6 +22,7 @@ from core.catalog.entries import TOKENS, Findings
 from core.explain.case import GRADIENT, Case, Result, Withheld
 from core.explain.inspect import MAX_POOLS
 from core.explain.methods.pieces import Part, standard_error
+from core.quoting import quoted
 
 Call = Callable[[Tensor], Tensor]  # a function of torch with all its other arguments
 Rules = Mapping[str, Callable[..., Tensor]]  # its name → a rule (call, what it gets) → what it gives
@@ -240,7 +241,7 @@ def guided_grad_cam(case: Case, _options: Any) -> Result:
     """Guided backprop times Grad-CAM of a layer, enlarged to the picture (Selvaraju 2017, section 3.2)."""
     layer = case.layer or case.findings.convolutions[-1]
     if layer in case.findings.reused:
-        raise Withheld(f"{layer} is used more than once: it has no one map to weigh. Choose another layer.")
+        raise Withheld(f"{quoted(layer)} is used more than once: it has no one map to weigh. Choose another layer.")
     cam = _grad_cam(case, layer)
     attribution = _gone_back(case, guided) * F.interpolate(cam, case.inputs.shape[2:], mode="bilinear")
     if _fit.not_for_captums_guided(case.findings):
@@ -282,7 +283,7 @@ def _grad_cam(case: Case, layer: str) -> Tensor:
     finally:
         handle.remove()
     if not kept or not isinstance(kept[0], Tensor) or kept[0].dim() != 4:
-        raise Withheld(f"{layer} gives no maps [channel, height, width]. Choose a convolution.")
+        raise Withheld(f"{quoted(layer)} gives no maps [channel, height, width]. Choose a convolution.")
     (gradient,) = torch.autograd.grad(value.sum(), kept[0])
     return (gradient.mean((2, 3), keepdim=True) * kept[0].detach()).sum(1, keepdim=True).clamp(min=0)
 

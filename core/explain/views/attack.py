@@ -34,8 +34,9 @@ from core.explain.case import Case, case_of
 from core.explain.views import small_change, substitution
 from core.explain.views.small_change import Search, Space
 from core.explain.views.turning import Goal, logits
-from core.options import SpecError, shown
+from core.options import SpecError
 from core.questions import Explained, Seen
+from core.quoting import quoted, shown
 from core.specs import Choice
 from core.subject import Report, Subject, finite
 
@@ -93,9 +94,10 @@ def wanted(options: Attack, subject: Subject, case: Case) -> int:
     names = [subject.label(k).casefold() for k in range(case.answers.shape[-1])]
     found = names.index(text.casefold()) if text.casefold() in names else int(text) if text.isdecimal() else -1
     if not 0 <= found < len(names):
-        raise SpecError("toward", f"toward = {shown(options.toward)} is no class; there are {', '.join(names[:12])}.")
+        known = ", ".join(map(quoted, names[:12]))
+        raise SpecError("toward", f"toward = {shown(options.toward)} is no class; there are {known}.")
     if found == int(case.answers[0].argmax()):
-        raise SpecError("toward", f"The network says “{subject.label(found)}” already; choose another class.")
+        raise SpecError("toward", f"The network says “{quoted(subject.label(found))}” already; choose another class.")
     return found
 
 

@@ -36,6 +36,7 @@ from core.build import Network
 from core.catalog.views.concepts import Concepts
 from core.explain.views.concept_pictures import Concept, Draw, at_random, concepts_of, mixed, seen
 from core.questions import Seen
+from core.quoting import quoted
 from core.subject import CannotShow, Report, Subject
 from core.views.mistakes import class_of
 
@@ -69,7 +70,8 @@ def look(subject: Subject, options: Concepts, report: Report) -> Seen:
     label = subject.label(target)
     members = torch.nonzero(subject.splits.test[1] == target).flatten()[:SAMPLES]
     if not len(members):
-        raise CannotShow(f"No test sample is “{label}”, and the score is a share of them. Choose another class.")
+        named = quoted(label)
+        raise CannotShow(f"No test sample is “{named}”, and the score is a share of them. Choose another class.")
     random = at_random(subject.splits)
     drawing = subject.x if subject.y is None else None
     ground = random if options.ground == "training pictures" else None

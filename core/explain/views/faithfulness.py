@@ -42,6 +42,7 @@ from core.explain.case import Case, Target, case_of
 from core.explain.views.sanity import asked_again, quick
 from core.options import Options, SpecError, declared
 from core.questions import Explained, Seen
+from core.quoting import quoted
 from core.specs import Choice
 from core.subject import CannotShow, Report, Subject, finite
 
@@ -120,7 +121,7 @@ def choose(case: Case, options: Faithfulness) -> tuple[list[Choice], dict[str, s
     for name in filter(None, (part.strip() for part in options.also.split(","))):
         if name not in registry.METHODS:
             known = ", ".join(registry.METHODS.names())
-            raise SpecError("also", f"also: there is no method called “{name[:40]}”; there are {known}.")
+            raise SpecError("also", f"also: there is no method called “{quoted(name[:40])}”; there are {known}.")
         wanted.append(registry.METHODS.get(name))
     chosen, left_out = [], {}
     for method in dict.fromkeys(wanted):

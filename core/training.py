@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core import registry, resume
+from core import floors, registry, resume
 from core.applies import check_experiment
 from core.augment import augment_of, replace_labels
 from core.build import Network, build, data_form, layers_of, load_state, state_arrays
@@ -116,7 +116,8 @@ class Training:
         self.batch_size = min(spec.batch_size, len(self.splits.train[0]))
         self._batches = len(self.splits.train[0]) // self.batch_size  # a last smaller batch is left out
         # sentences on what is not as it was asked for:
-        self.notes = (*self.splits.said(), *_cut_short(spec.batch_size, self.batch_size))
+        batch = _cut_short(spec.batch_size, self.batch_size)
+        self.notes = (*self.splits.said(), *batch, *floors.said(spec, form.classes))
         self.steps = spec.epochs * self._batches if spec.epochs else spec.steps
         self.planned = self.steps  # a judge may end the run earlier: steps is then where it ended
         if spec.early_stopping and not len(self.splits.validation[0]):

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LIGHT = (
     "quoting", "registry", "options", "specs", "events", "questions", "diagnosis", "store", "catalog", "applies",
-    "mends", "code", "drawings", "figures", "live", "engine",
+    "floors", "mends", "code", "drawings", "figures", "live", "engine",
 )  # fmt: skip
 HEAVY = (
     "modules", "flaws", "data", "augment", "build", "trace", "frames", "generate", "instruments", "resume", "tasks",

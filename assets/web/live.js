@@ -117,6 +117,7 @@ class Stage {
     Object.assign(this.words, data.words); // a still of an old run calls itself otherwise than the run that follows it
     this.layers = data.layers;
     this.caption = data.caption;
+    this.floor = data.floor;
     this.root.classList.toggle("ll-no-accuracy", !data.accuracy);
     if (data.run !== this.run) {
       this.run = data.run;
@@ -276,7 +277,7 @@ class Stage {
       log.setAttribute("aria-pressed", String(this.log));
       this.redraw();
     } }, words.log);
-    const loss = this.curves("loss", words.loss, [log], () => ({ title: words.loss_axis, log: this.log, marks: this.marks() }));
+    const loss = this.curves("loss", words.loss, [log], () => ({ title: words.loss_axis, log: this.log, marks: this.marks(), floor: this.floor }));
     const accuracy = this.curves("accuracy", words.accuracy, [],
       () => ({ title: words.accuracy_axis, scale: 100, range: [0, 102] }));
     this.panels = [loss, accuracy, this.buildHeat(), this.buildView(), this.buildPictures()];

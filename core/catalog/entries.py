@@ -206,6 +206,8 @@ class Augmentation:
     takes: tuple[str, ...] = (PICTURE,)
     tasks: tuple[str, ...] = (CLASSES, NUMBER)
     mixes: bool = False  # mixes samples and their labels; one of these at a time
+    # of one that mixes: (options, numpy generator, n) → n draws of the part that the first of two labels has
+    shares: Callable[[Any, Any, int], Any] | None = None
     source: str = ""
     examples: tuple[Options, ...] = ()
     order: int = 100

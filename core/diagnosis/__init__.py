@@ -71,6 +71,7 @@ class Evidence:
     lr: float = math.nan
     swept: bool = False  # the learning rate is being tried out from small to large: it is not judged
     constant: float = math.nan  # the loss of the best single answer for all training samples
+    floor: float = 0.0  # that the training loss cannot fall below: the entropy of smoothed or mixed labels
     chance: float = math.nan  # the share of the commonest answer
     accuracy: float = math.nan  # of the training batches of late
     val_loss: float = math.nan
@@ -275,7 +276,7 @@ def _lagging(evidence: Evidence) -> list[Verdict]:
 
 
 def _overfitting(evidence: Evidence) -> list[Verdict]:
-    apart = evidence.val_loss > APART * evidence.loss_now()
+    apart = evidence.val_loss > APART * (evidence.loss_now() - evidence.floor)
     if math.isnan(evidence.val_accuracy) or math.isnan(evidence.accuracy):
         if not apart:
             return []

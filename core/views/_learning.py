@@ -16,6 +16,7 @@ from core.catalog.views.gradients import Gradients
 from core.data.splits import NOT_ASKED
 from core.diagnosis import Limited
 from core.events import Event
+from core.floors import floor
 from core.options import declared
 from core.subject import Subject
 from core.tasks import Tally
@@ -34,6 +35,7 @@ def evidence(subject: Subject, network: Network, events: list[Event], options: G
     late = said["train/accuracy"][-LATE:]
     constant, chance = best_constant(y, subject.form.task, subject.form.classes, train.label_smoothing)
     return {
+        "floor": floor(train, subject.form.classes),
         "constant": constant, "chance": chance, "accuracy": sum(late) / len(late) if late else math.nan,
         "val_loss": (said["val/loss"] or [math.nan])[-1], "val_accuracy": (said["val/accuracy"] or [math.nan])[-1],
         "weight_decay": train.weight_decay, "weights": weights_kept(subject), "normed": both_statistics(subject),

@@ -8,6 +8,7 @@ from core.figures import curves
 from core.figures.curves import Curve
 from core.store import history
 from core.store.runs import Run
+from pages.kit import live, stage
 from pages.kit.run_bar import label
 from pages.kit.words import _
 
@@ -53,5 +54,8 @@ def colors() -> list[str]:
 def _curve(run_id: str, _run: Run, metric: str, size: int) -> Curve:
     # kept until the log has grown; run_id and size are there to be hashed
     steps, values = history.curve(_run, metric)
+    name, labels = label(_run), stage.loss_floor(_run)[1] if metric == "train/loss" else ""
+    if labels:  # its loss has another footing than that of the others
+        name = f"{name} ({live.floor_words(1.0, labels)['name']})"
     best = _run.best_step() if metric.startswith("val/") else None
-    return Curve(label(_run), steps, values, best)
+    return Curve(name, steps, values, best)

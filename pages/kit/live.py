@@ -25,6 +25,8 @@ def live_view(  # noqa: PLR0913 (a widget: all by name)
     words: Mapping[str, str] | None = None,
     accuracy: bool = True,
     caption: str = "",
+    floor: float = 0.0,
+    labels: str = "",
     height: int = HEIGHT,
     key: str = "live",
     on_sample_change: Callable[[], None] | None = None,
@@ -33,9 +35,11 @@ def live_view(  # noqa: PLR0913 (a widget: all by name)
     """Show a run as it goes on; `run_id` None shows the empty stage.
 
     `layers` are the addresses in the order of the network. `caption` stands in the status line while the run itself
-    has nothing to say (what a still shows, for instance). `accuracy` False leaves that panel out. The result has
-    `.sample` and `.layer`: what the reader chose on the stage last, None before; they keep their value when the choice
-    is later made elsewhere, so take them in the callbacks (session state under `key`), not on every run.
+    has nothing to say (what a still shows, for instance). `floor`, where it is not 0, is what the training loss of
+    smoothed or mixed `labels` cannot fall below: a line with its words, for the validation loss can. `accuracy` False
+    leaves that panel out. The result has `.sample` and `.layer`: what the reader chose on the stage last, None before;
+    they keep their value when the choice is later made elsewhere, so take them in the callbacks (session state under
+    `key`), not on every run.
     """
     return _mount(
         key=key,
@@ -47,11 +51,22 @@ def live_view(  # noqa: PLR0913 (a widget: all by name)
             "words": live_words() | dict(words or {}),
             "accuracy": accuracy,
             "caption": caption,
+            "floor": floor_words(floor, labels) if floor else None,
             "height": height,
         },
         on_sample_change=on_sample_change or _nothing,
         on_layer_change=on_layer_change or _nothing,
     )
+
+
+def floor_words(floor: float, labels: str) -> dict[str, Any]:
+    """What the chart of the loss says where the two curves have not the same footing."""
+    names = {
+        "smoothed": _("train, smoothed labels"), "mixed": _("train, mixed labels"),
+        "smoothed and mixed": _("train, smoothed and mixed labels"),
+    }  # fmt: skip
+    text = _("{name}: {floor} at least; validation: plain labels")
+    return {"value": floor, "name": names[labels], "text": text.format(name=names[labels], floor=f"{floor:.2g}")}
 
 
 def _nothing() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core import registry
+from core import floors, registry
 from core.store.files import StoreError
 from core.store.runs import Run
 from pages.kit import here
@@ -16,11 +16,24 @@ def draw(run: Run | None, *, caption: str = "", height: int = HEIGHT, still: boo
     """Show `run` as it goes on, or the empty stage with its caption. `still`: nobody chose this run; it says so."""
     layers = shown_layers(run)
     layer = here.layer() if here.layer() in layers else ""
+    floor, labels = loss_floor(run)
     live_view(
         run.id if run else None, sample=here.sample(), layer=layer, layers=layers, caption=caption, key="live",
-        height=height, words={"state_finished": _("a finished run")} if still else None,
+        floor=floor, labels=labels, height=height, words={"state_finished": _("a finished run")} if still else None,
         on_sample_change=_sample_chosen, on_layer_change=_layer_chosen,
     )  # fmt: skip
+
+
+def loss_floor(run: Run | None) -> tuple[float, str]:
+    """What the run's training loss cannot fall below, and what is done to its labels; 0 where nothing is."""
+    try:
+        experiment = run.experiment() if run else None
+    except StoreError:
+        return 0.0, ""
+    if experiment is None:
+        return 0.0, ""
+    form = registry.DATASETS.get(experiment.data.name).form(experiment.data.options)
+    return floors.floor(experiment.train, form.classes), floors.given_labels(experiment.train)
 
 
 def shown_layers(run: Run | None) -> list[str]:

@@ -1,6 +1,7 @@
 """CutMix (Yun 2019): a box of one picture is put into another; the labels are mixed as the areas are."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from core.catalog.entries import CLASSES, Augmentation
 from core.options import Options, _, option
@@ -14,6 +15,13 @@ class CutMix(Options):
                                  label=_("CutMix α"), low=0.01, high=10.0, unit="(α)")  # fmt: skip
 
 
+def shares(o: CutMix, draw: Any, n: int) -> Any:
+    """1 less the area of a box whose middle is anywhere: what lies beyond the edge is cut off."""
+    half = 0.5 * (1 - draw.beta(o.cutmix_alpha, o.cutmix_alpha, n)) ** 0.5
+    sides = [(at + half).clip(0, 1) - (at - half).clip(0, 1) for at in (draw.random(n), draw.random(n))]
+    return 1 - sides[0] * sides[1]
+
+
 ENTRY = Augmentation(
     name="cutmix",
     title="CutMix",
@@ -22,6 +30,7 @@ ENTRY = Augmentation(
     arguments=lambda o: {"alpha": o.cutmix_alpha},
     tasks=(CLASSES,),
     mixes=True,
+    shares=shares,
     examples=(CutMix(), CutMix(cutmix_alpha=0.3)),
     source="torchvision.transforms.v2.CutMix",
     order=5,

@@ -22,6 +22,7 @@ ENTRY = Augmentation(
     arguments=lambda o: {"alpha": o.mixup_alpha},
     tasks=(CLASSES,),
     mixes=True,
+    shares=lambda o, draw, n: draw.beta(o.mixup_alpha, o.mixup_alpha, n),
     examples=(MixUp(), MixUp(mixup_alpha=1.0)),
     source="torchvision.transforms.v2.MixUp",
     order=4,

@@ -129,8 +129,10 @@ def described_form(question: Describe) -> DataForm:
 
 def unserved(model: ModelSpec, data: DataForm) -> Problem | None:
     """Why the model's architecture cannot make layers for this data; None where it can, or lists its own."""
+    if model.layers:  # whose architecture may have no name: nobody asks it
+        return None
     entry: Architecture = registry.ARCHITECTURES.get(model.architecture)
-    if model.layers or (data.kind in entry.takes and data.task in entry.tasks):
+    if data.kind in entry.takes and data.task in entry.tasks:
         return None
     fits = [a.name for a in registry.ARCHITECTURES if data.kind in a.takes and data.task in a.tasks]
     fix = f"choose {', '.join(fits)} for this data"

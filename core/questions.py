@@ -169,6 +169,9 @@ class Seen:
 PREDICTED, TRUE = "predicted", "true"
 
 
+MOST_SPREAD = 50  # seeds of one map
+
+
 @dataclass(frozen=True)
 class Explain:
     """Why a run's network answers as it does. Answer: a tuple of Explained, each also sent as a part when it is ready.
@@ -186,6 +189,8 @@ class Explain:
     seed: int = 0
     drawing: str = ""  # a picture drawn by hand (core.drawings) in the place of the test sample
     runs: str = ""  # the runs folder; the engine fills it in
+    spread: tuple[str, ...] = ()  # of the methods: those whose map is to be the mean over several seeds, from `seed` on
+    seeds: int = 5  # for those, 2 to MOST_SPREAD; see core.explain.luck
 
 
 @dataclass(frozen=True)

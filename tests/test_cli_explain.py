@@ -63,6 +63,22 @@ def test_a_map_of_rounding_says_so_in_words_and_in_json(
     assert code == 0 and "this map is only rounding" in said and "This map is rounding." in said
 
 
+def test_the_spread_over_seeds_is_told_and_written(
+    capsys: pytest.CaptureFixture[str], run: Run, tmp_path: Path
+) -> None:
+    out = tmp_path / "a.npz"
+    words = ["--method", "smooth_grad", "--set", "samples=2", "--seeds", "3", "--out", str(out)]
+    code, said, _err = called(capsys, run, *words, "--json")
+    told = json.loads(said)["spread"]
+    assert code == 0 and told["seeds"] == [0, 1, 2] and 0 < told["overlap"] <= 1 and told["deviation"] > 0
+    with np.load(out) as found:
+        assert found["deviation"].shape == found["attribution"].shape and found["deviation"].any()
+    code, said, _err = called(capsys, run, *words)
+    assert code == 0 and "mean over 3 seeds" in said
+    code, _said, err = called(capsys, run, "--method", "smooth_grad", "--seeds", "0")
+    assert code == 2 and "seeds = 0 is out of range: it must be between 1 and 50" in err
+
+
 def test_the_list_says_of_every_method_whether_it_is_right_here(capsys: pytest.CaptureFixture[str], run: Run) -> None:
     code, said, _err = called(capsys, run, "--method", "list", "--json")
     rows = json.loads(said)["methods"]

@@ -110,6 +110,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--target", default=PREDICTED, metavar="K",
                      help="predicted, true, a class K, or a difference K-J; with @STEP where every step is answered")
     one.add_argument("--seed", type=int, default=0)
+    one.add_argument("--seeds", type=int, default=1, metavar="N",
+                     help="the mean map over N seeds and how much they differ, for a method that draws at random")
     one.add_argument("--script", metavar="FILE.py",
                      help="a program that makes the map again with plain Captum; attribution.npz is written beside it")
     _chooses_sample(one, "method")

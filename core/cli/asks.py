@@ -11,7 +11,7 @@ from core.catalog.entries import EACH_STEP, DataForm, View
 from core.catalog.trials import MOST_SEEDS, trials_of, within
 from core.cli.said import Mistake, pair, runs_folder, writable
 from core.options import declared
-from core.questions import NEWEST, NO_WEIGHTS, Describe, Explain, Fits, Look, Score
+from core.questions import MOST_SPREAD, NEWEST, NO_WEIGHTS, Describe, Explain, Fits, Look, Score
 from core.quoting import quoted
 from core.specs import Choice, Experiment
 from core.store import Run, Store
@@ -44,14 +44,18 @@ def explanation_asked(asked: argparse.Namespace) -> Explain:
     """The question for one method."""
     method = registry.METHODS.get(asked.method)
     choice = Choice(method.name, specs.options_of(method.options, _changes(asked)))
+    if asked.seeds != 1:
+        within("seeds", asked.seeds, MOST_SPREAD)
     check_seed(asked.seed)
+    check_seed(asked.seed + asked.seeds - 1)
     run = _with_weights(asked, "out", "script")
     form, _experiment = _form(run)
     steps = form.shape[0] if form.task == EACH_STEP else 0
     check_target(asked.target, form.task, form.classes, steps)
     return Explain(
-        run.id, (choice,), asked.sample, asked.target, asked.layer, _step(asked), asked.seed, runs=str(run.path.parent)
-    )
+        run.id, (choice,), asked.sample, asked.target, asked.layer, _step(asked), asked.seed,
+        runs=str(run.path.parent), spread=(method.name,) if asked.seeds > 1 else (), seeds=max(2, asked.seeds),
+    )  # fmt: skip
 
 
 def score_asked(asked: argparse.Namespace) -> Score:

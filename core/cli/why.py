@@ -122,7 +122,8 @@ def _show_explained(asked: argparse.Namespace, found: Explained) -> None:
                  "sample": found.sample}  # fmt: skip
         shape = list(found.attribution.shape)
         print_json({**about, **proof, "seed": found.seed, "holds": found.holds, "shape": shape,
-                "signed": found.signed, "rounding": found.rounding, "words": " ".join(found.words)})  # fmt: skip
+                "signed": found.signed, "rounding": found.rounding, "spread": found.facts.get("spread"),
+                "words": " ".join(found.words)})  # fmt: skip
         return
     held = {True: "its own check holds", False: "its own check does not hold", None: "it has no check of its own"}
     said = "this map is only rounding" if found.rounding else held[found.holds]

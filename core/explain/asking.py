@@ -9,12 +9,13 @@ from dataclasses import replace
 from core import registry
 from core.catalog.attribution._layers import MAPS, places
 from core.catalog.entries import LAYER, WITHHELD, Method
+from core.explain import luck
 from core.explain.attribute import attribute, fit_of, withheld
 from core.explain.case import Case, Withheld, case_of
 from core.explain.methods.layers import At
 from core.explain.methods.reach import unread
 from core.options import SpecError
-from core.questions import Explain, Explained, Fits, MethodFit
+from core.questions import MOST_SPREAD, Explain, Explained, Fits, MethodFit
 from core.specs import Choice
 from core.subject import Report, Subject, subject_of
 
@@ -46,16 +47,37 @@ def _explained(subject: Subject, question: Explain, choice: Choice, report: Repo
     """The answer that was given before to the same question about the same weights, or a new one."""
     stamp = subject.run.weights_stamp(subject.step)
     place = (str(subject.run.path), subject.step, stamp, subject.sample, question.drawing)
-    key = (*place, choice, question.target, question.layer, question.seed)
+    seeds = question.seeds if choice.name in question.spread else 1
+    key = (*place, choice, question.target, question.layer, question.seed, seeds)
     if key in _known:
         _known.move_to_end(key)
     else:
-        made = _asked(subject, question, choice, report)
+        made = _asked(subject, question, choice, report) if seeds == 1 else _over(subject, question, choice, report)
         if made.facts.get("failed"):
             return made
         _keep(key, made)
     known = _known[key]
     return replace(known, words=(*subject.words, *known.words))  # those of the subject are about how it was asked
+
+
+def _over(subject: Subject, question: Explain, choice: Choice, report: Report) -> Explained:
+    """The mean over several seeds; the first map alone where it is withheld, rounding, or drawn from no seed."""
+    count = question.seeds
+    if not 2 <= count <= MOST_SPREAD:
+        raise SpecError("seeds", f"seeds = {count} is out of range: it must be between 2 and {MOST_SPREAD}.")
+    maps: list[Explained] = []
+    for i in range(count):
+
+        def told(fraction: float, words: str, part: object = None, done: int = i) -> None:
+            report((done + fraction) / count, words, part)
+
+        maps.append(_asked(subject, replace(question, seed=question.seed + i), choice, told))
+        one = maps[-1]
+        if one.withheld or one.rounding:
+            return one
+        if not one.facts.get("draws"):
+            return luck.steady(one)
+    return luck.spread(maps, registry.METHODS.get(choice.name).tolerance)
 
 
 def _asked(subject: Subject, question: Explain, choice: Choice, report: Report) -> Explained:

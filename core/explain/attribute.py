@@ -14,7 +14,7 @@ from torch import Tensor
 from core import registry
 from core.catalog.entries import CONTROL, LAYER, MAP_TOLERANCE, TOKENS, WITHHELD, WORDS, Fit, Method
 from core.explain import digits
-from core.explain.case import GRADIENT, ROUNDING, Case, Result, Withheld, seeded
+from core.explain.case import GRADIENT, ROUNDING, Case, Result, Withheld, drawn, seeded
 from core.options import Options, SpecError
 from core.questions import Explained
 from core.specs import Choice
@@ -77,9 +77,12 @@ def _explained(method: Method, case: Case, choice: Choice, fit: Fit, step: int) 
 
 
 def _applied(method: Method, case: Case, options: Options) -> Result:
-    """With the case's own draws."""
+    """With the case's own draws; facts say whether there were any."""
     with seeded(case.seed), torch.backends.cudnn.flags(enabled=not case.findings.recurrent), torch.enable_grad():
-        return apply(method, case, options)
+        case.drew, before = False, drawn()
+        result = apply(method, case, options)
+        result.facts = {**result.facts, "draws": case.drew or drawn() != before}
+    return result
 
 
 def apply(method: Method, case: Case, options: Options) -> Result:

@@ -118,7 +118,8 @@ class Case:
         if form.kind == PICTURE:  # convolutions of many rows are faster so (a third, small CNN on one thread)
             self.network.to(memory_format=torch.channels_last)
         self.x, self.y, self.form, self.splits, self.specs = x, y, form, splits, specs
-        self.sample, self.layer, self.seed = sample, layer, seed
+        self.sample, self.layer, self._seed = sample, layer, seed
+        self.drew = False  # has somebody asked for the seed?
         self.report, self.title = report, ""
         self.words: list[str] = []
         self.forward_rows = self.backward_rows = 0
@@ -137,6 +138,12 @@ class Case:
         self.rows = int(max(1, min(ROWS, BUDGET // max(1, memory))))
         self.answers = answers
         self.target = self.asked = target_of(target, answers, y, form, splits)
+
+    @property
+    def seed(self) -> int:
+        """What everything random is drawn from. Who asks for it draws."""
+        self.drew = True
+        return self._seed
 
     # ── the network ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -249,7 +256,7 @@ class Case:
         """The same question, untouched by what a method has done to this network, to weights that `move` has moved."""
         made = Case(
             self._given, self.x, self.form, y=self.y, splits=self.splits, specs=self.specs, sample=self.sample,
-            layer=self.layer, seed=self.seed, report=lambda _share, words, _part=None: self.report(0.99, words),
+            layer=self.layer, seed=self._seed, report=lambda _share, words, _part=None: self.report(0.99, words),
             move=move,
         )  # fmt: skip
         made.target, made.title, made.predicted = self.asked, self.title, self.predicted
@@ -331,6 +338,12 @@ def seeded(seed: int) -> Iterator[None]:
         finally:
             random.setstate(states[0])
             np.random.set_state(states[1])  # noqa: NPY002
+
+
+def drawn() -> tuple[Any, ...]:
+    """How far the three have been drawn from: another value after every draw."""
+    numpy: Any = np.random.get_state()  # noqa: NPY002
+    return torch.get_rng_state().numpy().tobytes(), numpy[1].tobytes(), numpy[2], random.getstate()
 
 
 # ── the target ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -39,9 +39,13 @@ class Place:
 
 
 def draw(
-    place: Place, found: Explained | None, failed: str, *, kind: str, over: bool, agree: Callable[[], None]
+    place: Place, found: Explained | None, failed: str, *, kind: str, over: bool, agree: Callable[[], None],
+    spread: Callable[[], None],
 ) -> None:
-    """The card of one method; `found` is None while its map is on its way. agree: what a word for its price does."""
+    """The card of one method; `found` is None while its map is on its way.
+
+    agree: what a word for its price does; spread: what the button does that takes several seeds, or one again.
+    """
     title = _(place.method.title)
     with st.container(border=True, width=width(kind), gap="xsmall"):
         st.markdown(f"**{plain(title)}**", help=_(place.method.words))
@@ -70,6 +74,7 @@ def draw(
         else:
             why_maps.draw(found, title, over=over)
             _proof(place, found)
+            _seeds(place, found, spread)
 
 
 def width(kind: str) -> int:
@@ -93,6 +98,22 @@ def _proof(place: Place, found: Explained) -> None:
         st.caption(spent, help=plain(place.fit.reason))
     else:
         st.caption(plain(" · ".join(cost(found))))
+
+
+def _seeds(place: Place, found: Explained, spread: Callable[[], None]) -> None:
+    """Of a method that draws at random: the way to several seeds, and what they have in common."""
+    told = found.facts.get("spread")
+    if told:
+        words = _("{n} seeds: top tenth {alike} in common, correlation {r}, ± {deviation} of the largest value")
+        st.caption(words.format(n=len(told["seeds"]), alike=f"{told['overlap']:.0%}", r=f"{told['correlation']:.2f}",
+                                deviation=f"{told['deviation']:.0%}"))  # fmt: skip
+    if told or found.facts.get("draws"):
+        label = _("One seed") if told else _("Spread over {n} seeds").format(n=place.asked.seeds)
+        help_ = _("This method draws at random. The mean over several seeds shows what was not luck; it takes so many "
+                  "times as long.")  # fmt: skip
+        key = f"why.spread.{place.method.name}"
+        if st.button(label, key=key, icon=":material/casino:", type="tertiary", help=help_):
+            spread()
 
 
 def badge(found: Explained) -> tuple[str, str, str]:

@@ -32,6 +32,7 @@ from pages.kit.words import _, fill, plain
 COSTLY = 2000  # passes from which on a method is not run unasked
 PATIENCE = 0.3  # seconds in which a first picture comes with the page itself
 TICK = 0.3
+_SPREAD = "why.spread"  # names of the methods whose map is the mean over several seeds
 _AGREED = "why.agreed"  # content ids of the costly questions that may be asked
 
 
@@ -48,7 +49,9 @@ class Plan:
         """One question for these methods."""
         asked = [self.pieces[name] for name in names]
         layer = next((one.layer for one in asked if one.layer), "")  # methods that do not offer it keep their own
-        return replace(asked[0], methods=tuple(choice for one in asked for choice in one.methods), layer=layer)
+        spread = tuple(name for one in asked for name in one.spread)
+        methods = tuple(choice for one in asked for choice in one.methods)
+        return replace(asked[0], methods=methods, layer=layer, spread=spread)
 
 
 def draw() -> None:
@@ -125,13 +128,20 @@ def _alone(run: Run, step: int, method: Method, price: Price, fit: MethodFit) ->
     """The question for one method alone."""
     choice = Choice(method.name, price.options or method.options())
     return Explain(
-        run.id, (choice,), here.sample(), options.target(), options.layer(fit), step, options.seed(), here.drawing()
+        run.id, (choice,), here.sample(), options.target(), options.layer(fit), step, options.seed(), here.drawing(),
+        spread=(method.name,) if method.name in st.session_state.get(_SPREAD, ()) else (),
     )
 
 
 def _agree(asked: Explain) -> None:
     """Run a costly method after all."""
     st.session_state[_AGREED] = {*st.session_state.get(_AGREED, ()), specs.content_id(asked)}
+    st.rerun(scope="app")
+
+
+def _spread(name: str) -> None:
+    """Take the method over several seeds, or over one again."""
+    st.session_state[_SPREAD] = set(st.session_state.get(_SPREAD, ())) ^ {name}
     st.rerun(scope="app")
 
 
@@ -171,7 +181,7 @@ def _comparison(plan: Plan, drawn: list[Arriving], pending: bool, sample_seen: b
             name = place.method.name
             badges.draw(
                 place, arrived.found.get(name), arrived.failed.get(name, ""), kind=plan.form.kind, over=over,
-                agree=partial(_agree, place.asked),
+                agree=partial(_agree, place.asked), spread=partial(_spread, name),
             )  # fmt: skip
 
 

@@ -354,6 +354,22 @@ def test_another_seed_is_another_question(visit: Visit, answers: Why, run: Run, 
     assert answers.asked[-1].seed == 5
 
 
+def test_a_method_that_draws_can_be_taken_over_several_seeds_and_over_one_again(
+    visit: Visit, answers: Why, run: Run, drawn: Drawn
+) -> None:
+    told = {"seeds": [0, 1, 2, 3, 4], "overlap": 0.81, "correlation": 0.93, "deviation": 0.12}
+    answers.changes = {"saliency": {"facts": {**answers.facts(), "draws": True}}}
+    at = visit(PAGE, run=run.id, why=THREE)
+    assert [one.key for one in at.button if str(one.key).startswith("why.spread.")] == ["why.spread.saliency"]
+    answers.changes = {"saliency": {"facts": {**answers.facts(), "draws": True, "spread": told}}}
+    at.button("why.spread.saliency").click().run()
+    assert answers.asked[-1].spread == ("saliency",) and answers.names()[-1] == ["saliency"]
+    assert "5 seeds: top tenth 81% in common" in shown(at).replace(" %", "%") and "why.map.saliency" in drawn
+    answers.changes = {}
+    at.button("why.spread.saliency").click().run()
+    assert "5 seeds" not in shown(at)
+
+
 def test_a_costly_method_waits_for_a_word(
     visit: Visit, answers: Why, run: Run, drawn: Drawn, monkeypatch: pytest.MonkeyPatch
 ) -> None:

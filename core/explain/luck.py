@@ -35,6 +35,7 @@ def spread(maps: Sequence[Explained], tolerance: float) -> Explained:
     delta, gap, holds = _sum(maps, tolerance)
     return replace(
         first, attribution=mean.astype(np.float32), delta=delta, gap=gap, holds=holds,
+        error=None if first.error is None else float(np.mean([one.error or 0.0 for one in maps])) / len(maps) ** 0.5,
         arrays={**first.arrays, "deviation": deviation.astype(np.float32)},
         cost=sum(one.cost for one in maps), seconds=sum(one.seconds for one in maps),
         facts={**first.facts, "spread": facts}, words=(*first.words, *_said(facts)),

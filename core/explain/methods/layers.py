@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import cache
-from inspect import getsource
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from core.catalog.attribution._layers import MAPS, PATCHES, ROWS, Place, places
-from core.catalog.entries import PICTURE, TOKENS
 from core.explain.case import CONTRIBUTION, GRADIENT, VALUE, Case, Result
 from core.explain.methods import reach
+from core.explain.methods.onto import SMOOTH, SUM, WHOLE, onto
 from core.explain.methods.path import summed
 from core.explain.methods.pieces import Bent, Part, Straight
 from core.explain.methods.ways import Integral, broad, integral, way
@@ -25,8 +22,6 @@ HELD = 512 << 20  # bytes that a layer's values and gradients on the way may tak
 TINY = 1e-30
 EVEN = 0.25  # share of a gradient's squares that its mean must hold to stand for it
 MOSTLY = 0.75  # of a map: if a ReLU hides more than this, that is said
-
-SUM, WHOLE, SMOOTH = "sum", "whole", "smooth"  # what is kept when cells become pixels: see _onto
 
 LAYER = 'layer = model.network.get_submodule("{}")\n'
 
@@ -290,7 +285,7 @@ def _drawn(
     if relu:
         words += _cut(cells)
         cells, lines = cells.relu(), [*lines, "cells = cells.relu()"]
-    made.attribution, last = _onto(case, cells, kept)
+    made.attribution, last = onto(case, cells, kept)
     made.arrays = {"layer": values, **made.arrays}
     made.words = words
     made.facts = {**made.facts, "layer_sum": float(values.double().sum())}
@@ -332,45 +327,6 @@ def _grid(patches: int, height: int, width: int) -> tuple[int, int]:
     wanted = math.sqrt(patches * height / width)
     rows = min((n for n in range(1, patches + 1) if patches % n == 0), key=lambda n: abs(n - wanted))
     return rows, patches // rows
-
-
-def _onto(case: Case, cells: Tensor, kept: str) -> tuple[Tensor, list[str]]:
-    """[1, …] as Case.inputs (for tokens [1, T]), and the lines that do it.
-
-    kept: sum = a cell's value is shared by the pixels that it covers, so that the sum stays; whole = a pixel has the
-    value of the cell that covers it; smooth = values between the cells' middles, bilinear. The channels of a pixel or
-    the features of a step share its value.
-    """
-    if case.form.kind == TOKENS:
-        return cells, ["attribution = cells"]
-    if case.form.kind != PICTURE:
-        shared = cells[..., None].expand_as(case.inputs) / case.inputs.shape[-1]
-        return shared, ["attribution = cells[..., None].expand_as(x) / x.shape[-1]"]
-    (channels, height, width), (h, w) = case.form.shape, cells.shape[1:]
-    if kept == SMOOTH:
-        pixels = F.interpolate(cells[:, None], (height, width), mode="bilinear", align_corners=False)
-        lines = [
-            f"pixels = torch.nn.functional.interpolate(cells[:, None], ({height}, {width}), "
-            'mode="bilinear", align_corners=False)'
-        ]
-    else:
-        over = (height, width) if kept == SUM else (h, w)
-        pixels = (covered(height, h) / over[0]) @ cells[:, None] @ (covered(width, w) / over[1]).T
-        lines = [
-            f"\n\n{_source(covered)}\n",
-            f"pixels = (covered({height}, {h}) / {over[0]}) @ cells[:, None] @ (covered({width}, {w}) / {over[1]}).T",
-        ]
-    return pixels.expand_as(case.inputs) / channels, [*lines, f"attribution = pixels.expand_as(x) / {channels}"]
-
-
-def covered(pixels: int, cells: int) -> torch.Tensor:
-    """[pixels, cells] how much of each cell lies in each pixel, both of one length; a cell has `pixels` in all."""
-    pixel, cell = torch.arange(pixels)[:, None], torch.arange(cells)
-    overlap = torch.minimum((pixel + 1) * cells, (cell + 1) * pixels) - torch.maximum(pixel * cells, cell * pixels)
-    return overlap.clamp(min=0).float()
-
-
-_source = cache(getsource)  # which reads the whole file
 
 
 def _said(case: Case, values: Tensor, kept: str) -> list[str]:

@@ -17,7 +17,8 @@ from core.catalog.architectures._layers import Stack
 from core.catalog.attribution._layers import with_places
 from core.catalog.entries import LAYER, PICTURE, SEQUENCE, TOKENS, VECTOR, DataForm
 from core.explain import Case, attribute
-from core.explain.methods.layers import At, covered
+from core.explain.methods.layers import At
+from core.explain.methods.onto import covered
 from core.options import Options
 from core.questions import Explained
 from core.specs import ModelSpec

@@ -21,7 +21,8 @@ from core.questions import Seen
 from core.specs import Experiment, assign, model_from_json, preset
 from core.store import Store
 from core.views import _learning
-from tests.views.conftest import Trained, ask, subject, train
+from tests.trained import Trained, train
+from tests.views.conftest import ask, subject
 
 
 def of(architecture: str, data: str = "digits", **changes: Any) -> Experiment:

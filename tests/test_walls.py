@@ -251,3 +251,13 @@ def test_the_top_level_holds_only_what_the_plan_names() -> None:
     made = {"__pycache__", "layerlab.egg-info", "build", "dist", "runs"}  # by tools; git leaves them out
     here = {p.name for p in ROOT.iterdir() if not p.name.startswith(".")}
     assert here - made <= TOP_LEVEL
+
+
+def test_no_file_holds_what_a_merge_has_left() -> None:
+    marks = ("<" * 7 + " ", ">" * 7 + " ")
+    places = (walls.ROOT / folder for folder in ("core", "pages", "assets", "tests"))
+    texts = [*walls.ROOT.glob("*.*"), *(path for place in places for path in place.rglob("*"))]
+    kinds = (".py", ".js", ".css", ".md", ".toml", ".html", ".json", ".txt")
+    wrong = [path for path in texts if path.suffix in kinds and path.is_file()
+             and any(line.startswith(marks) for line in path.read_text("utf-8", "replace").splitlines())]  # fmt: skip
+    assert not wrong

@@ -118,17 +118,12 @@ const curve = (points, name, line, more) => ({
   type: "scatter", mode: "lines", ...points, name, line, hovertemplate: "%{y:.4~g}", ...more,
 });
 
-<<<<<<< HEAD
 /** A name as Plotly draws it letter by letter: tags, entities and places in it do nothing. As core/figures/literal.py. */
 export const literal = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/%\{/g, "%&#123;");
 
-/** Train (faint, and smoothed) and validation of one measure; `scale` 100 shows shares as percent. */
-export function curveFigure(stage, measure, { title, scale = 1, log = false, range, marks = [] }, shown) {
-=======
 /** Train (faint, and smoothed) and validation of one measure; `scale` 100 shows shares as percent.
  *  `floor`: what the training loss of smoothed or mixed labels cannot fall below, while the other curve can. */
 export function curveFigure(stage, measure, { title, scale = 1, log = false, range, marks = [], floor }, shown) {
->>>>>>> 7ee1e82 (Say on the chart that smoothed or mixed labels have a floor)
   const { colors, words } = stage;
   const of = (name) => stage.series[`${name}/${measure}`] ?? new Series();
   const train = of("train"), val = of("val");
@@ -154,11 +149,6 @@ export function curveFigure(stage, measure, { title, scale = 1, log = false, ran
       shapes: [...marks.map((m) => ({
         type: "line", x0: m.step, x1: m.step, y0: 0, y1: 1, yref: "paper",
         line: { color: m.bad ? colors.warn : colors.muted, width: 1.5, dash: "dot" },
-<<<<<<< HEAD
-      })),
-      annotations: marks.map((m, i) => ({
-        x: m.step, y: 1, yref: "paper", yanchor: "bottom", yshift: -1 - 13 * (m.row ?? 0), text: literal(m.text), showarrow: false,
-=======
       })), ...(floor ? [{
         type: "line", x0: 0, x1: 1, xref: "paper", y0: floor.value, y1: floor.value, line: { color: colors.train, width: 1, dash: "dash" },
       }] : [])],
@@ -166,8 +156,7 @@ export function curveFigure(stage, measure, { title, scale = 1, log = false, ran
         x: 1, xref: "paper", xanchor: "right", y: log ? Math.log10(floor.value) : floor.value, yanchor: "top", text: floor.text,
         showarrow: false, bgcolor: colors.ground, font: { size: 11, color: colors.text }, captureevents: false,
       }] : []), ...marks.map((m, i) => ({
-        x: m.step, y: 1, yref: "paper", yanchor: "bottom", yshift: -1 - 13 * (m.row ?? 0), text: m.text, showarrow: false,
->>>>>>> 7ee1e82 (Say on the chart that smoothed or mixed labels have a floor)
+        x: m.step, y: 1, yref: "paper", yanchor: "bottom", yshift: -1 - 13 * (m.row ?? 0), text: literal(m.text), showarrow: false,
         xanchor: m.late ? "right" : "left", xshift: m.late ? -3 : 3, bgcolor: m.row ? colors.ground : undefined,
         font: { size: 11, color: m.bad ? colors.warn : colors.muted }, captureevents: false,
       }))],

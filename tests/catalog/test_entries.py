@@ -45,8 +45,8 @@ def test_an_architecture_gives_one_logit_per_class_on_every_data_set_it_takes(en
     taken = [data for data in forms if data.kind in entry.takes and data.task in entry.tasks]
     assert taken
     for data in taken:
-        with torch.device("meta"):  # shapes alone: nothing is drawn and nothing multiplied
-            network = build(ModelSpec(entry.name, options), data)
+        network = build(ModelSpec(entry.name, options), data)
+        with torch.no_grad():
             assert network(batch(Form(data.kind, data.shape))).shape == (3, *data.answer().shape)
 
 

@@ -39,7 +39,7 @@ def engine(store: Store) -> Iterator[ClientEngine]:
     client.close()
 
 
-def until(engine: ClientEngine, run: Run, *states: str, seconds: float = 60) -> str:
+def until(engine: ClientEngine, run: Run, *states: str, seconds: float = 240) -> str:
     """Wait until the run is in one of the states; its words."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

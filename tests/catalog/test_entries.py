@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from core import registry
-from core.build import build, data_form, place
+from core.build import ModelError, build, data_form, place
 from core.catalog.entries import PICTURE, SEQUENCE, TOKENS, VECTOR, DataForm, Form
 from core.options import declared
 from core.specs import Choice, LayerSpec, ModelSpec, TrainSpec, preset
@@ -44,10 +44,17 @@ def test_an_architecture_gives_one_logit_per_class_on_every_data_set_it_takes(en
     forms = {dataset.form(dataset.options()) for dataset in registry.DATASETS}
     taken = [data for data in forms if data.kind in entry.takes and data.task in entry.tasks]
     assert taken
+    built = 0
     for data in taken:
-        network = build(ModelSpec(entry.name, options), data)
+        try:
+            network = build(ModelSpec(entry.name, options), data)
+        except ModelError as refused:
+            assert "the answer would be in the input" in str(refused)
+            continue
+        built += 1
         with torch.no_grad():
             assert network(batch(Form(data.kind, data.shape))).shape == (3, *data.answer().shape)
+    assert built
 
 
 def test_every_entry_has_words_examples_and_a_range_on_every_number():

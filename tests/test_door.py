@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,7 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -65,11 +69,12 @@ class Door:
         return engines.connect(self.home / "runs", start=False)
 
 
-def open_door(home: Path) -> Door:
+def open_door(home: Path, *before: str) -> Door:
+    """`before`: words of a command that starts the server's."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true",
+    command = [*before, sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true",
                "--server.port", str(port), "--server.fileWatcherType", "none"]  # fmt: skip
     environment = {**os.environ, "LAYERLAB_HOME": str(home)} | {"LAYERLAB_RUNS": ""}
     with (home / "server.txt").open("wb") as output:
@@ -196,6 +201,36 @@ def test_no_other_file_is_served(door: Door, path: str) -> None:
     status, _headers, body = door.fetch(f"/layerlab/{path}")
     assert status in (400, 404) or b"Streamlit Inc." in body[:200]  # its own page, as for every unknown address
     assert b"st.App(" not in body
+
+
+@pytest.mark.skipif(not shutil.which("prlimit"), reason="sets a limit of handles from outside")
+def test_many_short_visits_take_no_more_handles_than_there_are(tmp_path: Path) -> None:
+    """Each visit holds three until its session is closed: with 160 in all nobody would get in after fifty."""
+    door = open_door(tmp_path, "prlimit", "--nofile=160:160")
+    try:
+        for _ in range(90):
+            with door.page() as page:
+                page.send(asked().SerializeToString())
+                while not isinstance(message := page.recv(timeout=60), bytes) or not finished(message):
+                    pass
+        assert psutil.Process(door.process.pid).num_fds() < 160
+        assert "Too many open files" not in (tmp_path / "server.txt").read_text()
+    finally:
+        door.process.terminate()
+        door.process.wait(10)
+
+
+def asked() -> BackMsg:
+    """A browser's wish to see the first page."""
+    message = BackMsg()
+    message.rerun_script.query_string = ""
+    return message
+
+
+def finished(message: bytes) -> bool:
+    heard = ForwardMsg()
+    heard.ParseFromString(message)
+    return str(heard.WhichOneof("type")) == "script_finished"
 
 
 def test_a_killed_engine_is_replaced_and_sigterm_with_viewers_ends_everything(door: Door) -> None:

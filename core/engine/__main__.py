@@ -62,7 +62,8 @@ def _serve(args: argparse.Namespace, runs: Path, stop: threading.Event) -> None:
     engine = LocalEngine(runs, slots=args.slots, lone_threads=args.lone_threads, worker=args.worker)
     server = None
     try:
-        server = _published_anew(engine, runs)
+        server = Server(engine, new_address(runs, VERSION))
+        publish(server.address)
         log.info("engine %d holds %s", os.getpid(), runs)
         if args.watch_stdin:  # who started us hears that all is well: from now on stdout is the workers' log
             os.dup2(2, 1)
@@ -71,8 +72,9 @@ def _serve(args: argparse.Namespace, runs: Path, stop: threading.Event) -> None:
                 log.warning("%s was taken away, or another one put in its place", runs)
                 break
             if not _published(runs, server.address):
-                with suppress(StoreError):  # no space for it: the next look tries again
-                    server = _published_anew(engine, runs, server)
+                with suppress(StoreError, OSError):  # no space for it: the next look tries again
+                    server.listen(new_address(runs, VERSION))
+                    publish(server.address)
     finally:
         anyway = threading.Timer(END, _end_anyway)
         anyway.daemon = True
@@ -88,15 +90,6 @@ def _published(runs: Path, address: Address) -> bool:
     """Can we be found? Whoever clears temporary folders may have removed the address, or the socket."""
     found = read_address(runs)
     return found is not None and found.key == address.key
-
-
-def _published_anew(engine: LocalEngine, runs: Path, before: Server | None = None) -> Server:
-    """Listen at a new place, and say where. Who is connected to the old one stays so."""
-    if before:
-        before.close()
-    server = Server(engine, new_address(runs, VERSION))
-    publish(server.address)
-    return server
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -19,7 +19,7 @@ from core.engine.protocol import EngineGone, EngineSilent
 
 LOOK = 0.5  # seconds that a call waits before it looks whether the engine answers at all
 ANSWER = 3.0  # seconds in which an engine must answer how it is; then it hangs
-SILENT = 2.5  # seconds without an answer that are told
+SILENT = 2.0  # seconds without an answer that are told
 _FRESH = 2.0  # seconds for which it is known that it did not answer: nobody else need wait for the same
 
 

@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection, Listener, answer_challenge, d
 from typing import Any
 
 from core.engine.protocol import Engine, EngineError
+from core.engine.pulse import cut
 from core.engine.wire import LIMIT, dumps, loads, words
 from core.store.addresses import Address
 
@@ -29,35 +30,45 @@ class Server:
 
     def __init__(self, engine: Engine, address: Address) -> None:
         self._methods: dict[str, Callable[..., Any]] = {name: getattr(engine, name) for name in CALLS}
-        self._key = address.key
-        self._listener = Listener(address.place, backlog=64)
+        self._callers: set[Connection] = set()
+        self._listener: Listener | None = None
+        self.listen(address)
+
+    def listen(self, address: Address) -> None:
+        """Take callers at this place, and no more at the one before. Who is connected stays so."""
+        before, self._listener = self._listener, Listener(address.place, backlog=64)
         self.address = replace(address, place=self._listener.address)  # the port is known only now
-        threading.Thread(target=self._accept, name="accept", daemon=True).start()
+        threading.Thread(target=self._accept, args=(self._listener, address.key), name="accept", daemon=True).start()
+        _close(before)
 
     def close(self) -> None:
-        """Take no more connections."""
-        with suppress(OSError):
-            self._listener.close()
+        """Take no more callers, and part from those that are connected: a closed engine would tell them old news."""
+        _close(self._listener)
+        for conn in list(self._callers):
+            cut(conn)
 
-    def _accept(self) -> None:
+    def _accept(self, listener: Listener, key: bytes) -> None:
         while True:
             try:
-                conn = self._listener.accept()  # without the key exchange: a silent caller must not hold up the next
+                conn = listener.accept()  # without the key exchange: a silent caller must not hold up the next
             except OSError:
                 return
-            threading.Thread(target=self._talk, args=(conn,), daemon=True).start()
+            self._callers.add(conn)
+            threading.Thread(target=self._talk, args=(conn, key), daemon=True).start()
 
-    def _talk(self, conn: Connection) -> None:
+    def _talk(self, conn: Connection, key: bytes) -> None:
         with conn:
             try:
-                deliver_challenge(conn, self._key)
-                answer_challenge(conn, self._key)
+                deliver_challenge(conn, key)
+                answer_challenge(conn, key)
                 while True:
                     conn.send_bytes(self._answer(conn.recv_bytes(LIMIT)))
             except AuthenticationError:
                 log.warning("a caller without the key was turned away")
             except (EOFError, OSError):
                 return
+            finally:
+                self._callers.discard(conn)
 
     def _answer(self, data: bytes) -> bytes:
         try:
@@ -69,3 +80,9 @@ class Server:
             if not isinstance(error, EngineError):
                 log.exception("in a call")
             return dumps((False, words(error)))
+
+
+def _close(listener: Listener | None) -> None:
+    if listener is not None:
+        with suppress(OSError):
+            listener.close()

@@ -15,7 +15,7 @@ from typing import Any
 
 from core.events import Event, Status, from_json_number, json_number
 from core.quoting import parsed, quoted
-from core.store.files import DiskFull, explained, sweep
+from core.store.files import DiskFull, explained, sweep, write_atomic
 
 LARGEST = 2**53  # of a count: JSON's numbers, arrays and browsers are exact up to here
 _encode = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would make an encoder for every row
@@ -31,7 +31,7 @@ class EventLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         sweep(path.parent)  # here, because a run has one writer
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
+        self._file = self._open()
         self._size = self._repair()
         self._last = self._standing()
 
@@ -87,8 +87,28 @@ class EventLog:
             last[event.name] = max(event.step, last.get(event.name, -1))
         return last
 
+    def _open(self) -> int:
+        try:
+            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
+        except OSError as error:
+            raise explained(error, self.path) from error
+
+    def _restore(self) -> None:
+        """The file was deleted under us: its rows are still ours to read, and go into a new one of the same name.
+
+        StoreError where the whole folder is gone.
+        """
+        with os.fdopen(os.dup(self._file), "rb") as deleted:
+            deleted.seek(0)
+            write_atomic(self.path, deleted.read(self._size))
+        fresh = self._open()
+        os.close(self._file)
+        self._file = fresh
+
     def _write(self, text: str) -> None:
         data = text.encode()
+        if os.fstat(self._file).st_nlink == 0 and not self.path.exists():
+            self._restore()
         try:
             written = os.write(self._file, data)
         except OSError as error:

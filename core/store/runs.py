@@ -346,6 +346,7 @@ class Store:
         run = Run(run_id, self.root / run_id)
         fresh = self.root / f".{run.id}"  # built under another name: no one sees half a run
         try:
+            made_folder(self.root)  # it may have been taken away since
             fresh.mkdir()
             write_json(fresh / "experiment.json", to_json(experiment))
             title = name or f"{experiment.model.architecture} on {experiment.data.name}"
@@ -354,7 +355,8 @@ class Store:
             fresh.rename(run.path)
         except (OSError, StoreError) as error:
             shutil.rmtree(fresh, ignore_errors=True)
-            raise StoreError(f"A run could not be made in {quoted(self.root, 200)}: {quoted(error, 200)}") from error
+            reason = explained(error, fresh) if isinstance(error, OSError) else error
+            raise StoreError(f"A run could not be made in {quoted(self.root, 200)}: {quoted(reason, 300)}") from error
         return run
 
     def run(self, run_id: str, *, whole: bool = False) -> Run:
@@ -373,9 +375,14 @@ class Store:
         raise StoreError(f"There is no run “{quoted(run_id)}” in {quoted(self.root, 200)}; `layerlab runs` lists them.")
 
     def runs(self) -> list[Run]:
-        """Every run, newest first; the damaged ones, too, whose methods say what is wrong with them."""
+        """Every run, newest first; the damaged ones, too, whose methods say what is wrong with them.
+
+        None where the folder has been taken away.
+        """
         try:
             names = os.listdir(self.root)  # noqa: PTH208 (of many names few are made a Path)
+        except FileNotFoundError:
+            return []
         except OSError as error:
             raise StoreError(f"{quoted(self.root, 200)} cannot be read: {error.strerror}.") from None
         found = [Run(name, self.root / name) for name in names if _ID.fullmatch(name)]

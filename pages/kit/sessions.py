@@ -15,7 +15,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from core.engine.handles import held
 
 KEPT = 60.0  # seconds a browser may be away (a reload, a cut line) and find its session again
-HURRIED = 5.0  # the same, while more than half of all handles are taken
+HURRIED = 1.0  # the same, while more than half of all handles are taken
 _seen: dict[str, float] = {}  # session → when its browser was last known to be there
 
 

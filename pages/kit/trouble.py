@@ -1,6 +1,6 @@
 """What is wrong with the engine, at the top of every page: why, what happens by itself, what one can do.
 
-The place is drawn anew every second and a half, so that a page that was open already tells it, too; it looks only at
+The place is drawn anew every second or so, so that a page that was open already tells it, too; it looks only at
 what the door knows, and asks nobody. A part of a page that meets the trouble itself says so with `met`.
 """
 
@@ -15,7 +15,7 @@ from core.engine.protocol import EngineError, EngineFailed, EngineGone, EngineSi
 from pages.kit import engine as doors
 from pages.kit.words import _, plain
 
-TICK = 1.5  # seconds between two looks
+TICK = 1.2  # seconds between two looks
 _MET = "trouble.met"  # (when, the error, was something pressed) of what this run of the page has met
 
 

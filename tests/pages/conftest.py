@@ -99,7 +99,7 @@ def said(at: AppTest) -> str:
 
 def read(markdown: str) -> str:
     """Markdown of quoted values as people read it: without the backslashes that keep it from acting."""
-    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", markdown).replace("\u2060", "")
+    return re.sub(r"\\([\\`*_{}\[\]()#+.!|$:~<>&=-])", r"\1", markdown).replace("\u2060", "")
 
 
 def button(at: AppTest, label: str) -> object:

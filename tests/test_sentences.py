@@ -26,6 +26,7 @@ OURS = {  # what was looked at, and is ours: numbers, names of the catalog, sent
     "data/download.py": ["put", "reason", "title", "url"],
     "data/emnist.py": ["name"],
     "data/idx.py": ["found", "known.first_label", "labels.max()", "labels.min()", "last"],
+    "explain/asking.py": ["count"],
     "explain/case.py": ["name"],
     "explain/methods/controls.py": ["fit.reason"],
     "explain/methods/neurons.py": ["case.layer", "known", "options.unit", "ranges", "shown"],

@@ -112,7 +112,7 @@ def _seeds(place: Place, found: Explained, spread: Callable[[], None]) -> None:
         help_ = _("This method draws at random. The mean over several seeds shows what was not luck; it takes so many "
                   "times as long.")  # fmt: skip
         key = f"why.spread.{place.method.name}"
-        if st.button(label, key=key, icon=":material/casino:", type="tertiary", help=help_):
+        if st.button(plain(label), key=key, icon=":material/casino:", type="tertiary", help=help_):
             spread()
 
 

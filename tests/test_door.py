@@ -26,12 +26,15 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from core.engine import client as engines
-from core.events import RUNNING, Command
+from core.events import FINISHED, RUNNING, Command, Status
 from core.live import decode_frame
 from core.specs import assign, preset
 from core.store import Store
+from core.store.addresses import read_address
 from tests.conftest import ROOT
 from tests.engine.conftest import family, gone, until
+
+END = 3.0  # seconds in which a server ends
 
 
 @dataclass
@@ -231,6 +234,31 @@ def finished(message: bytes) -> bool:
     heard = ForwardMsg()
     heard.ParseFromString(message)
     return str(heard.WhichOneof("type")) == "script_finished"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="stops a process by a signal")
+@pytest.mark.parametrize("goes_on", [False, True], ids=["stopped", "going-on"])
+def test_a_stopped_engine_is_told_to_watchers_and_does_not_hold_up_the_end(tmp_path: Path, goes_on: bool) -> None:
+    run = Store(tmp_path / "runs").create(preset("mlp", "digits"))
+    run.set_status(Status(FINISHED, 3, 3))  # nobody need train it
+    door = open_door(tmp_path)
+    try:
+        engine = until(lambda: (found := read_address(tmp_path / "runs")) and found.pid)
+        pids = family(door.process.pid)
+        with door.live(run.id) as live, door.page():
+            assert hear(live, "state")["state"]["state"] == FINISHED
+            os.kill(engine, signal.SIGSTOP)
+            told = until(lambda: (state := hear(live, "state")["state"])["state"] == "gone" and state)
+            assert f"process {engine}) has not answered" in told["words"]
+            if goes_on:
+                os.kill(engine, signal.SIGCONT)
+            door.process.terminate()
+            until(lambda: door.process.poll() is not None, END + 1)  # the second is for a busy machine
+        until(lambda: gone(*pids), 10)
+        assert "Traceback" not in (tmp_path / "server.txt").read_text()
+    finally:
+        door.process.kill()
+        door.process.wait()
 
 
 def test_a_killed_engine_is_replaced_and_sigterm_with_viewers_ends_everything(door: Door) -> None:

@@ -85,9 +85,9 @@ def test_the_list_says_of_every_method_whether_it_is_right_here(capsys: pytest.C
     assert code == 0 and [row["method"] for row in rows] == registry.METHODS.names()
     assert all(row["reason"] for row in rows if row["status"] != "ready")
     prices = {row["method"]: (row["cost"], row["cost_most"]) for row in rows}  # before anything is run
-    assert prices["saliency"] == (1, 1) and prices["integrated_gradients"] == prices["untrained"] == (18, 2002)
+    assert prices["saliency"] == (1, 1) and prices["integrated_gradients"] == prices["untrained"] == (34, 2002)
     code, said, _err = called(capsys, run, "--method", "list")
-    assert code == 0 and len(said.splitlines()) == len(rows) and "18 to 2,002 passes" in said
+    assert code == 0 and len(said.splitlines()) == len(rows) and "34 to 2,002 passes" in said
 
 
 def test_the_layer_is_named_and_one_that_the_method_does_not_offer_is_not_replaced_in_silence(

@@ -178,5 +178,5 @@ def test_a_difference_that_is_rounding_beside_the_answers_is_none_and_is_not_cha
     with torch.no_grad():
         network[2].bias.fill_(1e14)  # beside which float32 tells differences of 1e7 and more
     found = made(case(network, torch.randn(1, 6), target="0"), "integrated_gradients")
-    assert found.gap is None and found.holds is None and found.facts["points"] == 17
+    assert found.gap is None and found.holds is None and found.facts["points"] == 33
     assert "nothing to explain" in " ".join(found.words) and "converge" not in " ".join(found.words)

@@ -29,7 +29,7 @@ class Baselined(Options):
 class OnWay(Baselined):
     """The way from the baseline to the input; points are added where the network bends until the map stands still."""
 
-    steps: int = option(16, _("Points on the way from the baseline to the input, to begin with."), low=8, high=2000,
+    steps: int = option(32, _("Points on the way from the baseline to the input, to begin with."), low=8, high=2000,
                         unit=_("points"))  # fmt: skip
     most: int = option(
         512, _("Points are added where the network bends until the map and its sum are right, at most so many."),

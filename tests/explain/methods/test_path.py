@@ -79,7 +79,7 @@ def test_no_point_is_at_an_end_of_the_way_where_blank_places_have_no_one_maximum
         return 2 * shares, torch.full((len(shares), 6), 1 / 3)
 
     found = integral(choice("integrated_gradients").options, Straight(asked.inputs), look, torch.tensor([0.0, 2.0]))
-    assert min(looked) > 0 and max(looked) < 1 and len({*looked}) == len(looked) == found.points == 17
+    assert min(looked) > 0 and max(looked) < 1 and len({*looked}) == len(looked) == found.points == 33
     assert torch.allclose(found.values, torch.tensor(1 / 3)) and found.gap < 1e-6
 
 
@@ -140,7 +140,7 @@ def test_what_is_not_finite_is_given_up_at_once(bad: float, where: str) -> None:
         return shares, torch.full((len(shares), 1), bad if where == "gradient" else 1.0)
 
     ends = torch.tensor([0.0, bad if where == "end" else 1.0])
-    assert integral(choice("integrated_gradients").options, Straight(torch.ones(1, 1)), look, ends).points == 17
+    assert integral(choice("integrated_gradients").options, Straight(torch.ones(1, 1)), look, ends).points == 33
 
 
 def test_symmetry_and_dummy() -> None:

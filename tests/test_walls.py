@@ -242,6 +242,11 @@ def test_files_are_named_for_what_is_in_them() -> None:
     assert {str(p): bad for p in paths if (bad := walls.vague_names(p))} == {}
 
 
+def test_what_drives_a_browser_is_marked_so_and_runs_by_itself() -> None:
+    sources = [p for room in ("browser", "web") for p in (ROOT / "tests" / room).glob("test_*.py")]
+    assert [p.name for p in sources if "pytest.mark.browser" not in p.read_text(encoding="utf-8")] == []
+
+
 def test_browser_tests_wait_for_states_and_never_for_a_time() -> None:
     sources = [p for room in ("browser", "web") for p in (ROOT / "tests" / room).glob("*.py")]
     assert [str(p) for p in sources if "wait_for_timeout" in p.read_text(encoding="utf-8")] == []

@@ -6,6 +6,8 @@ one has to begin at the last real step, which packing does.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -25,11 +27,25 @@ class Recurrent(nn.Module):
         width = self.core.hidden_size * (2 if self.core.bidirectional else 1)
         if x.is_meta:  # torch would take one step after the other only to find this shape
             return x.new_empty((x.shape[0], x.shape[1], width))
+        if torch.is_autocast_enabled(x.device.type) and not _mixes(type(self.core), x.device.type):
+            with torch.autocast(x.device.type, enabled=False):
+                return self(x.float(), mask)
         if mask is None or not self.core.bidirectional:
             return self.core(x)[0]
         lengths = (mask * torch.arange(1, x.shape[1] + 1, device=x.device)).amax(1).clamp(min=1).cpu()
         packed = self.core(pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False))[0]
         return pad_packed_sequence(packed, batch_first=True, total_length=x.shape[1])[0]
+
+
+@lru_cache
+def _mixes(kind: type[nn.RNNBase], device: str) -> bool:
+    """Can this layer be trained in bfloat16 here? On a CPU without instructions for it oneDNN has no such LSTM."""
+    with torch.random.fork_rng(devices=[]), torch.autocast(device, torch.bfloat16):
+        try:
+            kind(1, 1).to(device)(torch.zeros(1, 1, 1, device=device))[0].sum().backward()
+        except RuntimeError:
+            return False
+    return True
 
 
 class Rnn(Recurrent):

@@ -18,6 +18,7 @@ from core.quoting import visible
 from tests.browser.conftest import CHROMIUM, FLAGS, sync_api
 from tests.hostile import ACTING, BROKEN
 
+pytestmark = pytest.mark.browser
 ACTS = "a, img, b, em, code, del, h1, h2, h3, li, svg, sub, sup, .katex, span[style], span[role=img]"
 
 

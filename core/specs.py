@@ -93,7 +93,8 @@ class TrainSpec(Options):
         applies=lambda o: o.initialisation != "default",
     )
     precision: str = option(
-        "float32", _("bfloat16 computes products with fewer digits; auto takes it where that is faster."),
+        "float32", _("bfloat16 computes products with fewer digits; auto takes it where that is faster. A recurrent layer stays in "
+          "float32 on a CPU that has no bfloat16."),
         choices=("float32", "bfloat16", "auto"), group=_("Start and arithmetic"),
     )
     label_smoothing: float = option(

@@ -93,10 +93,11 @@ class TrainSpec(Options):
         applies=lambda o: o.initialisation != "default",
     )
     precision: str = option(
-        "float32", _("bfloat16 computes products with fewer digits; auto takes it where that is faster. A recurrent layer stays in "
-          "float32 on a CPU that has no bfloat16."),
+        "float32",
+        _("bfloat16 computes products with fewer digits; auto takes it where that is faster. A recurrent layer stays "
+          "in float32 on a CPU that has no bfloat16."),
         choices=("float32", "bfloat16", "auto"), group=_("Start and arithmetic"),
-    )
+    )  # fmt: skip
     label_smoothing: float = option(
         0.0, _("Share of each target that is spread evenly over all classes."), label=_("label smoothing"),
         low=0.0, high=0.9, unit=_("share"), group=_("Against overfitting"),

@@ -27,7 +27,7 @@ class Recurrent(nn.Module):
         width = self.core.hidden_size * (2 if self.core.bidirectional else 1)
         if x.is_meta:  # torch would take one step after the other only to find this shape
             return x.new_empty((x.shape[0], x.shape[1], width))
-        if torch.is_autocast_enabled(x.device.type) and not _mixes(type(self.core), x.device.type):
+        if torch.is_autocast_enabled(x.device.type) and not _mixes(self.core.mode, x.device.type):
             with torch.autocast(x.device.type, enabled=False):
                 return self(x.float(), mask)
         if mask is None or not self.core.bidirectional:
@@ -38,8 +38,9 @@ class Recurrent(nn.Module):
 
 
 @lru_cache
-def _mixes(kind: type[nn.RNNBase], device: str) -> bool:
+def _mixes(mode: str, device: str) -> bool:
     """Can this layer be trained in bfloat16 here? On a CPU without instructions for it oneDNN has no such LSTM."""
+    kind = {"LSTM": nn.LSTM, "GRU": nn.GRU}.get(mode, nn.RNN)
     with torch.random.fork_rng(devices=[]), torch.autocast(device, torch.bfloat16):
         try:
             kind(1, 1).to(device)(torch.zeros(1, 1, 1, device=device))[0].sum().backward()

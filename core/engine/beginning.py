@@ -83,7 +83,9 @@ class Beginning:
         path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH", "")]))
         try:
             output = open_output()
-        except (OSError, StoreError):  # a full or a read-only disk: then nobody can read it later, but it may begin
+        except StoreError as error:  # a home that cannot be
+            raise EngineFailed(str(error), again=True) from None
+        except OSError:  # a full or a read-only disk: then nobody can read it later, but the engine may begin
             output = None
         try:
             # A session of its own, so that Ctrl-C reaches us alone: the pipe tells the engine, and it ends cleanly.

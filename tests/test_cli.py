@@ -265,10 +265,11 @@ def test_doctor_says_what_the_machine_offers(capsys, home):
 def test_a_start_text_is_looked_at_before_a_run_and_written_on_afterwards(capsys, at_lab):
     gpt = ("train", "--preset", "gpt", "--data", "characters", "--steps", "3", "--set", "data.samples=60",
            "data.length=8", "model.width=8")  # fmt: skip
+    before = [run.id for run in at_lab.runs()]  # other tests share it
     for words, said in ((gpt, "never read: “é”"), (("train", "--preset", "mlp", "--data", "digits"), "goes on from")):
         code, _out, err = here(capsys, *words, "--prompt", "Shé")
         assert (code, err.count("\n")) == (2, 1) and said in err
-    assert at_lab.runs() == []
+    assert [run.id for run in at_lab.runs()] == before
     code, out, err = here(capsys, *gpt, "--prompt", "Shall I", "--json")
     found = json.loads(out)
     assert code == 0 and found["prompt"] == "Shall I" and len(found["sample_text"]) == 200, err

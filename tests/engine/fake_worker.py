@@ -34,6 +34,7 @@ class _Training:
         found = run.load_checkpoint()
         self.step = found.step if found else 0
         self.lr, self.singles, self.told = 0.003, 0, 0.0
+        self.frame = b""  # what is watched
 
     def tell(self, state: str, words: str = "") -> None:
         status = Status(state, self.step, self.steps, words)
@@ -70,6 +71,8 @@ class _Training:
         self.log.append([Event(self.step, "train/loss", 1 / self.step, now), Event(self.step, "lr", self.lr, now)])
         if self.step % 10 == 0:
             self.save()
+            if self.frame:  # again and again, as a real one does: a question's frame may come in between
+                self.run.write_frame(self.frame)
         if self.singles:
             self.singles -= 1
             self.tell(PAUSED)
@@ -91,8 +94,10 @@ class _Training:
             if command.verb == "set":
                 self.lr = command.values.get("lr", self.lr)
             elif command.verb == "watch":
-                self.run.write_frame(repr(command.values).encode())
+                self.frame = repr(command.values).encode()
+                self.run.write_frame(self.frame)
             elif command.verb == "unwatch":
+                self.frame = b""
                 self.run.write_frame(b"unwatched")
             elif command.verb == "step":
                 self.singles += 1

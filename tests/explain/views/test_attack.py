@@ -212,7 +212,9 @@ def test_what_is_shown_turns_the_answer_and_one_step_less_does_not(options: dict
 
 @pytest.mark.parametrize("options", [
     {}, {"norm": L2}, {"method": FGSM}, {"method": FGSM, "norm": L2, "loss": CROSS_ENTROPY},
-    {"toward": "2", "restarts": 2}, {"toward": "2", "restarts": 2, "norm": L2, "loss": CROSS_ENTROPY},
+    {"toward": "2", "restarts": 2},
+    # Few steps: ten long ones let float32's rounding, which differs between CPUs, grow into another attack.
+    {"toward": "2", "restarts": 2, "norm": L2, "loss": CROSS_ENTROPY, "steps": 2},
 ], ids=str)  # fmt: skip
 @pytest.mark.parametrize(("preset", "data"), [("cnn", "digits"), ("mlp", "points")])
 def test_the_lines_run_as_they_stand_and_give_this_attack(

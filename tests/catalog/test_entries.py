@@ -17,7 +17,12 @@ from core.specs import Choice, LayerSpec, ModelSpec, TrainSpec, preset
 from core.training import Training, make_optimizer
 
 LAYERS = [(e, o, f) for e in registry.LAYERS for o, f in e.examples]
-MODELS = [(e, o) for e in registry.ARCHITECTURES for o in e.examples]
+DEEP = 12  # layers, from which on building or training a preset takes seconds
+MODELS = [
+    pytest.param(e, o, marks=[pytest.mark.slow] if len(e.layers(o, e.example_data)) > 2 * DEEP else [])
+    for e in registry.ARCHITECTURES
+    for o in e.examples
+]
 
 
 def batch(form: Form, size: int = 3) -> torch.Tensor:
@@ -146,7 +151,7 @@ def test_a_schedule_equals_torchs_own(entry, options, steps):
 
 
 FOR_DIGITS = [
-    pytest.param(e.name, marks=[pytest.mark.slow] if len(e.layers(e.options(), e.example_data)) > 25 else [])
+    pytest.param(e.name, marks=[pytest.mark.slow] if len(e.layers(e.options(), e.example_data)) > DEEP else [])
     for e in registry.ARCHITECTURES
     if PICTURE in e.takes
 ]

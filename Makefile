@@ -26,12 +26,13 @@ run: $(APP)
 	exec $(BIN)/streamlit run app.py --server.headless true --server.address $(ADDRESS) --server.port $(PORT) $$hosts
 
 # One pytest process a core; who is done takes tests from the others. The learner's paths in a real browser run by
-# themselves, a file at a time in each process: Playwright's event loop would stand in the way of other tests.
+# themselves, in one: Playwright's event loop would stand in the way of other tests, and two of them at once, each with a
+# browser, a server and a training, were seen to hold each other up for minutes on two cores.
 # Tests of the CPU see no GPU: to the bit the same is promised there. Every part runs, whatever the one before it said.
 JOBS ?= logical
-PYTEST = CUDA_VISIBLE_DEVICES= $(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --durations=10
-SPREAD = $(PYTEST) --dist worksteal
-BROWSE = $(PYTEST) --dist loadfile -m browser
+PYTEST = CUDA_VISIBLE_DEVICES= $(BIN)/python -m pytest --durations=10
+SPREAD = $(PYTEST) -n $(JOBS) --maxprocesses 8 --dist worksteal
+BROWSE = $(PYTEST) -m browser
 test: lint browser
 	@ended=0; $(SPREAD) -m "not slow and not gpu and not browser" || ended=1; $(BROWSE) || ended=1; exit $$ended
 

@@ -67,7 +67,7 @@ def serving(home: Path) -> Iterator[Site]:
     with (home / "server.txt").open("wb") as output:
         server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
         try:
-            _wait(lambda: _healthy(port), 60)
+            _wait(lambda: _healthy(port), 240)
             yield Site(f"http://127.0.0.1:{port}", Store(home / "runs"))
         finally:
             server.terminate()
@@ -186,13 +186,13 @@ def until_begun(page: Any, site: Site, before: int) -> Run:
 
     A finished run may have been on the stage: its steps are not the new one's.
     """
-    _wait(lambda: len(site.store.runs()) > before, 90)
+    _wait(lambda: len(site.store.runs()) > before, 240)
     run = site.newest()
     page.wait_for_url(re.compile(f"run={run.id}"))
     return run
 
 
-def until_step(page: Any, step: int, seconds: float = 90) -> None:
+def until_step(page: Any, step: int, seconds: float = 240) -> None:
     """Wait until the live stage has drawn this step."""
     page.wait_for_function("step => window.__layerlab?.lastStep >= step", arg=step, timeout=1000 * seconds)
 
@@ -202,6 +202,6 @@ def record(page: Any) -> dict[str, Any]:
     return dict(page.evaluate("window.__layerlab"))
 
 
-def status(page: Any, word: str, seconds: float = 90) -> None:
+def status(page: Any, word: str, seconds: float = 240) -> None:
     """Wait until the stage's status line says this."""
     page.locator(".layerlab-live, .ll-live").get_by_text(word, exact=True).first.wait_for(timeout=1000 * seconds)

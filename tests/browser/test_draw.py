@@ -33,7 +33,7 @@ def run(site: Site) -> Run:
     """A small CNN that knows its digits."""
     engine = engines.connect(site.store.root, start=False)
     made = engine.start(assign(preset("cnn", "digits"), {"train.steps": 300}), threads=1)
-    until(lambda: engine.state(made).status.state == FINISHED, 60)
+    until(lambda: engine.state(made).status.state == FINISHED, 240)
     engine.close()
     return site.store.run(made)
 

@@ -49,7 +49,7 @@ def test_a_network_learns_within_three_seconds_of_the_click(context: Any, site: 
     assert min(seconds) <= 3, seconds
     maps = page.get_by_text(re.compile(r"16 maps of 28×28"))
     maps.wait_for()
-    until_step(page, 800, 60)
+    until_step(page, 800, 240)
     status(page, "finished")
     right = page.evaluate("window.__right")
     assert min(right) < right[-1]  # answers have flipped
@@ -86,7 +86,7 @@ def test_the_still_of_an_old_run_gives_way_to_the_new_one(page: Any, site: Site)
     page.goto("/")
     status(page, "a finished run")
     press(page, FIRST)
-    until_step(page, 800, 60)
+    until_step(page, 800, 240)
     status(page, "finished")
 
 

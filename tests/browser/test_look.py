@@ -29,7 +29,7 @@ def runs(site: Site) -> dict[str, Run]:
     for name, data, steps in (("cnn", "digits", 150), ("lstm", "digits", 60), ("transformer", "order", 60),
                               ("mlp", "points", 60)):  # fmt: skip
         made[name] = engine.start(assign(preset(name, data), {"train.steps": steps}), threads=1)
-    until(lambda: all(engine.state(run).status.state == FINISHED for run in made.values()), 120)
+    until(lambda: all(engine.state(run).status.state == FINISHED for run in made.values()), 240)
     engine.close()
     return {name: site.store.run(run) for name, run in made.items()}
 
@@ -120,7 +120,7 @@ def test_the_moment_goes_back_by_keyboard_and_is_played_to_the_end(page: Any, ru
 def test_the_view_follows_a_run_that_trains(page: Any, site: Site) -> None:
     engine = engines.connect(site.store.root, start=False)
     run = site.store.run(engine.start(assign(preset("mlp", "digits"), {"train.steps": 1_000_000}), threads=1))
-    until(lambda: run.moments()[-1:] > [16], 60)
+    until(lambda: run.moments()[-1:] > [16], 240)
     page.goto(f"/look_inside-mistakes?run={run.id}")
     page.get_by_text("Arrays", exact=True).wait_for(timeout=60_000)
     shown = "document.querySelector('[data-testid=stSlider] input')?.getAttribute('aria-valuetext')"
@@ -129,7 +129,7 @@ def test_the_view_follows_a_run_that_trains(page: Any, site: Site) -> None:
     page.wait_for_function("before => window.__layerlabFigures.draws > before", arg=pictures)
     assert "step=" not in page.url
     engine.command(run.id, Command("stop"))
-    until(lambda: engine.state(run.id).status.state == STOPPED, 30)
+    until(lambda: engine.state(run.id).status.state == STOPPED, 240)
     engine.close()
 
 

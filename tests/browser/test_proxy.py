@@ -103,13 +103,13 @@ def _ours_missing(answer: Any) -> bool:
 def test_the_stage_comes_under_a_base_path(tab: Any, tmp_path: Path) -> None:
     with served(tmp_path, "--server.baseUrlPath", "lab") as one:
         tab.goto(f"http://127.0.0.1:{one.port}/lab/train-live?run={one.run}")
-        until_step(tab, STEPS, 60)
+        until_step(tab, STEPS, 240)
 
 
 def test_the_stage_comes_behind_a_proxy_that_strips_a_prefix(tab: Any, plain: Served) -> None:
     with proxy(plain.port, prefix=HUB) as port:
         tab.goto(f"http://127.0.0.1:{port}{HUB}/train-live?run={plain.run}")
-        until_step(tab, STEPS, 60)
+        until_step(tab, STEPS, 240)
 
 
 def test_the_stage_comes_behind_a_proxy_that_rewrites_the_host_and_was_named(
@@ -117,7 +117,7 @@ def test_the_stage_comes_behind_a_proxy_that_rewrites_the_host_and_was_named(
 ) -> None:
     with proxy(plain.port, prefix=HUB, rewrite_host=True, port=named):
         tab.goto(f"http://127.0.0.1:{named}{HUB}/train-live?run={plain.run}")
-        until_step(tab, STEPS, 60)
+        until_step(tab, STEPS, 240)
 
 
 def test_a_page_that_is_refused_says_why_and_what_to_do(tab: Any, plain: Served) -> None:

@@ -25,7 +25,7 @@ def run(site: Site) -> Run:
     """A small trained network."""
     engine = engines.connect(site.store.root, start=False)
     made = engine.start(assign(preset("cnn", "digits"), {"train.steps": 100}), threads=1)
-    until(lambda: engine.state(made).status.state == FINISHED, 120)
+    until(lambda: engine.state(made).status.state == FINISHED, 240)
     engine.close()
     return site.store.run(made)
 

@@ -25,7 +25,7 @@ def runs(site: Site) -> dict[str, Run]:
     made = {}
     for name, data, steps in (("cnn", "digits", 150), ("transformer", "reviews", 150)):
         made[data] = engine.start(assign(preset(name, data), {"train.steps": steps}), threads=1)
-    until(lambda: all(engine.state(run).status.state == FINISHED for run in made.values()), 120)
+    until(lambda: all(engine.state(run).status.state == FINISHED for run in made.values()), 240)
     engine.close()
     return {name: site.store.run(run) for name, run in made.items()}
 

@@ -69,7 +69,7 @@ def page(browser: Any) -> Iterator[Any]:
     shown = browser.new_page(viewport={"width": 1280, "height": 720}, accept_downloads=True)
     shown.on("pageerror", lambda error: complaints.append(str(error)))
     shown.on("console", lambda message: message.type == "error" and complaints.append(message.text))
-    shown.set_default_timeout(10_000)
+    shown.set_default_timeout(60_000)
     yield shown
     shown.close()
     assert complaints == []
@@ -80,7 +80,7 @@ def said(page: Any) -> dict[str, Any]:
 
 
 def wait(page: Any, script: str) -> None:
-    page.wait_for_function(script, timeout=12_000)
+    page.wait_for_function(script, timeout=60_000)
 
 
 RANGE = "document.querySelector('.ll-loss .ll-body').layout.xaxis.range"

@@ -96,8 +96,7 @@ def test_a_run_is_followed_from_start_to_end_without_a_jump(page: Any, door: str
     assert page.evaluate(BOXES) == before
     about = said(page)
     assert (about["mounts"], about["rows"], about["gaps"], about["reconnects"]) == (1, 600, 0, 0)
-    assert 5 < about["draws"] < 120
-    assert sorted(about["latencies"])[len(about["latencies"]) // 2] < 1000  # a shared machine; about 120 ms alone
+    assert 1 < about["draws"] < 120  # how late a draw comes is measured by tests/bench/latency.py
     assert page.locator(".ll-live").bounding_box()["height"] <= 560
     page.wait_for_selector("text=learning rate 0.001")
     wait(page, "/train 0\\.\\d+, validation 0\\.\\d+/.test(document.querySelector('.ll-loss .ll-body').ariaLabel)")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from core.catalog.entries import OTHER, WITHHELD, Method
+from core.catalog.entries import DRAWS, FITS, OTHER, WITHHELD, Method
 from core.questions import Explain, Explained, MethodFit
 from pages.kit import why_maps
 from pages.kit.why_options import Price
@@ -65,6 +65,10 @@ def draw(
                     least=f"{place.price.units:,.0f}", passes=passes(place.price.most)
                 )
             _instead("", kind, "hourglass_empty", _("on its way"), words)
+            if place.method.averages in (DRAWS, FITS):  # its place is kept, so that no card jumps when the map comes
+                label = _("Spread over {n} seeds").format(n=place.asked.seeds)
+                key = f"why.spread.{place.method.name}"
+                st.button(plain(label), key=key, icon=":material/casino:", type="tertiary", disabled=True)
         elif not np.isfinite(found.attribution).all():
             words = _("The values are not finite here; no map is shown.")
             _instead(words, kind, "block", _("not available"))

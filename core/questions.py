@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from core.options import Options
 from core.specs import Choice, DataSpec, LayerSpec, ModelSpec
+
+if TYPE_CHECKING:  # a refusal on the command line does not wait for numpy
+    import numpy as np
 
 
 @dataclass(frozen=True)

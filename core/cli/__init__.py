@@ -1,5 +1,7 @@
 """The command line: the same requests as the pages', without a browser.
 
+Commands are named by address: what one of them needs is imported after the arguments have been understood.
+
 With --json each command prints exactly one JSON object on stdout. A mistake is one line on stderr and exit code 2.
 """
 
@@ -9,23 +11,19 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from core import registry
 from core.catalog.trials import TRIALS
-from core.cli.machine import do_bench, do_doctor, do_engine
-from core.cli.runs import do_control, do_delete, do_describe, do_runs, do_train
 from core.cli.said import Mistake, say
-from core.cli.why import do_explain, do_look, do_score
 from core.engine.protocol import EngineError
 from core.options import SpecError
 from core.questions import PREDICTED
 from core.quoting import one_line, quoted, shown
 from core.registry import CatalogError
 from core.store import StoreError
-from core.store.engine_files import keep_failure
 
 MAY_BE_EMPTY = ("layer", "name")  # where it means that nothing is chosen
 VERBS = ("pause", "resume", "step", "stop", "set")
@@ -43,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _nothing_empty(asked)
         if getattr(asked, "data_dir", None):
             os.environ["LAYERLAB_DATA"] = str(Path(asked.data_dir).resolve())
-        code: int = asked.do(asked)
+        code: int = registry.load(f"core.cli.{asked.do}")(asked)
         return code
     except (Mistake, SpecError, StoreError, CatalogError, EngineError) as error:
         say(f"layerlab: {one_line(error)}", file=sys.stderr)
@@ -54,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # noqa: BLE001 (whatever it is, nobody at a terminal is helped by a traceback)
+        from core.store.engine_files import keep_failure
+
         file = keep_failure("".join(traceback.format_exception(error)))
         told = f"something went wrong, and it is our fault: {type(error).__name__}: {one_line(error, 200)}"
         say(f"layerlab: {told}. Details are in {quoted(file, 200)}; please send them with a report.", file=sys.stderr)
@@ -76,16 +76,16 @@ def parser() -> argparse.ArgumentParser:
     top = _Parser(prog="layerlab", description="Build small networks, watch them learn, ask them why.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def add(name: str, do: Callable[[argparse.Namespace], int], help: str) -> _Parser:
+    def add(name: str, file: str, help: str) -> _Parser:
         one = commands.add_parser(name, parents=[shared], help=help, description=help)
-        one.set_defaults(do=do)
+        one.set_defaults(do=f"{file}:do_{name}")
         return one
 
-    one = add("describe", do_describe, "a model's layers, parameters and problems")
+    one = add("describe", "runs", "a model's layers, parameters and problems")
     _chooses_model(one)
     one.add_argument("--classes", type=_some, metavar="K")
     one.add_argument("--input", metavar="C,H,W")
-    one = add("train", do_train, "train a model and wait for it")
+    one = add("train", "runs", "train a model and wait for it")
     _chooses_model(one)
     one.add_argument("--experiment", metavar="FILE.json")
     one.add_argument("--resume", metavar="RUN")
@@ -95,17 +95,17 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--threads", type=_count, help="CPU threads (default: all for a lone run)")
     one.add_argument("--name", default="")
     one.add_argument("--prompt", metavar="TEXT", help="a language model then goes on from this text")
-    one = add("control", do_control, "steer a run: pause, resume, step, stop, set lr=0.01")
+    one = add("control", "runs", "steer a run: pause, resume, step, stop, set lr=0.01")
     one.add_argument("run")
     one.add_argument("verb", choices=VERBS)
     one.add_argument("values", nargs="*", metavar="NAME=VALUE")
-    add("runs", do_runs, "every run")
-    add("delete", do_delete, "delete a run for good, also a damaged one").add_argument("run")
-    one = add("look", do_look, "look inside a run: one view of one sample, at any moment of its training")
+    add("runs", "runs", "every run")
+    add("delete", "runs", "delete a run for good, also a damaged one").add_argument("run")
+    one = add("look", "why", "look inside a run: one view of one sample, at any moment of its training")
     one.add_argument("--view", required=True, metavar="NAME", help=_Named("one of", registry.VIEWS))
     one.add_argument("--prompt", metavar="TEXT", help="what the view writing goes on from")
     _chooses_sample(one, "view")
-    one = add("explain", do_explain, "ask why a run's network answers as it does")
+    one = add("explain", "why", "ask why a run's network answers as it does")
     one.add_argument("--method", required=True, metavar="NAME", help=_Named("list, or one of", registry.METHODS))
     one.add_argument("--target", default=PREDICTED, metavar="K",
                      help="predicted, true, a class K, or a difference K-J; with @STEP where every step is answered")
@@ -115,12 +115,12 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--script", metavar="FILE.py",
                      help="a program that makes the map again with plain Captum; attribution.npz is written beside it")
     _chooses_sample(one, "method")
-    _scores(add("score", do_score, "how well the methods find evidence that is known"))
-    add("doctor", do_doctor, "what this machine offers")
-    one = add("bench", do_bench, "our trainer beside a bare loop, and beside any installed peer")
+    _scores(add("score", "why", "how well the methods find evidence that is known"))
+    add("doctor", "machine", "what this machine offers")
+    one = add("bench", "machine", "our trainer beside a bare loop, and beside any installed peer")
     one.add_argument("--quick", action="store_true", help="fewer pairs: a look, not a claim")
     one.add_argument("--case", action="append", metavar="NAME", help="only this case (may be repeated)")
-    one = add("engine", do_engine, "run the engine as a service: it outlives the web process")
+    one = add("engine", "machine", "run the engine as a service: it outlives the web process")
     one.add_argument("--slots", type=_count, default=0, help="runs at once (default: one per core)")
     return top
 

@@ -111,7 +111,7 @@ class Evidence:
         return statistics.median(known[-(len(known) // 4) :]) if len(known) >= ENOUGH else math.nan
 
     def unfit(self) -> float:
-        """The loss now ÷ that of one answer for all samples; where that is not known, ÷ the first step's; else NaN."""
+        """The loss now ÷ that of always giving the same answer; not known: ÷ the first step's; else NaN."""
         if self.constant > 0:
             return self.loss_now() / self.constant
         return self.loss_kept()

@@ -77,8 +77,8 @@ THRESHOLDS = (
               _("Measured here: networks that learn 3 and less. Pascanu 2013.")),
     Threshold(("dead",), _("units of one ReLU layer that are zero for the whole batch"), f"≥ {DEAD:.0%}",
               _("Measured here: presets 34 % and less. The cs231n notes (part 1) tell of 40 % after too large steps.")),
-    Threshold(("not_learned", "lr_too_large"), _("the loss now ÷ that of one answer for all samples"), f"> {LITTLE:g}",
-              _("Chosen here: whoever has that loss has learned nothing from the inputs.")),
+    Threshold(("not_learned", "lr_too_large"), _("the loss now ÷ that of always giving the same answer"),
+              f"> {LITTLE:g}", _("Chosen here: whoever has that loss has learned nothing from the inputs.")),
     Threshold(("not_learned",), _("steps made"), f"≥ {FAIR}", _("Measured here: presets learn digits in 5 to 60.")),
     Threshold(("lr_too_small",), _("size of a step ÷ size of the weights, while little is learned"),
               f"< {SMALL_STEP:g}", _("Measured here: presets 1.5e-3 and more. The cs231n notes (part 3): 1e-3.")),
@@ -113,9 +113,10 @@ SAYS = {
                         "gives lie at that limit, where no gradient passes."),
     "limited at random": _("{layer} stands after the layer that answers: {limit}."),
     "weight_decay": _("The weights have shrunk to {kept:.0%} of their size at the start, and the loss is {now:.3g}, "
-                      "where one answer for all samples has {constant:.3g}: a weight decay of {decay:g} undoes what is "
-                      "learned."),
-    "not_learned": _("After {steps} steps the loss is {now:.3g}; one answer for all samples has {constant:.3g}."),
+                      "where always giving the same answer would have {constant:.3g}: a weight decay of {decay:g} "
+                      "undoes what is learned."),
+    "not_learned": _("After {steps} steps the loss is {now:.3g}; always giving the same answer would have "
+                     "{constant:.3g}."),
     "not_learned alone": _("After {steps} steps the loss is still {kept:.2g} times that of the first step."),
     "at chance": _("{accuracy:.0%} of the training answers are right, {chance:.0%} by always giving the same."),
     "squashed": _("Its sigmoids ({layer} is the first) pass a quarter of the gradient at most: of {at_last:.2g} at "
@@ -126,11 +127,11 @@ SAYS = {
     "by heart": _("In validation it is no better than always giving the same answer: it knows its samples by heart."),
     "norms_lag": _("With the mean and variance of the batch itself {own:.0%} of the training answers are right, with "
                    "the running ones that are used after training {running:.0%}."),
-    "unjudged": _("{steps} steps are known. The loss is {now:.3g}, and one answer for all samples has {constant:.3g}: "
-                  "after {fair} steps it can be said whether the network learns."),
+    "unjudged": _("{steps} steps are known. The loss is {now:.3g}; always giving the same answer would have "
+                  "{constant:.3g}. After {fair} steps it can be said whether the network learns."),
     "nothing to judge": _("The loss of too few steps is known to say whether the network learns."),
     "swept": _("The learning rate is being tried out from small to large: whether the network learns is not judged."),
-    "healthy learned": _("It learns: the loss is {now:.3g}, and one answer for all samples has {constant:.3g}."),
+    "healthy learned": _("It learns: the loss is {now:.3g}; always giving the same answer would have {constant:.3g}."),
     "healthy falling": _("It learns: the loss is {kept:.2g} times that of the first step."),
     "healthy answers": _("{accuracy:.0%} of the training answers are right."),
     "healthy validation": _("In validation the loss is {val_loss:.3g}."),
@@ -153,7 +154,7 @@ SAYS = {
     "lr_too_large": _("With a learning rate of {lr:g}, the loss is now {kept:.2g} times that of the first step and was "
                       "{peak:,.3g} times that at its worst; a step moves the weights by {size:.1g} of their size."),
     "lr_too_small": _("With a learning rate of {lr:g}, a step moves the weights by {size:.1g} of their size, and the "
-                      "loss is still {now:.3g}; one answer for all samples has {constant:.3g}."),
+                      "loss is still {now:.3g}; always giving the same answer would have {constant:.3g}."),
     "healthy": _("At {first} the gradient is {ratio:.2g} times as large as at {last}."),
     "healthy alone": _("The gradient was looked at, and no fault was found."),
     "healthy in time": _("The first step's state gets {time:.2g} times the gradient of the last one's."),

@@ -18,8 +18,8 @@ from core.engine.local import LocalEngine
 from core.engine.serving import Server
 from core.engine.wire import VERSION
 from core.store.addresses import Address, new_address, publish, read_address, withdraw
-from core.store.engine_files import hold_runs, lock_stamp, log_to, runs_home, short_temporary_folder
-from core.store.files import StoreError
+from core.store.engine_files import hold_runs, lock_stamp, log_to, short_temporary_folder
+from core.store.files import StoreError, runs_home
 
 log = logging.getLogger("core.engine")
 LOOK = 0.5  # seconds between two looks at whether the folder is still ours

@@ -83,7 +83,7 @@ def let_through(*roots: Any) -> None:
         if isinstance(root, type) and (is_dataclass(root) or hasattr(root, "_fields")):
             if _known.get(name_of(root)) is not root:
                 _known[name_of(root)] = root
-                let_through(*get_type_hints(root).values())
+                let_through(*get_type_hints(root, localns={"np": np}).values())
         else:
             let_through(*get_args(root))
 

@@ -9,7 +9,6 @@
               checkpoint.safetensors, checkpoint.previous.safetensors    all that a bit-exact resume needs
 """
 
-from core.store.engine_files import runs_home
 from core.store.files import (
     DiskFull,
     StoreError,
@@ -17,6 +16,7 @@ from core.store.files import (
     free_space,
     layerlab_home,
     read_named_json,
+    runs_home,
     write_npz,
     write_source,
 )

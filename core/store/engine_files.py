@@ -27,11 +27,6 @@ _LOG_BYTES, _LOG_COPIES = 1 << 20, 3
 _LONGEST = 50  # bytes of a temporary folder's path in which sockets can be made (their own path may have about 100)
 
 
-def runs_home() -> Path:
-    """Where runs are kept: $LAYERLAB_RUNS, or runs/ under the home."""
-    return Path(os.environ.get("LAYERLAB_RUNS") or layerlab_home() / "runs")
-
-
 def hold_runs(runs: Path) -> filelock.BaseFileLock | None:
     """The lock of a runs folder, held; None when another engine holds it. A killed holder's lock is free.
 

@@ -13,14 +13,13 @@ import tempfile
 import time
 import zlib
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load, save
+from typing import TYPE_CHECKING, Any
 
 from core.quoting import clean, parsed, quoted
 from core.store.regular import read_regular
+
+if TYPE_CHECKING:  # numpy and safetensors come where arrays are read or written: a refusal does not wait for them
+    import numpy as np
 
 
 class StoreError(Exception):
@@ -34,6 +33,11 @@ class DiskFull(StoreError):
 def layerlab_home() -> Path:
     """$LAYERLAB_HOME, or ~/.layerlab."""
     return Path(os.environ.get("LAYERLAB_HOME") or Path.home() / ".layerlab")
+
+
+def runs_home() -> Path:
+    """Where runs are kept: $LAYERLAB_RUNS, or runs/ under the home."""
+    return Path(os.environ.get("LAYERLAB_RUNS") or layerlab_home() / "runs")
 
 
 def data_home() -> Path:
@@ -88,6 +92,8 @@ def write_source(path: Path, text: str) -> None:
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write arrays where a person asked for them (numpy.load reads them). StoreError in words."""
+    import numpy as np
+
     held = io.BytesIO()
     np.savez(held, **arrays)  # type: ignore[arg-type]
     try:
@@ -141,6 +147,9 @@ def pack_tensors(arrays: dict[str, Any], meta: str = "") -> bytearray:
 
     CRC-32 with eight zeros in its own place: it tells damage (a failing disk, a torn copy), not an attack.
     """
+    import numpy as np
+    from safetensors.numpy import save
+
     told = {"checksum": "0" * 8, **({"meta": meta} if meta else {})}
     # not ascontiguousarray: it makes a vector of a number, and a counter of [] would come back as [1]
     data = bytearray(save({name: np.asarray(value, order="C") for name, value in arrays.items()}, metadata=told))
@@ -154,6 +163,10 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], str]:
 
     A file from before there were checksums has none, and is believed.
     """
+    import numpy as np
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
     try:
         data = bytearray(read_regular(path))
         header = _header(data)
@@ -174,6 +187,8 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], str]:
 
 def tensors_meta(path: Path) -> str:
     """`meta` of a file, without a look at its arrays; StoreError where the header cannot be read."""
+    from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(path, framework="numpy") as file:
             return str((file.metadata() or {}).get("meta", ""))

@@ -15,9 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from core.events import FINISHED, QUEUED, STATES, Event, Snapshot, Status
 from core.options import SpecError
@@ -38,6 +36,9 @@ from core.store.files import (
     write_json,
 )
 from core.store.regular import read_regular
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FORMAT = 1  # of the folder
 SNAPSHOT_CAP = 64 << 20  # bytes of snapshots that one run keeps

@@ -14,8 +14,8 @@ from pathlib import Path
 from core.engine.client import ClientEngine
 from core.engine.local import cores
 from core.engine.protocol import Engine, EngineFailed, EngineGone
-from core.store import Store
-from core.store.engine_files import hold_run, runs_home
+from core.store import Store, runs_home
+from core.store.engine_files import hold_run
 
 _lock = threading.Lock()
 _engines: dict[Path, ClientEngine] = {}

@@ -24,26 +24,34 @@ ICONS = {
     "weight_decay": ":material/compress:", "not_learned": ":material/trending_flat:",
     "overfitting": ":material/call_split:", "norms_lag": ":material/update:", "unjudged": ":material/pending:",
 }  # fmt: skip
+TOLD = 2  # sentences of a verdict that are in sight
 MULTIPLES = 5  # layers whose outputs are counted in a picture
 SHARES = 12  # activations whose shares are drawn; the table has all
 
 
 def verdicts(seen: Seen) -> None:
-    """Every verdict in a box of its own: what it is called, its evidence in numbers, and a mend."""
+    """Every verdict in a box of its own: what it is called, its evidence in numbers, and a mend; the rest unfolds."""
     found = [Verdict(**fields) for fields in seen.facts["verdicts"]]
     for one in found:
         boxes = {"healthy": st.success, "diverged": st.error, "unjudged": st.info}
         boxes.get(one.state, st.warning)(body(one), icon=ICONS[one.state])
+        if one.says[TOLD:]:
+            with st.expander(_("What else was checked")):
+                st.markdown("\n".join(f"- {plain(says)}" for says in _says(one)[TOLD:]))
     for sentence in seen.words[: len(seen.words) - len(found)]:
         st.caption(plain(sentence))
 
 
 def body(verdict: Verdict) -> Markdown:
-    """A verdict as Markdown, in the language of the page."""
-    says = " ".join(_(text).format(**verdict.numbers) for text in verdict.says)
-    said = f"**{_(diagnosis.TITLES[verdict.state])}.** {plain(says)}"
+    """A verdict as Markdown, in the language of the page: its first sentences, the others unfold."""
+    said = f"**{_(diagnosis.TITLES[verdict.state])}.** {plain(' '.join(_says(verdict)[:TOLD]))}"
     mend = plain(_(verdict.mend).format(**verdict.numbers))
     return Markdown(f"{said}  \n**{_('To mend it:')}** {mend}" if mend else said)
+
+
+def _says(verdict: Verdict) -> list[str]:
+    """The evidence, a sentence each."""
+    return [_(text).format(**verdict.numbers) for text in verdict.says]
 
 
 def flow(seen: Seen) -> None:

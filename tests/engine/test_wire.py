@@ -108,7 +108,7 @@ def example(hint: Any) -> Any:  # noqa: PLR0911 (one for each form of annotation
         return plain[hint]
     if issubclass(hint, options.Options):
         return hint()
-    return hint(**{name: example(of) for name, of in get_type_hints(hint).items()})
+    return hint(**{name: example(of) for name, of in get_type_hints(hint, localns={"np": np}).items()})
 
 
 CROSSING = [*get_args(Question), *get_args(Answer), Progress, RunState, Command, Status, Experiment, *MESSAGES]

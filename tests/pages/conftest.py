@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from core import events, worker
@@ -29,6 +30,17 @@ PAGES = {
        for short, folder in (("look", "3_look_inside"), ("explain", "4_explain"))
        for file in (SHELL.parent / folder).glob("*.py")},
 }  # fmt: skip
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_foreign_components() -> Iterator[None]:
+    """AppTest reads the metadata of every installed package at every visit, in search of components: 0.4 s each.
+
+    Ours are registered by our own code, so there is nothing to find.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", list)
+        yield
 
 
 @pytest.fixture

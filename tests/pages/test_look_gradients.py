@@ -12,7 +12,9 @@ from tests.pages.fake_engine import FakeEngine
 def test_a_healthy_run_is_called_so_with_its_numbers(visit: Visit, made: Made) -> None:
     at = visit("look_gradients", run=made("mlp").id)
     (box,) = at.success
-    assert "Healthy" in box.value and "times as large" in box.value
+    assert "Healthy" in box.value and "It learns" in box.value and box.value.count(". ") <= 3
+    (rest,) = (one for one in at.expander if one.label == "What else was checked")
+    assert "times as large" in rest.markdown[0].value and rest.markdown[0].value.count("\n- ") >= 3
     assert box.icon == gradients.ICONS["healthy"]
     assert not at.warning and not at.error
     assert len(at.get("bidi_component")) >= 3  # the flow, the histograms, the dead units

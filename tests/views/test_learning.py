@@ -85,7 +85,7 @@ def test_presets_that_have_learned_are_healthy_and_say_what_was_looked_at(traine
     for run in (trained("mlp", steps=120, **{"data.size": 8}), trained("cnn", steps=40, **{"data.size": 8})):
         seen = ask(run, "gradients")
         assert states(seen) == ["healthy"]
-        for said in ("one answer for all samples", "training answers", "In validation", "gradient", "A step moves",
+        for said in ("always giving the same answer", "training answers", "In validation", "gradient", "A step moves",
                      "weight decay", "Inputs and labels differ"):  # fmt: skip
             assert said in seen.words[0], said
     assert "Batch norms answer alike" in seen.words[0]

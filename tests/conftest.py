@@ -16,6 +16,30 @@ from core.store import Store
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is marked as slow
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of what is dear, `make test` runs a part and `make test-all` the whole: see the markers in pyproject.toml."""
+    seen: dict[str, set[tuple[str, int]]] = {}  # test → the values of its parameters that have come up
+    for item in items:
+        cases = getattr(item, "callspec", None)
+        dear = item.get_closest_marker("slow_for")
+        if dear and cases and set(dear.args) & set(cases.id.split("-")):
+            item.add_marker(pytest.mark.slow)
+    for item in sorted(items, key=_diagonal):
+        if item.get_closest_marker("each_value") and not item.get_closest_marker("slow"):
+            known = seen.setdefault(item.nodeid.partition("[")[0], set())
+            values = set(item.callspec.indices.items())  # type: ignore[attr-defined]
+            if values <= known:
+                item.add_marker(pytest.mark.slow)
+            known |= values
+
+
+def _diagonal(item: pytest.Item) -> tuple[int, ...]:
+    """Cases whose parameters have all moved on come first: so few of them show every value."""
+    places = list(item.callspec.indices.values()) if hasattr(item, "callspec") else [0]
+    return (max(places) - min(places), *places)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """What needs a GPU is left out where there is none."""
     if item.get_closest_marker("gpu"):
@@ -58,12 +82,32 @@ def data_dir() -> Path | None:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Small trained runs to look at, shared with the other pytest processes of this session."""
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all pytest processes of this session have in common."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(shared_folder: Path) -> Any:
+    """Small trained runs to look at, each trained once."""
     from tests.trained import TrainedRuns  # torch: as above
 
-    own = tmp_path_factory.getbasetemp()
-    return TrainedRuns((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "trained")
+    return TrainedRuns(shared_folder)
+
+
+@pytest.fixture(scope="module")
+def trained_trials(shared_folder: Path) -> Iterator[None]:
+    """The scoreboard's networks are trained once, however many scoreboards the tests make."""
+    from core.explain.scoreboard import score
+    from tests.trained import TrainedOnce
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrainedOnce, "folder", shared_folder, raising=False)
+        patch.setattr(score, "Training", TrainedOnce)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,9 @@ from core.store.scores import kept_scores
 SMALL: dict[str, Any] = {"samples": 2, "seeds": 2, "methods": ("random", "occlusion", "saliency", "input_x_gradient")}
 
 
+pytestmark = pytest.mark.usefixtures("trained_trials")
+
+
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same command with fewer methods and samples."""

@@ -15,7 +15,12 @@ from core.catalog.entries import SEQUENCE, TOKENS, VECTOR, DataForm
 from core.questions import Describe
 from core.specs import LayerSpec, ModelSpec, preset
 
-EXAMPLES = [(e, o) for e in registry.ARCHITECTURES for o in e.examples]
+DEEP = 12  # layers, from which on it takes a second
+EXAMPLES = [
+    pytest.param(e, o, marks=[pytest.mark.slow] if len(e.layers(o, e.example_data)) > DEEP else [])
+    for e in registry.ARCHITECTURES
+    for o in e.examples
+]
 POINTS = data_form(preset("mlp", "points").data)
 SEVEN_TOKENS = DataForm(TOKENS, (7,), 4, vocabulary=9)
 

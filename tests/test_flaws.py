@@ -244,6 +244,7 @@ def test_the_end_that_is_put_after_a_bidirectional_layer_reads_it_right() -> Non
     assert again.problems == again.remarks == ()
 
 
+@pytest.mark.slow_for("resnet110", "resnet56", "resnet44", "resnet32", "resnet20", "plain20")
 @pytest.mark.parametrize("entry", list(registry.ARCHITECTURES), ids=lambda entry: entry.name)
 def test_no_preset_has_such_a_flaw(entry) -> None:  # type: ignore[no-untyped-def]
     for options in (entry.options(), *entry.examples):

@@ -62,22 +62,25 @@ def assert_same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> Non
         assert value.tobytes() == other[name].tobytes(), f"{name} differs"
 
 
+@pytest.mark.parametrize("half", [15, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("architecture", "data", "changes"), FAMILIES, ids=[f"{a}-{d}" for a, d, _ in FAMILIES])
-def test_200_steps_equal_100_and_pause_and_resume_and_100_to_the_bit(architecture, data, changes, tmp_path, home):
-    experiment = made(architecture, data, changes, 200)
+def test_all_steps_equal_half_and_pause_and_resume_and_half_to_the_bit(
+    architecture, data, changes, half, tmp_path, home
+):
+    experiment = made(architecture, data, changes, 2 * half)
     splits = load_data(experiment)
     straight = Training(experiment, splits)
-    run_to(straight, 200)
+    run_to(straight, 2 * half)
 
     first = Training(experiment, splits)
-    run_to(first, 100)
+    run_to(first, half)
     run = Store(tmp_path).create(experiment)
     run.save_checkpoint(first.checkpoint())
     torch.manual_seed(12345)  # the resuming process has another random state
     torch.rand(7)
     second = Training(experiment, splits, checkpoint=run.load_checkpoint())
-    assert second.step == 100
-    run_to(second, 200)
+    assert second.step == half
+    run_to(second, 2 * half)
     assert_same(weights(straight), weights(second))
 
 
@@ -99,16 +102,17 @@ OPTIONS = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("steps", [20, pytest.param(60, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("architecture", "data", "changes"), OPTIONS, ids=[f"{a}-{d}" for a, d, _ in OPTIONS])
-def test_every_option_goes_on_to_the_bit_also_when_it_is_watched(architecture, data, changes, tmp_path, home):
-    experiment = made(architecture, data, changes, 60)
+def test_every_option_goes_on_to_the_bit_also_when_it_is_watched(architecture, data, changes, steps, tmp_path, home):
+    experiment = made(architecture, data, changes, steps, steps)
     splits = load_data(experiment)
     straight = Training(experiment, splits)
-    run_to(straight, 60)
+    run_to(straight, steps)
     ends = weights(straight)
 
     first = Training(experiment, splits)
-    run_to(first, 33)
+    run_to(first, steps // 2 + 3)
     run = Store(tmp_path).create(experiment)
     run.save_checkpoint(first.checkpoint())
     torch.manual_seed(12345)
@@ -121,7 +125,7 @@ def test_every_option_goes_on_to_the_bit_also_when_it_is_watched(architecture, d
             second.look_soon()
             second.checkpoint()
         assert isinstance(happened, tuple)
-    assert second.step == 60
+    assert second.step == steps
     assert_same(ends, weights(second))
 
 

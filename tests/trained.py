@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import filelock
+from safetensors.torch import load_file, save_file
 
 from core import specs
 from core.events import Event
@@ -56,3 +57,20 @@ def copied(run: Run, store: Store) -> Run:
     copy = store.create(run.experiment())
     shutil.copytree(run.path, copy.path, ignore=shutil.ignore_patterns("about.json", "status.json"), dirs_exist_ok=True)
     return copy
+
+
+class TrainedOnce(Training):
+    """A Training whose end is kept in `folder`: the second one with the same experiment loads the weights instead."""
+
+    folder: Path
+
+    def __iter__(self) -> Iterator[Any]:
+        known = self.folder / f"{specs.content_id(self.experiment)}.safetensors"
+        with filelock.FileLock(f"{known}.lock"):
+            if known.exists():
+                self.network.load_state_dict(load_file(known))
+                self.step = self.experiment.train.steps
+                yield ()
+                return
+            yield from super().__iter__()
+            save_file({name: value.contiguous() for name, value in self.network.state_dict().items()}, known)

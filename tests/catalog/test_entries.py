@@ -19,7 +19,7 @@ from core.training import Training, make_optimizer
 LAYERS = [(e, o, f) for e in registry.LAYERS for o, f in e.examples]
 DEEP = 12  # layers, from which on building or training a preset takes seconds
 MODELS = [
-    pytest.param(e, o, marks=[pytest.mark.slow] if len(e.layers(o, e.example_data)) > 2 * DEEP else [])
+    pytest.param(e, o, marks=[pytest.mark.slow] if len(e.layers(o, e.example_data)) > DEEP else [])
     for e in registry.ARCHITECTURES
     for o in e.examples
 ]

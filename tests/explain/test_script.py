@@ -62,6 +62,7 @@ def test_it_gives_the_very_map(
     assert ran(made, tmp_path) <= 2e-4 * float(np.abs(made.arrays["attribution"]).max())
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize(("preset", "data"), [("transformer", "order"), ("cnn", "digits")])
 @pytest.mark.parametrize("method", registry.METHODS.names())
 def test_so_it_does_for_every_method_of_tokens_and_of_a_picture(

@@ -66,15 +66,17 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture
 def visit(registered: Any, fake: FakeEngine) -> Callable[..., AppTest]:
-    """Open a page by its name, with the address's parameters; it must not show an exception."""
+    """Open a page by its name, with the address's parameters and with values in its fields; without an exception."""
 
-    def visit(page: str, **link: str) -> AppTest:
+    def visit(page: str, *, fields: dict[str, Any] | None = None, **link: str) -> AppTest:
         at = AppTest.from_file(str(SHELL), default_timeout=120)
         if page != "home":
             at._registered_pages = registered  # or a run of home would have to come first, to register them
             at.switch_page(PAGES[page])
         for name, value in link.items():
             at.query_params[name] = value
+        for key, value in (fields or {}).items():
+            at.session_state[key] = value
         at.run()
         assert not at.exception
         return at

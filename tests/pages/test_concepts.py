@@ -12,10 +12,8 @@ QUICK = {"look_concepts.examples": 12, "look_concepts.repeats": 3}
 
 
 def test_every_concept_has_a_row_and_the_last_is_chance(visit: Visit, made: Made, drawn: Drawn) -> None:
-    at = visit("explain_concepts", run=made("cnn", "digits").id, sample="3")
-    for key, value in QUICK.items():
-        at.number_input(key=key).set_value(value)
-    at.run()
+    at = visit("explain_concepts", fields=QUICK, run=made("cnn", "digits").id, sample="3")
+    assert at.number_input(key="look_concepts.examples").value == 12
     shown = drawn["concepts.scores7"]
     assert "horizontal stroke: " in shown["alt"] and shown["alt"].count(";") == 6
     assert len(shown["fig"].layout.images) == 28
@@ -31,7 +29,7 @@ def test_every_concept_has_a_row_and_the_last_is_chance(visit: Visit, made: Made
 def test_a_drawing_has_a_row_of_its_own(visit: Visit, made: Made, drawn: Drawn) -> None:
     picture = np.zeros((28, 28), np.uint8)
     picture[6:22, 12:15] = 255
-    visit("explain_concepts", run=made("cnn", "digits").id, drawn=encode(picture))
+    visit("explain_concepts", fields=QUICK, run=made("cnn", "digits").id, drawn=encode(picture))
     assert "your drawing: " in drawn["concepts.scores8"]["alt"]
 
 

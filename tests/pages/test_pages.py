@@ -456,10 +456,12 @@ def mark(monkeypatch: pytest.MonkeyPatch, *ids: str) -> None:
 
 VISIT_ALL = """
 import sys
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 from pages.kit import engine as doors
 from core.store import Store
 from tests.pages.fake_engine import FakeEngine
+manifest_scanner.scan_component_manifests = list  # as in conftest
 store = Store(sys.argv[1])
 engine = FakeEngine(store)
 doors.engine, doors.store = lambda: engine, lambda: store

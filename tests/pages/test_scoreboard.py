@@ -24,7 +24,7 @@ METHODS = ("occlusion", "saliency", "input_x_gradient", "random", "edge_filter")
 
 
 @pytest.fixture(scope="module")
-def small() -> Scored:
+def small(trained_trials: None) -> Scored:
     """A quick scoreboard of a few methods."""
     asked = Score(quick=True, data=(CLEAN, CHEAT, "planted"), methods=METHODS, samples=2)
     return score(asked, lambda _fraction, _words, _part=None: None)

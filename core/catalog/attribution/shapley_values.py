@@ -36,5 +36,5 @@ ENTRY = Method(
     _("This piece's fair share of the answer, exactly: from all coalitions of a few large pieces. The map sums to the "
       "difference of the two answers."),
     PERTURBATION, ShapleyValues, cost=_cost, tolerance=1e-3, source="Shapley 1953", order=68,
-    examples=(ShapleyValues(), ShapleyValues(most=4, baseline="mean"), ShapleyValues(most=6, pieces="slic")),
+    examples=(ShapleyValues(), ShapleyValues(most=4, baseline="mean"), ShapleyValues(most=5, pieces="slic")),
 )  # fmt: skip

@@ -205,6 +205,8 @@ def test_captums_own_class_comes_to_the_same_with_many_more_points(trained: Trai
     assert apart(2000) < 0.01 < apart(16)
 
 
+@pytest.mark.each_value
+@pytest.mark.slow_for("resnet8")
 @pytest.mark.parametrize("method", COMPLETE)
 @pytest.mark.parametrize(
     ("preset", "data"),
@@ -310,6 +312,7 @@ def run(request: pytest.FixtureRequest, trained: Trained) -> Run:
     return trained(preset, data, steps=5, **changes)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("method", METHODS)
 def test_every_layer_that_is_offered_gives_a_map_and_lines_that_make_it_again(method: str, run: Run) -> None:
     at = of_run(run, 0)

@@ -154,6 +154,7 @@ MOVERS: dict[str, Callable[[Tensor], Tensor] | nn.Module] = {
 }  # fmt: skip
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("epsilon", [1e-6, 0.1, 1.0])
 @pytest.mark.parametrize("kind", MOVERS)
 def test_what_only_moves_values_hands_relevance_on_as_it_is(kind: str, epsilon: float) -> None:

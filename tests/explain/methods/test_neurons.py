@@ -102,6 +102,7 @@ def run(request: pytest.FixtureRequest, trained: Trained) -> Run:
     return trained(*request.param, steps=5)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("method", METHODS)
 def test_every_layers_unit_gives_a_map_and_lines_that_make_it_again(method: str, run: Run) -> None:
     at = of_run(run, 0)

@@ -44,6 +44,7 @@ def brute(at: Case, layer: str) -> torch.Tensor:
     return torch.tensor(found)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("preset", "data", "changes"), CLASS_TOKEN, ids=IDS)
 def test_where_only_the_class_token_is_read_there_is_no_map_but_the_reason(

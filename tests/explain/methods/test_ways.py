@@ -65,6 +65,7 @@ def off(found: np.ndarray, right: np.ndarray) -> float:
     return float(np.abs(found - right).max() / np.abs(right).max())
 
 
+@pytest.mark.slow_for("resnet8")
 @pytest.mark.parametrize(("preset", "data"), NETWORKS, ids=[preset for preset, _data in NETWORKS])
 def test_a_value_of_integrated_gradients_is_as_right_as_the_map_says(preset: str, data: str, trained: Trained) -> None:
     run = trained(preset, data, steps=40)
@@ -106,6 +107,7 @@ def brute_at(asked: Case, method: str) -> Tensor:
     return (gradients.double() * ends.double().diff(dim=0)).sum(0).float()
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("method", ["layer_integrated_gradients", "layer_conductance", "internal_influence"])
 @pytest.mark.parametrize(
     ("preset", "data", "layer"),

@@ -30,6 +30,7 @@ from core.subject import CannotShow
 from core.training import load_data
 from tests.trained import Trained
 
+pytestmark = pytest.mark.usefixtures("trained_trials")
 METHODS = ("saliency", "integrated_gradients", "occlusion", "shapley_sampling", "random", "input_magnitude")
 
 
@@ -38,7 +39,7 @@ def quiet(_fraction: float, _words: str, _part: Any = None) -> None:
 
 
 @pytest.fixture(scope="module")
-def small() -> Scored:
+def small(trained_trials: None) -> Scored:
     """The pair of honest and cheating networks, two seeds of each."""
     return score(Score(quick=True, data=(CLEAN, CHEAT), methods=METHODS, samples=4), quiet)
 

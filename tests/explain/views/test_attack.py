@@ -55,6 +55,7 @@ def frozen(classes: int, seed: int) -> tuple[nn.Linear, Tensor]:
 # ── closed forms ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("method", [FGSM, PGD])
 @pytest.mark.parametrize("norm", [LINF, L2])
 @pytest.mark.parametrize("classes", [2, 4])

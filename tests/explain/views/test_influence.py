@@ -66,6 +66,7 @@ def slow(at: Subject, steps: np.ndarray, index: np.ndarray, of: str) -> np.ndarr
     return made
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize(("measure", "of"), [("last layer", "head"), ("all weights", "all"), ("suspects", "itself")])
 @pytest.mark.parametrize(("preset", "data", "changes"), RUNS)
 def test_products_of_gradients_are_those_of_one_sample_after_the_other(

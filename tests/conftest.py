@@ -19,25 +19,38 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is marked as slow
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of what is dear, `make test` runs a part and `make test-all` the whole: see the markers in pyproject.toml."""
-    seen: dict[str, set[tuple[str, int]]] = {}  # test → the values of its parameters that have come up
+    tests: dict[str, list[Any]] = {}
     for item in items:
         cases = getattr(item, "callspec", None)
         dear = item.get_closest_marker("slow_for")
         if dear and cases and set(dear.args) & set(cases.id.split("-")):
             item.add_marker(pytest.mark.slow)
-    for item in sorted(items, key=_diagonal):
-        if item.get_closest_marker("each_value") and not item.get_closest_marker("slow"):
-            known = seen.setdefault(item.nodeid.partition("[")[0], set())
-            values = set(item.callspec.indices.items())  # type: ignore[attr-defined]
-            if values <= known:
-                item.add_marker(pytest.mark.slow)
-            known |= values
+        elif cases and item.get_closest_marker("each_value") and not item.get_closest_marker("slow"):
+            tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for test in tests.values():
+        for item in _not_needed(test):
+            item.add_marker(pytest.mark.slow)
 
 
-def _diagonal(item: pytest.Item) -> tuple[int, ...]:
-    """Cases whose parameters have all moved on come first: so few of them show every value."""
-    places = list(item.callspec.indices.values()) if hasattr(item, "callspec") else [0]
-    return (max(places) - min(places), *places)
+def _not_needed(cases: list[Any]) -> Iterator[pytest.Item]:
+    """Cases of one test whose parameters' values all come up in other cases, too."""
+    ranks: dict[str, dict[int, int]] = {}  # parameter → which of its values, by identity, came first, second …
+    for case in cases:
+        for name, value in case.callspec.params.items():
+            ranks.setdefault(name, {}).setdefault(id(value), len(ranks[name]))
+
+    def places(case: Any) -> dict[str, int]:
+        return {name: ranks[name][id(value)] for name, value in case.callspec.params.items()}
+
+    def spread(case: Any) -> int:  # along the diagonal of the matrix few cases show every value
+        return max(places(case).values()) - min(places(case).values())
+
+    seen: set[tuple[str, int]] = set()
+    for case in sorted(cases, key=spread):
+        values = set(places(case).items())
+        if values <= seen:
+            yield case
+        seen |= values
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

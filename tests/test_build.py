@@ -46,6 +46,7 @@ def layers(*rows):
     return model_from_json({"architecture": "cnn", "layers": listed})
 
 
+@pytest.mark.slow_for("resnet110")
 @pytest.mark.parametrize(("name", "published"), [
     ("resnet8", 75_290), ("resnet20", 269_722), ("plain20", 269_722), ("resnet32", 464_154), ("resnet44", 658_586),
     ("resnet56", 853_018), ("resnet110", 1_727_962),
@@ -104,6 +105,7 @@ def batch(data: DataForm, size: int) -> torch.Tensor:
     return torch.randn(size, *data.shape)
 
 
+@pytest.mark.slow_for("resnet110", "resnet56", "resnet44", "resnet32", "resnet20", "plain20")
 @pytest.mark.parametrize("entry", list(registry.ARCHITECTURES), ids=lambda e: e.name)
 def test_what_is_described_is_what_is_built(entry):
     data, model = entry.example_data, ModelSpec(entry.name, entry.options())

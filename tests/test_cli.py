@@ -55,6 +55,7 @@ def test_describe_resnet20_as_one_json_object(capsys):
     assert found["macs"] == sum(row["macs"] for row in found["layers"])
 
 
+@pytest.mark.slow_for("resnet110", "resnet56", "resnet44", "resnet32", "resnet20", "plain20")
 @pytest.mark.parametrize("name", registry.ARCHITECTURES.names())
 def test_every_preset_is_described_without_naming_its_data(capsys, name):
     code, out, _err = here(capsys, "describe", "--preset", name, "--json")

@@ -105,7 +105,7 @@ OPTIONS = [
 @pytest.mark.parametrize("steps", [20, pytest.param(60, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("architecture", "data", "changes"), OPTIONS, ids=[f"{a}-{d}" for a, d, _ in OPTIONS])
 def test_every_option_goes_on_to_the_bit_also_when_it_is_watched(architecture, data, changes, steps, tmp_path, home):
-    experiment = made(architecture, data, changes, steps, steps)
+    experiment = made(architecture, data, changes, steps)
     splits = load_data(experiment)
     straight = Training(experiment, splits)
     run_to(straight, steps)
@@ -203,12 +203,13 @@ def test_a_start_of_its_own_leaves_the_order_of_the_batches(small_splits):
         assert torch.equal(one, other)
 
 
+@pytest.mark.parametrize("steps", [8, pytest.param(30, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("architecture", "data", "changes"), FAMILIES, ids=[f"{a}-{d}" for a, d, _ in FAMILIES])
-def test_watched_equals_unwatched_to_the_bit(architecture, data, changes):
-    experiment = made(architecture, data, changes, 30)
+def test_watched_equals_unwatched_to_the_bit(architecture, data, changes, steps):
+    experiment = made(architecture, data, changes, steps)
     splits = load_data(experiment)
     alone = Training(experiment, splits)
-    run_to(alone, 30)
+    run_to(alone, steps)
     weights_alone = weights(alone)
     watched = Training(experiment, splits)  # made now: both draw from torch's one generator
     layers = itertools.cycle(watched.network.addresses)

@@ -150,7 +150,7 @@ def test_a_network_whose_answer_depends_on_nothing_gets_no_map_from_any_method(m
 
 @pytest.mark.each_value
 @pytest.mark.parametrize("method", [m for m in ANSWERING if m.name != "layer_activation"], ids=lambda m: m.name)
-@pytest.mark.parametrize(("preset", "data"), [PRE_NORM, ("vit", "digits")])
+@pytest.mark.parametrize(("preset", "data"), [("vit", "digits"), PRE_NORM])
 def test_nor_at_any_layer_where_all_features_count_alike_after_a_layer_norm(
     method: Method, preset: str, data: str, trained: Trained
 ) -> None:

@@ -26,7 +26,13 @@ from tests.trained import Trained
 METHODS = list(registry.METHODS)
 NETWORKS = (("cnn", "digits"), ("lstm", "digits"), ("transformer", "order"), ("mlp", "points"))
 CASES = [(method, i) for method in METHODS for i in range(len(method.examples))]
-PLACES = [(method, i, at) for method, i in CASES for at in range(len(NETWORKS))]
+PLACES = [  # with its first options on every network, with its others on one
+    pytest.param(
+        method, i, at, id=f"{method.name}-{i}-{at}",
+        marks=[pytest.mark.slow] if i and at != (len(method.name) + i) % len(NETWORKS) else [],
+    )
+    for method, i in CASES for at in range(len(NETWORKS))
+]  # fmt: skip
 
 
 def there(method: Method, at: int, trained: Trained) -> Case | None:
@@ -43,7 +49,7 @@ def there(method: Method, at: int, trained: Trained) -> Case | None:
     return case
 
 
-@pytest.mark.parametrize(("method", "example", "at"), PLACES, ids=[f"{m.name}-{i}-{at}" for m, i, at in PLACES])
+@pytest.mark.parametrize(("method", "example", "at"), PLACES)
 def test_an_example_gives_a_map_of_the_inputs_shape_twice_the_same_in_plain_values(
     method: Method, example: int, at: int, trained: Trained
 ) -> None:
@@ -65,7 +71,7 @@ def test_an_example_gives_a_map_of_the_inputs_shape_twice_the_same_in_plain_valu
     assert (again.method, again.cost, again.words) == (one.method, one.cost, one.words)
 
 
-@pytest.mark.parametrize(("method", "example", "at"), PLACES, ids=[f"{m.name}-{i}-{at}" for m, i, at in PLACES])
+@pytest.mark.parametrize(("method", "example", "at"), PLACES)
 def test_the_lines_of_plain_captum_that_a_result_shows_give_this_very_map(
     method: Method, example: int, at: int, trained: Trained
 ) -> None:

@@ -89,6 +89,7 @@ def bench(visit: Visit, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> Be
 # ── the builder ──────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow_for("resnet110", "resnet56", "resnet44", "resnet32", "resnet20", "plain20")
 @pytest.mark.parametrize("preset", registry.ARCHITECTURES.names())
 def test_a_preset_fills_the_builder(bench: Bench, preset: str) -> None:
     entry = registry.ARCHITECTURES.get(preset)

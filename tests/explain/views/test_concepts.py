@@ -98,6 +98,7 @@ def test_against_each_other_the_one_that_is_read_speaks_for_and_the_rest_against
     assert found.scores.mean(1).round(1).tolist() == [0.0, 0.0, 1.0, 0.0]
 
 
+@pytest.mark.slow
 def test_random_pictures_as_a_concept_are_significant_as_often_as_the_level_says() -> None:
     splits, network = noise(), reader(0)
     random = at_random(splits)

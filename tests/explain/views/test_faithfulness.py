@@ -180,6 +180,7 @@ def test_a_map_that_never_changes_has_no_sensitivity_and_an_empty_one_has_none_t
 # ── the whole view ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_a_trained_networks_maps_are_better_than_chance_over_samples(cnn: Any) -> None:
     seen = ask(cnn, "faithfulness", methods="none", also="integrated_gradients, random", samples=12, side=7, seeds=5)
     a = seen.arrays

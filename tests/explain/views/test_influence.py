@@ -189,6 +189,7 @@ def test_the_sum_foretells_what_plain_gradient_descent_does() -> None:
 # ── what it finds ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_wrong_labels_are_among_the_suspects(trained: Trained) -> None:
     found, missed = [], []
     for seed in range(3):

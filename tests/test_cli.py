@@ -169,7 +169,7 @@ def test_train_waits_on_when_the_engine_ends_before_the_run_does(capsys, home):
     engine = subprocess.Popen([*words, "engine"], cwd=ROOT, env=env)
     until(lambda: read_address(home / "runs"))
     train = subprocess.Popen(
-        [*words, "train", "--preset", "mlp", "--steps", "15000", "--threads", "1", "--json",
+        [*words, "train", "--preset", "mlp", "--steps", "5000", "--threads", "1", "--json",
          "--set", "data.size=8", "model.hidden=16"],
         cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
@@ -191,7 +191,7 @@ def test_train_waits_on_when_the_engine_ends_before_the_run_does(capsys, home):
             process.kill()
             process.wait()
     assert (train.returncode, err) == (0, "")
-    assert json.loads(out)["steps"] == 15_000 and out.count("\n") == 1
+    assert json.loads(out)["steps"] == 5000 and out.count("\n") == 1
 
 
 def test_a_broken_data_file_is_one_line_and_leaves_no_run(capsys, at_lab, tmp_path, monkeypatch):

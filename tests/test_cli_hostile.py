@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from core import cli, specs
+from core.cli import runs
 from core.engine.protocol import EngineError
 from core.events import FINISHED, Event, Status
 from core.store import Run, Store
@@ -125,7 +126,7 @@ def test_an_error_that_nobody_expected_is_one_line_and_keeps_its_details(capsys,
     def fail(_asked: object) -> int:
         raise ZeroDivisionError("a\x1b[2J")
 
-    monkeypatch.setattr(cli, "do_runs", fail)
+    monkeypatch.setattr(runs, "do_runs", fail)
     assert cli.main(["runs"]) == 1
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and "our fault: ZeroDivisionError" in err and not _obeyed(err)

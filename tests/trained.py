@@ -11,7 +11,10 @@ import filelock
 from safetensors.torch import load_file, save_file
 
 from core import specs
+from core.engine import wire
 from core.events import Event
+from core.explain.scoreboard import score
+from core.questions import Score, Scored
 from core.store import Run, Store
 from core.training import Training
 
@@ -57,6 +60,16 @@ def copied(run: Run, store: Store) -> Run:
     copy = store.create(run.experiment())
     shutil.copytree(run.path, copy.path, ignore=shutil.ignore_patterns("about.json", "status.json"), dirs_exist_ok=True)
     return copy
+
+
+def scored_once(folder: Path, question: Score) -> Scored:
+    """The scoreboard of a question, made once for all pytest processes of this session."""
+    known = folder / f"{specs.content_id(question)}.scored"
+    with filelock.FileLock(f"{known}.lock"):
+        if not known.exists():
+            known.write_bytes(wire.dumps(score.score(question, lambda *_told: None)))
+        found: Scored = wire.loads(known.read_bytes())
+        return found
 
 
 class TrainedOnce(Training):

@@ -76,7 +76,7 @@ def test_a_click_on_the_map_chooses_the_cell(
 def test_inside_a_block_each_convolution_can_be_chosen(
     visit: Visit, made: Made, drawn: Drawn
 ) -> None:
-    run = made("resnet8")
+    run = made("resnet8", **{"model.width": 4})
     at = visit("look_convolution", run=run.id, layer="stage2_block1")
     assert "Map 0 of stage2_block1.conv1" in said(at)
     at.segmented_control(key="convolution.inner").set_value("conv2").run()

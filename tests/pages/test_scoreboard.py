@@ -18,16 +18,17 @@ from core.store.scores import keep_scores
 from pages.kit import scoreboard
 from tests.pages.conftest import SHELL, Drawn, Made, said
 from tests.pages.fake_engine import FakeEngine
+from tests.trained import scored_once
 
 Open = Callable[[], AppTest]
 METHODS = ("occlusion", "saliency", "input_x_gradient", "random", "edge_filter")
 
 
 @pytest.fixture(scope="module")
-def small(trained_trials: None) -> Scored:
+def small(trained_trials: None, shared_folder: Path) -> Scored:
     """A quick scoreboard of a few methods."""
     asked = Score(quick=True, data=(CLEAN, CHEAT, "planted"), methods=METHODS, samples=2)
-    return score(asked, lambda _fraction, _words, _part=None: None)
+    return scored_once(shared_folder, asked)
 
 
 @pytest.fixture

@@ -297,13 +297,13 @@ def test_activation_and_gradient_x_activation_by_hand(layer: str, trained: Train
 
 PLACES = [
     ("lenet", "digits", {}),  # 10×10 and 5×5 cells do not divide 28 pixels
-    ("resnet8", "shapes", {}),  # three channels
-    ("vit", "digits", {}),
+    ("resnet8", "shapes", {"model.width": 4}),  # three channels
+    ("vit", "digits", {"model.width": 16}),
     ("transformer", "digits", {}),  # rows of a picture as steps
     ("lstm", "planted", {"model.bidirectional": True}),  # padding, both ways
     ("transformer", "order", {"model.read_out": "class_token"}),
     ("gru", "adding", {}),  # a sequence of numbers
-    ("gpt", "copy", {}),  # an answer at every step
+    ("gpt", "copy", {"model.width": 16}),  # an answer at every step
 ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -93,13 +95,16 @@ def test_the_sum_is_the_difference_of_the_units_values(preset: str, data: str, t
             assert found.attribution.sum() == pytest.approx(difference, rel=0.011)
 
 
-PLACES = [("cnn", "digits"), ("vit", "digits"), ("lstm", "planted"), ("transformer", "order"), ("gru", "adding"),
-          ("gpt", "copy")]  # fmt: skip
+PLACES: list[tuple[str, str, dict[str, Any]]] = [
+    ("cnn", "digits", {}), ("vit", "digits", {"model.width": 16}), ("lstm", "planted", {}),
+    ("transformer", "order", {}), ("gru", "adding", {}), ("gpt", "copy", {"model.width": 16}),
+]  # fmt: skip
 
 
 @pytest.fixture(params=PLACES, ids=lambda place: f"{place[0]}-{place[1]}")
 def run(request: pytest.FixtureRequest, trained: Trained) -> Run:
-    return trained(*request.param, steps=5)
+    preset, data, changes = request.param
+    return trained(preset, data, steps=5, **changes)
 
 
 @pytest.mark.each_value

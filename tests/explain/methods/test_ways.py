@@ -65,7 +65,7 @@ def off(found: np.ndarray, right: np.ndarray) -> float:
     return float(np.abs(found - right).max() / np.abs(right).max())
 
 
-@pytest.mark.slow_for("resnet8")
+@pytest.mark.slow_for("resnet8", "vit")
 @pytest.mark.parametrize(("preset", "data"), NETWORKS, ids=[preset for preset, _data in NETWORKS])
 def test_a_value_of_integrated_gradients_is_as_right_as_the_map_says(preset: str, data: str, trained: Trained) -> None:
     run = trained(preset, data, steps=40)

@@ -7,6 +7,7 @@ import io
 import itertools
 from collections import defaultdict
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from core.options import SpecError
 from core.questions import Gate, Hanging, Measured, Score, Scored, ScoreRow
 from core.subject import CannotShow
 from core.training import load_data
-from tests.trained import Trained
+from tests.trained import Trained, scored_once
 
 pytestmark = pytest.mark.usefixtures("trained_trials")
 METHODS = ("saliency", "integrated_gradients", "occlusion", "shapley_sampling", "random", "input_magnitude")
@@ -39,9 +40,9 @@ def quiet(_fraction: float, _words: str, _part: Any = None) -> None:
 
 
 @pytest.fixture(scope="module")
-def small(trained_trials: None) -> Scored:
+def small(trained_trials: None, shared_folder: Path) -> Scored:
     """The pair of honest and cheating networks, two seeds of each."""
-    return score(Score(quick=True, data=(CLEAN, CHEAT), methods=METHODS, samples=4), quiet)
+    return scored_once(shared_folder, Score(quick=True, data=(CLEAN, CHEAT), methods=METHODS, samples=4))
 
 
 # ── one map beside one mask ──────────────────────────────────────────────────────────────────────────────────────────

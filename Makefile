@@ -46,6 +46,7 @@ test-gpu: $(DEV)
 
 lint: $(DEV)
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 
 bench: $(APP)

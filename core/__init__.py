@@ -19,9 +19,15 @@ __version__ = "0.1.0"
 __all__ = ["Describe", "Event", "Experiment", "Store", "Training", "assign", "describe", "preset"]
 
 _HOME = {
-    "Describe": "core.questions", "Event": "core.events", "Experiment": "core.specs", "Store": "core.store",
-    "Training": "core.training", "assign": "core.specs", "describe": "core.build", "preset": "core.specs",
-}  # fmt: skip
+    "Describe": "core.questions",
+    "Event": "core.events",
+    "Experiment": "core.specs",
+    "Store": "core.store",
+    "Training": "core.training",
+    "assign": "core.specs",
+    "describe": "core.build",
+    "preset": "core.specs",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -44,9 +44,7 @@ def check_experiment(experiment: Experiment) -> None:
             f"label_smoothing spreads a target over classes, but {name} asks for {TASKS[data.task]}. Set it to 0.",
         )
     if train.early_stopping and registry.SCHEDULES.get(train.schedule.name).suggest is not None:
-        raise SpecError(
-            "train.early_stopping", "early_stopping would cut the range test short. Set it to 0."
-        )
+        raise SpecError("train.early_stopping", "early_stopping would cut the range test short. Set it to 0.")
     _check_augmentation(experiment, data)
 
 
@@ -65,9 +63,10 @@ def longer(experiment: Experiment, asked: int, steps: int) -> Experiment:
     before = asked_steps(experiment, asked)
     if steps <= before:
         raise SpecError(
-            "train.steps", f"steps counts from the run's first step: it must be more than the {before} that were asked "
+            "train.steps",
+            f"steps counts from the run's first step: it must be more than the {before} that were asked "
             f"for; not {steps}. To train as much again, set it to {2 * before}.",
-        )  # fmt: skip
+        )
     return assign(experiment, {"train.steps": steps, "train.epochs": 0})
 
 
@@ -168,21 +167,27 @@ def check_target(text: str, task: str, classes: int, steps: int) -> None:
     """
     if task == NUMBER:
         if text not in (PREDICTED, TRUE):
-            raise SpecError("target", f"target {shown(text)}: this run answers one number, which has no classes to "
-                            "choose from; leave the target out.")  # fmt: skip
+            raise SpecError(
+                "target",
+                f"target {shown(text)}: this run answers one number, which has no classes to "
+                "choose from; leave the target out.",
+            )
         return
     which, _at, where = text.partition("@")
     if where and task != EACH_STEP:
-        raise SpecError("target", f"target {shown(text)}: this run answers once, not at every step; leave the @ and "
-                        "what follows it out.")  # fmt: skip
+        raise SpecError(
+            "target",
+            f"target {shown(text)}: this run answers once, not at every step; leave the @ and what follows it out.",
+        )
     if where and not _below(where, steps):
         raise SpecError("target", f"@{quoted(where)} is no step of the answer: there are 0 to {steps - 1}.")
     for part in which.split("-", 1):
         if part not in (PREDICTED, TRUE) and not _below(part, classes):
             raise SpecError(
-                "target", f"target {shown(which)} is no class: there are 0 to {classes - 1}, a difference such as 0-1, "
-                "or say predicted or true."
-            )  # fmt: skip
+                "target",
+                f"target {shown(which)} is no class: there are 0 to {classes - 1}, a difference such as 0-1, "
+                "or say predicted or true.",
+            )
 
 
 def _below(text: str, count: int) -> bool:

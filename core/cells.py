@@ -121,8 +121,15 @@ def lowest(core: nn.RNNBase, count: int) -> nn.RNNBase:
     kind: Any = type(core)
     more = {"nonlinearity": core.mode[4:].lower()} if KINDS[core.mode] == "rnn" else {}
     with torch.device("meta"):  # nothing is drawn: the weights come below
-        made = kind(core.input_size, core.hidden_size, count, batch_first=True, bidirectional=core.bidirectional,
-                    bias=core.bias, **more)  # fmt: skip
+        made = kind(
+            core.input_size,
+            core.hidden_size,
+            count,
+            batch_first=True,
+            bidirectional=core.bidirectional,
+            bias=core.bias,
+            **more,
+        )
     weights = core.state_dict()
     made.load_state_dict({name: weights[name] for name in made.state_dict()}, assign=True)
     return made.requires_grad_(False)  # type: ignore[no-any-return]
@@ -154,8 +161,9 @@ class Unrolled(nn.Module):
             for backward in (False, True)[: 1 + self.core.bidirectional]:
                 cell = cell_of(self.core, stack, backward)
                 self.moments[stack, backward] = unroll(cell, x, real, backward, self.tick)
-            x = torch.cat([torch.stack([m.hidden for m in row], 1) for (s, _b), row in self.moments.items()
-                           if s == stack], -1)  # fmt: skip
+            x = torch.cat(
+                [torch.stack([m.hidden for m in row], 1) for (s, _b), row in self.moments.items() if s == stack], -1
+            )
         self.output = x
         return x
 

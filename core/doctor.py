@@ -26,14 +26,16 @@ def report(runs: Path, data: Path, home: Path, question: Doctor) -> dict[str, An
     used = sum(run.bytes() for run in store.runs())
     free = free_space(runs)
     folders = {
-        "home": str(home), "runs": f"{runs} ({len(store.runs())} runs, {used / 2**20:,.0f} MiB)",
+        "home": str(home),
+        "runs": f"{runs} ({len(store.runs())} runs, {used / 2**20:,.0f} MiB)",
         "data": f"{data} ({'there' if data.is_dir() else 'not there yet; it is made by the first download'})",
         "logs": str(home / "logs"),
-    }  # fmt: skip
+    }
     limits = {
-        "cpu cores": os.cpu_count(), "memory": f"{psutil.virtual_memory().total / 2**30:,.1f} GiB",
+        "cpu cores": os.cpu_count(),
+        "memory": f"{psutil.virtual_memory().total / 2**30:,.1f} GiB",
         "free disk": f"{free / 2**30:,.1f} GiB",
-    }  # fmt: skip
+    }
     return {
         "devices": [f"{d['name']}: {d['detail']}" for d in found["devices"]],
         "versions": {**found["versions"], **_installed()},

@@ -35,10 +35,19 @@ def make_frame(
     view, low, high = quantise(value[:MAPS] if kind == "feature_maps" else value)
     given, about = _given(splits, indices)
     meta = {
-        "sample": sample, "layer": layer, "layers": names, "view": kind, "low": low, "high": high,
-        "classes": list(splits.classes), "indices": indices, "total": value.shape[0],
-        "samples": len(splits.test[0]), "task": task_of(splits), **about,
-    }  # fmt: skip
+        "sample": sample,
+        "layer": layer,
+        "layers": names,
+        "view": kind,
+        "low": low,
+        "high": high,
+        "classes": list(splits.classes),
+        "indices": indices,
+        "total": value.shape[0],
+        "samples": len(splits.test[0]),
+        "task": task_of(splits),
+        **about,
+    }
     return Frame(step, time.time(), meta, {**given, **_answers(logits, splits.test[1][indices]), "view": view})
 
 

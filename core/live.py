@@ -141,7 +141,6 @@ class _Watcher:
                 if frame:
                     await self._send_bytes(frame)
 
-
     async def _rows(self, tail: _Tail) -> tuple[str, int] | None:
         """The next message and the offset after it: what shows of a long log's beginning, then rows as they stand."""
         if self.offset and not tail.stands(self.offset):

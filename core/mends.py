@@ -111,7 +111,7 @@ def looking_back(name: str, options: dict[str, bool]) -> str:
     """The words for a layer that is kept from reading later steps: by this option or, where none can, by removal."""
     if not options:
         return f"remove {name}"
-    (option, value), = options.items()
+    ((option, value),) = options.items()
     words = _LOOKING_BACK.get(option, "keep {name} from reading later steps").format(name=name)
     return f"{words} (set {option} to {str(value).lower()})"
 

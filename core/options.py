@@ -153,8 +153,12 @@ def _ints(value: Any) -> tuple[int, ...]:
 
 
 _CASTS: dict[Any, Callable[[Any], Any]] = {
-    bool: _bool, int: _int, float: _float, str: _str, tuple[int, ...]: _ints,
-}  # fmt: skip
+    bool: _bool,
+    int: _int,
+    float: _float,
+    str: _str,
+    tuple[int, ...]: _ints,
+}
 
 
 def _words(kind: Any) -> str:
@@ -178,7 +182,5 @@ def _number(value: float) -> str:
 def changed(options: Any) -> dict[str, Any]:
     """The fields that differ from their defaults."""
     return {
-        f.name: getattr(options, f.name)
-        for f in dataclasses.fields(options)
-        if getattr(options, f.name) != f.default
+        f.name: getattr(options, f.name) for f in dataclasses.fields(options) if getattr(options, f.name) != f.default
     }

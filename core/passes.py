@@ -21,9 +21,13 @@ WARM_UP = 3  # times that work is done as it comes: in them libraries choose the
 
 
 def passes(
-    network: nn.Module, forward: Callable[[Tensor], Tensor], loss_for: Loss, pick: Work, clip_norm: float,
+    network: nn.Module,
+    forward: Callable[[Tensor], Tensor],
+    loss_for: Loss,
+    pick: Work,
+    clip_norm: float,
     spoilt: Tensor | None,
-) -> Work:  # fmt: skip
+) -> Work:
     """Both passes, a gradient in every weight, clipped to `clip_norm` (0: not) → logits, targets and loss.
 
     Given a batch (inputs, targets), or the samples' indices, of which `pick` makes it. The loss is not read.

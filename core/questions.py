@@ -381,8 +381,14 @@ class Scored:
 
 Question = Describe | Preview | Sound | Refresh | Doctor | Look | Explain | Reproduce | Fits | Score
 Answer = (
-    Description | DataPreview | Seen | tuple[Explained, ...] | Reproduction | tuple[MethodFit, ...] | Scored
+    Description
+    | DataPreview
+    | Seen
+    | tuple[Explained, ...]
+    | Reproduction
+    | tuple[MethodFit, ...]
+    | Scored
     | dict[str, Any]
     | str
     | None
-)  # fmt: skip
+)

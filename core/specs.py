@@ -64,56 +64,102 @@ class TrainSpec(Options):
     schedule: Choice = field(default_factory=lambda: default_choice("schedule"))
     augmentation: tuple[Choice, ...] = ()  # in the order of the catalog, each at most once
     lr: float = option(
-        0.003, _("Learning rate: how far one step moves the weights."), label=_("learning rate"),
-        low=1e-7, high=100.0, unit=_("per step"), log=True,
+        0.003,
+        _("Learning rate: how far one step moves the weights."),
+        label=_("learning rate"),
+        low=1e-7,
+        high=100.0,
+        unit=_("per step"),
+        log=True,
     )
     steps: int = option(600, _("How many batches the model learns from."), low=1, high=1_000_000, unit=_("steps"))
     epochs: int = option(
-        0, _("Passes over the training set; 0 means that the number of steps decides."),
-        low=0, high=10_000, unit=_("epochs"),
+        0,
+        _("Passes over the training set; 0 means that the number of steps decides."),
+        low=0,
+        high=10_000,
+        unit=_("epochs"),
     )
     batch_size: int = option(
         64, _("Samples per step."), label=_("batch size"), low=1, high=65_536, unit=_("samples"), log=True
     )
     weight_decay: float = option(
-        0.0, _("Pulls every weight towards zero a little at each step."), label=_("weight decay"),
-        low=0.0, high=10.0, unit=_("per unit of learning rate"),
+        0.0,
+        _("Pulls every weight towards zero a little at each step."),
+        label=_("weight decay"),
+        low=0.0,
+        high=10.0,
+        unit=_("per unit of learning rate"),
     )
     clip_norm: float = option(
-        0.0, _("Largest norm that a step's gradient may have; 0 means no clipping."), label=_("clip norm"),
-        low=0.0, high=1e6, unit=_("(norm)"),
+        0.0,
+        _("Largest norm that a step's gradient may have; 0 means no clipping."),
+        label=_("clip norm"),
+        low=0.0,
+        high=1e6,
+        unit=_("(norm)"),
     )
     initialisation: str = option(
-        "default", _("How the weights of linear and convolutional layers start; default is torch's own."),
-        choices=("default", "he", "xavier", "orthogonal"), group=_("Start and arithmetic"),
+        "default",
+        _("How the weights of linear and convolutional layers start; default is torch's own."),
+        choices=("default", "he", "xavier", "orthogonal"),
+        group=_("Start and arithmetic"),
     )
     init_gain: float = option(
-        1.0, _("What the weights are multiplied by at the start."), label=_("gain of the start"),
-        low=0.01, high=10.0, unit=_("(factor)"), group=_("Start and arithmetic"),
+        1.0,
+        _("What the weights are multiplied by at the start."),
+        label=_("gain of the start"),
+        low=0.01,
+        high=10.0,
+        unit=_("(factor)"),
+        group=_("Start and arithmetic"),
         applies=lambda o: o.initialisation != "default",
     )
     precision: str = option(
         "float32",
-        _("bfloat16 computes products with fewer digits; auto takes it where that is faster. A recurrent layer stays "
-          "in float32 on a CPU that has no bfloat16."),
-        choices=("float32", "bfloat16", "auto"), group=_("Start and arithmetic"),
-    )  # fmt: skip
+        _(
+            "bfloat16 computes products with fewer digits; auto takes it where that is faster. A recurrent layer stays "
+            "in float32 on a CPU that has no bfloat16."
+        ),
+        choices=("float32", "bfloat16", "auto"),
+        group=_("Start and arithmetic"),
+    )
     label_smoothing: float = option(
-        0.0, _("Share of each target that is spread evenly over all classes."), label=_("label smoothing"),
-        low=0.0, high=0.9, unit=_("share"), group=_("Against overfitting"),
+        0.0,
+        _("Share of each target that is spread evenly over all classes."),
+        label=_("label smoothing"),
+        low=0.0,
+        high=0.9,
+        unit=_("share"),
+        group=_("Against overfitting"),
     )
     early_stopping: int = option(
-        0, _("Stop when so many checks of the validation loss in a row were no better; there are 40 checks in a run, "
-             "and 0 means never."),
-        label=_("early stopping"), low=0, high=40, unit=_("checks"), group=_("Against overfitting"),
+        0,
+        _(
+            "Stop when so many checks of the validation loss in a row were no better; there are 40 checks in a run, "
+            "and 0 means never."
+        ),
+        label=_("early stopping"),
+        low=0,
+        high=40,
+        unit=_("checks"),
+        group=_("Against overfitting"),
     )
     keep_best: bool = option(
-        True, _("Keep the weights at the smallest validation loss, not those of the last step, as the result."),
-        label=_("keep the best"), group=_("Against overfitting"), applies=lambda o: o.early_stopping > 0,
+        True,
+        _("Keep the weights at the smallest validation loss, not those of the last step, as the result."),
+        label=_("keep the best"),
+        group=_("Against overfitting"),
+        applies=lambda o: o.early_stopping > 0,
     )
     label_noise: float = option(
-        0.0, _("Share of the training labels that are replaced by a wrong class, to see what a network does then."),
-        label=_("label noise"), low=0.0, high=1.0, unit=_("share"), group=_("Trials"),
+        0.0,
+        _("Share of the training labels that are replaced by a wrong class, to see what a network does then."),
+        label=_("label noise"),
+        low=0.0,
+        high=1.0,
+        unit=_("share"),
+        group=_("Trials"),
     )
     seed: int = option(0, _("Fixes the initial weights and the order of the batches."), low=0, high=2**31 - 1)
 
@@ -141,16 +187,16 @@ NONE = "none"  # how an empty list is written in a link and on the command line
 def choices_of(train: TrainSpec) -> dict[str, tuple[Choice, ...]]:
     """Field → what is chosen there: one optimizer, one schedule, any number of augmentations."""
     return {
-        "optimizer": (train.optimizer,), "schedule": (train.schedule,), "augmentation": train.augmentation,
-    }  # fmt: skip
+        "optimizer": (train.optimizer,),
+        "schedule": (train.schedule,),
+        "augmentation": train.augmentation,
+    }
 
 
 def preset(architecture: str, data: str) -> Experiment:
     """The experiment a preset and a data set start from, with the training settings that the preset recommends."""
     entry, dataset = _entry(registry.ARCHITECTURES, architecture, "model"), _entry(registry.DATASETS, data, "data")
-    made = Experiment(
-        DataSpec(dataset.name, dataset.options()), ModelSpec(entry.name, entry.options()), TrainSpec()
-    )
+    made = Experiment(DataSpec(dataset.name, dataset.options()), ModelSpec(entry.name, entry.options()), TrainSpec())
     return assign(made, {f"train.{k}": v for k, v in entry.recommended.items()})
 
 

@@ -122,9 +122,10 @@ class Training:
         self.planned = self.steps  # a judge may end the run earlier: steps is then where it ended
         if spec.early_stopping and not len(self.splits.validation[0]):
             raise SpecError(
-                "train.early_stopping", "early_stopping watches the validation loss, and this data set is too small to "
+                "train.early_stopping",
+                "early_stopping watches the validation loss, and this data set is too small to "
                 "have validation samples: set early_stopping to 0, or take more samples.",
-            )  # fmt: skip
+            )
         self._judge = judge_of(spec, schedule, self.steps)
         self._best = Best() if isinstance(self._judge, EarlyStopping) and spec.keep_best else None
         self.step = 0
@@ -518,10 +519,17 @@ class Training:
         if self._best:
             arrays |= {f"best/{k}": v for k, v in self._best.state().items()}
         meta = {
-            "place": self._place, "values": dict(self.values), "scalars": scalars, "steps": self.steps,
-            "planned": self.planned, "precision": self.precision, "threads": torch.get_num_threads(),
-            "device": self.device.type, "seconds": self._active, **generator_meta,
-        }  # fmt: skip
+            "place": self._place,
+            "values": dict(self.values),
+            "scalars": scalars,
+            "steps": self.steps,
+            "planned": self.planned,
+            "precision": self.precision,
+            "threads": torch.get_num_threads(),
+            "device": self.device.type,
+            "seconds": self._active,
+            **generator_meta,
+        }
         return Checkpoint(self.step, arrays, meta)
 
     def _keep_losses(self) -> None:

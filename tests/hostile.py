@@ -9,19 +9,64 @@ from typing import Any
 from streamlit.testing.v1 import AppTest
 
 ACTING = [  # texts that Markdown, Streamlit, Plotly or HTML would act on
-    "![a](http://host.example/x.png)", "[press here](http://host.example)", "http://host.example/a", "www.host.example",
-    "me@host.example", ":material/home:", ":streamlit:", ":red[hi]", "$x^2$", "<b>bold</b><img src=x onerror=alert(1)>",
-    "&lt;b&gt;", "**b** _i_ ~~s~~ `c`", "# head", "a -- b -> c", "%{x}<extra>", "a\nb\n===", "- item",
-]  # fmt: skip
+    "![a](http://host.example/x.png)",
+    "[press here](http://host.example)",
+    "http://host.example/a",
+    "www.host.example",
+    "me@host.example",
+    ":material/home:",
+    ":streamlit:",
+    ":red[hi]",
+    "$x^2$",
+    "<b>bold</b><img src=x onerror=alert(1)>",
+    "&lt;b&gt;",
+    "**b** _i_ ~~s~~ `c`",
+    "# head",
+    "a -- b -> c",
+    "%{x}<extra>",
+    "a\nb\n===",
+    "- item",
+]
 BROKEN = [  # texts that break what handles them
-    "\ud800", "\udcff name", "a\x00b", "\x1b[2J\x1b]0;title\x07", "\rover", "\u202egnp.exe", "1" * 4500, "-1", "nan",
-    "1e999", "9" * 30, "٣", "[" * 2000, '[{"kind":"\\ud800","name":"a"}]', '{"a":' * 500, "\ufeff", "' OR 1=1",
-    "../../etc/passwd", "x" * 5000, "%s%n{0}{x}",
-]  # fmt: skip
+    "\ud800",
+    "\udcff name",
+    "a\x00b",
+    "\x1b[2J\x1b]0;title\x07",
+    "\rover",
+    "\u202egnp.exe",
+    "1" * 4500,
+    "-1",
+    "nan",
+    "1e999",
+    "9" * 30,
+    "٣",
+    "[" * 2000,
+    '[{"kind":"\\ud800","name":"a"}]',
+    '{"a":' * 500,
+    "\ufeff",
+    "' OR 1=1",
+    "../../etc/passwd",
+    "x" * 5000,
+    "%s%n{0}{x}",
+]
 PARAMETERS = (  # every one that a page reads
-    "run", "sample", "layer", "step", "drawn", "why", "target", "v", "model", "data", "layers", "model.kernel",
-    "data.size", "train.lr", "train.augmentation", "train.optimizer",
-)  # fmt: skip
+    "run",
+    "sample",
+    "layer",
+    "step",
+    "drawn",
+    "why",
+    "target",
+    "v",
+    "model",
+    "data",
+    "layers",
+    "model.kernel",
+    "data.size",
+    "train.lr",
+    "train.augmentation",
+    "train.optimizer",
+)
 
 _LIVE = re.compile(
     r"(?<!\\)!?\[[^\]]*\]\s*\((?!\))|https?://|\bwww\.|(?<=[\w.+-])@(?=\w)|(?<!\\)<[a-z/!]|:material/home:|:streamlit:|"
@@ -64,7 +109,11 @@ def sendable(text: str) -> str:
 
 def experiment(text: str) -> bytes:
     """An experiment's file with the text in every place that takes one."""
-    return json.dumps({
-        "format": 1, "data": {"name": "digits", text: text}, "model": {"architecture": text, "layers": [
-            {"kind": text, "name": text}]}, "train": {text: text},
-    }).encode()  # fmt: skip
+    return json.dumps(
+        {
+            "format": 1,
+            "data": {"name": "digits", text: text},
+            "model": {"architecture": text, "layers": [{"kind": text, "name": text}]},
+            "train": {text: text},
+        }
+    ).encode()

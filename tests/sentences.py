@@ -231,11 +231,44 @@ def with_scopes(tree: ast.Module, typed: dict[str, str]) -> Iterator[tuple[ast.A
 # ── pages: what Streamlit reads as Markdown ──────────────────────────────────────────────────────────────────────────
 
 LABELS = {
-    "markdown", "caption", "error", "warning", "info", "success", "title", "header", "subheader", "badge", "toast",
-    "metric", "button", "download_button", "link_button", "checkbox", "toggle", "radio", "selectbox", "multiselect",
-    "slider", "select_slider", "number_input", "text_input", "text_area", "file_uploader", "segmented_control", "pills",
-    "expander", "popover", "tabs", "dialog", "spinner", "status", "date_input", "color_picker", "write",
-}  # fmt: skip
+    "markdown",
+    "caption",
+    "error",
+    "warning",
+    "info",
+    "success",
+    "title",
+    "header",
+    "subheader",
+    "badge",
+    "toast",
+    "metric",
+    "button",
+    "download_button",
+    "link_button",
+    "checkbox",
+    "toggle",
+    "radio",
+    "selectbox",
+    "multiselect",
+    "slider",
+    "select_slider",
+    "number_input",
+    "text_input",
+    "text_area",
+    "file_uploader",
+    "segmented_control",
+    "pills",
+    "expander",
+    "popover",
+    "tabs",
+    "dialog",
+    "spinner",
+    "status",
+    "date_input",
+    "color_picker",
+    "write",
+}
 ALSO = {"help", "text", "captions", "label", "body"}  # parameters that are Markdown, too
 OFFERS = {"radio", "segmented_control", "pills"}  # whose choices are Markdown
 NOT_THE_SCREEN = {"log", "logging", "logger"}
@@ -245,14 +278,21 @@ def unquoted_on_pages(tree: ast.Module, typed: dict[str, str]) -> list[str]:
     """Markdown on the screen that takes in a value without quoting it."""
     found = []
     typed = typed | returned({"": tree})
-    ours = {alias.asname or alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
-            and (node.module or "").split(".")[0] in ("pages", "core") for alias in node.names}  # fmt: skip
+    ours = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ("pages", "core")
+        for alias in node.names
+    }
     for node, scope in with_scopes(tree, typed):
         if isinstance(node, ast.FunctionDef) and node.returns and ast.unparse(node.returns) == "Markdown":
             inner = Scope(tree, [node], typed)
             if node.name not in QUOTING:
-                found += [f"line {one.lineno}: {ast.unparse(one)[:90]}" for one in _own(node)
-                          if isinstance(one, ast.Return) and not inner.literal(one.value)]  # fmt: skip
+                found += [
+                    f"line {one.lineno}: {ast.unparse(one)[:90]}"
+                    for one in _own(node)
+                    if isinstance(one, ast.Return) and not inner.literal(one.value)
+                ]
         if not isinstance(node, ast.Call):
             continue
         for value in () if _receiver(node) in ours | NOT_THE_SCREEN else _markdown_of(node):
@@ -286,9 +326,21 @@ def _markdown_of(node: ast.Call) -> Iterator[ast.expr]:
 # ── core: what raises a sentence ─────────────────────────────────────────────────────────────────────────────────────
 
 TOLD = {
-    "EngineError", "EngineGone", "StoreError", "DiskFull", "SpecError", "CatalogError", "CannotShow", "Withheld",
-    "DataError", "Unreachable", "DrawingError", "Mistake", "ModelError", "Problem",
-}  # fmt: skip
+    "EngineError",
+    "EngineGone",
+    "StoreError",
+    "DiskFull",
+    "SpecError",
+    "CatalogError",
+    "CannotShow",
+    "Withheld",
+    "DataError",
+    "Unreachable",
+    "DrawingError",
+    "Mistake",
+    "ModelError",
+    "Problem",
+}
 OURS = re.compile(
     r"self\.(id\[:8\]|kind|_one|package|prog)|run\.id\[:8\]|error\.(strerror|message)|status\.state|view\.needs|"
     r"(self|known|METHODS|registry\.\w+)\.(kind|names\(\))|asked\.verb|[\w.]*entry\.name|(type|method|entry)\.title|"

@@ -48,8 +48,9 @@ def torchvisions(name: str, x: torch.Tensor, y: torch.Tensor, **options):
     return torch.stack([transform(picture) for picture in x]), y
 
 
-EXAMPLES = [(e.name, {f: getattr(o, f) for f in o.__dataclass_fields__}) for e in registry.AUGMENTATIONS
-            for o in e.examples]  # fmt: skip
+EXAMPLES = [
+    (e.name, {f: getattr(o, f) for f in o.__dataclass_fields__}) for e in registry.AUGMENTATIONS for o in e.examples
+]
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -65,7 +65,7 @@ def test_contestants_take_turns_in_a_rotating_order():
     assert [len(one) for one in seconds.values()] == [6, 6, 6]
     assert seconds["b"] == pytest.approx([0.02] * 6)
     order = [name for name, steps in calls if steps == 10]  # 0.1 s of the first, and no warming up
-    assert "".join(order) == "abc" "bca" "cab" "abc" "bca" "cab"
+    assert "".join(order) == "abcbcacababcbcacab"
 
 
 def test_a_slow_step_is_a_turn_of_its_own():

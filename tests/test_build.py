@@ -47,18 +47,30 @@ def layers(*rows):
 
 
 @pytest.mark.slow_for("resnet110")
-@pytest.mark.parametrize(("name", "published"), [
-    ("resnet8", 75_290), ("resnet20", 269_722), ("plain20", 269_722), ("resnet32", 464_154), ("resnet44", 658_586),
-    ("resnet56", 853_018), ("resnet110", 1_727_962),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [
+        ("resnet8", 75_290),
+        ("resnet20", 269_722),
+        ("plain20", 269_722),
+        ("resnet32", 464_154),
+        ("resnet44", 658_586),
+        ("resnet56", 853_018),
+        ("resnet110", 1_727_962),
+    ],
+)
 def test_residual_networks_have_the_published_number_of_parameters(name, published):
     assert ask(preset(name, "digits").model, input=(3, 32, 32)).params == published
 
 
 def test_the_34_layer_network_for_imagenet_has_torchvisions_number_of_parameters():
     """He 2015, table 1, with 10 classes; 899 pixels is its published receptive field."""
-    rows = [("conv", {"channels": 64, "kernel": 7, "stride": 2, "padding": 3, "bias": False}), ("batch_norm", {}),
-            ("relu", {}), ("max_pool", {"kernel": 3, "stride": 2, "padding": 1})]  # fmt: skip
+    rows = [
+        ("conv", {"channels": 64, "kernel": 7, "stride": 2, "padding": 3, "bias": False}),
+        ("batch_norm", {}),
+        ("relu", {}),
+        ("max_pool", {"kernel": 3, "stride": 2, "padding": 1}),
+    ]
     for stage, blocks in enumerate((3, 4, 6, 3)):
         for block in range(blocks):
             stride = 2 if stage and not block else 1
@@ -83,10 +95,12 @@ def test_a_residual_block_with_projection_equals_torchvisions():
         theirs = torchvision.models.resnet.BasicBlock(8, channels, stride, down)
         names = {"bn1": "norm1", "bn2": "norm2", "downsample": "shortcut"}
         state = ours.state_dict()
-        theirs.load_state_dict({
-            f"{first}.{rest}": state[f"{names.get(first, first)}.{rest}"]
-            for first, _dot, rest in (key.partition(".") for key in theirs.state_dict())
-        })  # fmt: skip
+        theirs.load_state_dict(
+            {
+                f"{first}.{rest}": state[f"{names.get(first, first)}.{rest}"]
+                for first, _dot, rest in (key.partition(".") for key in theirs.state_dict())
+            }
+        )
         x = torch.randn(2, 8, 9, 9)
         torch.testing.assert_close(ours(x), theirs(x), atol=1e-6, rtol=1e-5)
 
@@ -152,16 +166,24 @@ def test_output_sizes_follow_the_formula_on_a_grid_of_thousands():
     assert tried > 2000
 
 
-@pytest.mark.parametrize("rows", [
-    [("conv", {"channels": 2, "kernel": 5, "padding": 2}), ("max_pool", {"kernel": 2}), ("conv", {"channels": 2})],
-    [("residual", {"channels": 4, "stride": 2}), ("conv", {"channels": 2})],
-    [("conv", {"channels": 2, "stride": 3}), ("avg_pool", {"kernel": 2}), ("residual", {"channels": 2})],
-    [("conv", {"channels": 2, "dilation": d, "padding": d}) for d in (1, 2, 4, 8)],
-    [("conv", {"channels": 4, "dilation": 3, "padding": 3, "stride": 2}), ("avg_pool", {"kernel": 3, "stride": 2}),
-     ("depthwise_separable", {"channels": 4, "kernel": 5})],
-    [("inverted_bottleneck", {"channels": 3, "squeeze": False, "stride": 2, "activation": "relu6"}),
-     ("conv", {"channels": 3, "groups": 3})],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [("conv", {"channels": 2, "kernel": 5, "padding": 2}), ("max_pool", {"kernel": 2}), ("conv", {"channels": 2})],
+        [("residual", {"channels": 4, "stride": 2}), ("conv", {"channels": 2})],
+        [("conv", {"channels": 2, "stride": 3}), ("avg_pool", {"kernel": 2}), ("residual", {"channels": 2})],
+        [("conv", {"channels": 2, "dilation": d, "padding": d}) for d in (1, 2, 4, 8)],
+        [
+            ("conv", {"channels": 4, "dilation": 3, "padding": 3, "stride": 2}),
+            ("avg_pool", {"kernel": 3, "stride": 2}),
+            ("depthwise_separable", {"channels": 4, "kernel": 5}),
+        ],
+        [
+            ("inverted_bottleneck", {"channels": 3, "squeeze": False, "stride": 2, "activation": "relu6"}),
+            ("conv", {"channels": 3, "groups": 3}),
+        ],
+    ],
+)
 def test_a_receptive_field_is_the_support_of_the_input_gradient(rows):
     found = ask(layers(*rows), input=(1, 63, 63))
     x = torch.full((1, 1, 63, 63), 1e-3, requires_grad=True)  # so small that no ReLU6 is full
@@ -194,15 +216,30 @@ def test_a_depthwise_separable_block_costs_k_squared_plus_the_maps_for_each_plac
 
 
 MEMORY = {
-    "cnn": [("conv", {"channels": 8}), ("batch_norm", {}), ("relu", {}), ("max_pool", {}), ("residual", {}),
-            ("gelu", {}), ("inverted_bottleneck", {}), ("flatten", {}), ("dropout", {})],
+    "cnn": [
+        ("conv", {"channels": 8}),
+        ("batch_norm", {}),
+        ("relu", {}),
+        ("max_pool", {}),
+        ("residual", {}),
+        ("gelu", {}),
+        ("inverted_bottleneck", {}),
+        ("flatten", {}),
+        ("dropout", {}),
+    ],
     "rnn": [("rows", {}), ("rnn", {}), ("read_out", {})],
     "lstm": [("rows", {}), ("lstm", {"layers": 2, "hidden": 32}), ("read_out", {})],
     "gru": [("rows", {}), ("gru", {"bidirectional": True}), ("read_out", {})],
-    "transformer": [("rows", {}), ("linear", {"features": 32}), ("positions", {}),
-                    ("transformer_block", {"dropout": 0.1}), ("transformer_block", {"causal": True}),
-                    ("layer_norm", {}), ("read_out", {})],
-}  # fmt: skip
+    "transformer": [
+        ("rows", {}),
+        ("linear", {"features": 32}),
+        ("positions", {}),
+        ("transformer_block", {"dropout": 0.1}),
+        ("transformer_block", {"causal": True}),
+        ("layer_norm", {}),
+        ("read_out", {}),
+    ],
+}
 
 
 @pytest.mark.parametrize("rows", list(MEMORY.values()), ids=list(MEMORY))
@@ -230,17 +267,20 @@ def test_the_memory_told_is_what_torch_keeps(rows, size):
 # ── what cannot work ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(("rows", "guilty", "got"), [
-    ([("conv", {"kernel": 31, "padding": 0})], "conv0", "28×28"),
-    ([("linear", {"features": 10})], "linear0", "1×28×28"),
-    ([("conv", {}), ("flatten", {}), ("conv", {})], "conv2", "a vector"),
-    ([("max_pool", {"kernel": 29})], "max_pool0", "28×28"),
-    ([("patches", {"size": 5})], "patches0", "28×28"),
-    ([("rows", {}), ("transformer_block", {"heads": 5})], "transformer_block1", "5 heads"),
-    ([("flatten", {}), ("linear", {"features": 7})], "linear1", "not one logit for each of 10 classes"),
-    ([("residual", {"channels": 4}), ("residual", {"channels": 2})], "residual1", "from 4 maps"),
-    ([("embedding", {})], "embedding0", "a row of tokens"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rows", "guilty", "got"),
+    [
+        ([("conv", {"kernel": 31, "padding": 0})], "conv0", "28×28"),
+        ([("linear", {"features": 10})], "linear0", "1×28×28"),
+        ([("conv", {}), ("flatten", {}), ("conv", {})], "conv2", "a vector"),
+        ([("max_pool", {"kernel": 29})], "max_pool0", "28×28"),
+        ([("patches", {"size": 5})], "patches0", "28×28"),
+        ([("rows", {}), ("transformer_block", {"heads": 5})], "transformer_block1", "5 heads"),
+        ([("flatten", {}), ("linear", {"features": 7})], "linear1", "not one logit for each of 10 classes"),
+        ([("residual", {"channels": 4}), ("residual", {"channels": 2})], "residual1", "from 4 maps"),
+        ([("embedding", {})], "embedding0", "a row of tokens"),
+    ],
+)
 def test_a_model_that_cannot_work_names_the_layer_what_it_got_and_one_mend(rows, guilty, got):
     found = ask(layers(*rows))
     assert len(found.problems) == 1
@@ -256,11 +296,19 @@ def test_a_preset_that_does_not_fit_the_data_says_which_ones_do():
     assert "transformer" in problem.fix and "tokens" in problem.message
 
 
-@pytest.mark.parametrize("rows", [
-    [("flatten", {}), ("linear", {"features": 65_536}), ("linear", {"features": 65_536}), ("linear", {"features": 10})],
-    [("conv", {"channels": 8192, "kernel": 255, "padding": 255})] * 3,
-    [("conv", {"channels": 8192, "padding": 200})] * 40,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [
+            ("flatten", {}),
+            ("linear", {"features": 65_536}),
+            ("linear", {"features": 65_536}),
+            ("linear", {"features": 10}),
+        ],
+        [("conv", {"channels": 8192, "kernel": 255, "padding": 255})] * 3,
+        [("conv", {"channels": 8192, "padding": 200})] * 40,
+    ],
+)
 def test_a_hostile_size_is_refused_within_half_a_second_and_without_memory(rows):
     ask(preset("mlp", "digits").model)  # the imports are not part of the measure
     started = time.process_time()
@@ -301,9 +349,16 @@ def test_check_is_quick_enough_for_a_form():
     assert time.process_time() - started < 0.5
 
 
-@pytest.mark.parametrize("row", [
-    ("batch_norm", {}), ("residual", {"channels": 8}), ("depthwise_separable", {}), ("inverted_bottleneck", {}),
-], ids=lambda row: row[0])  # fmt: skip
+@pytest.mark.parametrize(
+    "row",
+    [
+        ("batch_norm", {}),
+        ("residual", {"channels": 8}),
+        ("depthwise_separable", {}),
+        ("inverted_bottleneck", {}),
+    ],
+    ids=lambda row: row[0],
+)
 def test_a_batch_norm_with_one_number_to_train_on_is_found_before_the_run(row):
     """torch raises at the first step: “Expected more than 1 value per channel when training”."""
     end = [("flatten", {}), ("linear", {"features": 10})]

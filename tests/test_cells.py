@@ -10,9 +10,11 @@ from core.cells import GATES, Cell, Unrolled, cell_of, lowest, real_steps, unrol
 from core.modules.recurrent import Recurrent
 
 CASES = {
-    "tanh": (nn.RNN, {"nonlinearity": "tanh"}), "relu": (nn.RNN, {"nonlinearity": "relu"}),
-    "lstm": (nn.LSTM, {}), "gru": (nn.GRU, {}),
-}  # fmt: skip
+    "tanh": (nn.RNN, {"nonlinearity": "tanh"}),
+    "relu": (nn.RNN, {"nonlinearity": "relu"}),
+    "lstm": (nn.LSTM, {}),
+    "gru": (nn.GRU, {}),
+}
 SHAPES = [(1, False), (2, False), (1, True), (3, True)]
 
 

@@ -25,15 +25,18 @@ SAID = {  # (module, what is cut) → words of the sentence that tells it
     ("subject.py", "asked.sample"): "There is no sample",
 }
 NOTHING_LOST = {  # a bound on what is looked for or drawn, not on what was asked for
-    ("data/planted.py", "options.pattern"), ("data/planted.py", "options.length"),  # a row is never shorter
+    ("data/planted.py", "options.pattern"),
+    ("data/planted.py", "options.length"),  # a row is never shorter
     ("explain/methods/ways.py", "options.steps"),  # the first half of them; the rest follows, …
     ("explain/methods/ways.py", "options.most"),  # … as far as this
     ("explain/methods/ways.py", "self.options.map_tolerance"),  # how far each piece is from it: the worst is halved
-    ("explain/views/attack.py", "options.maps"), ("explain/views/attack.py", "options.draws"),  # the pages say both
+    ("explain/views/attack.py", "options.maps"),
+    ("explain/views/attack.py", "options.draws"),  # the pages say both
     ("explain/views/concepts.py", "options.repeats"),  # a smallest probability
     ("explain/views/influence.py", "spec.batch_size"),  # as the run was trained, which has told it
-    ("explain/views/sanity.py", "options.steps"), ("explain/views/sanity.py", "options.most"),  # a method's default
-}  # fmt: skip
+    ("explain/views/sanity.py", "options.steps"),
+    ("explain/views/sanity.py", "options.most"),  # a method's default
+}
 
 
 def cut_wishes(tree: ast.AST) -> set[str]:

@@ -80,10 +80,17 @@ def test_a_model_whose_answer_is_in_the_input_is_refused_with_a_fix(capsys, tmp_
 def test_describe_tells_what_a_model_would_do_badly(capsys, tmp_path):
     """A file of a model with a ReLU after the layer that answers."""
     file = tmp_path / "last_relu.json"
-    file.write_text(json.dumps({"layers": [
-        {"kind": "flatten", "name": "flatten"}, {"kind": "linear", "name": "out", "options": {"features": 10}},
-        {"kind": "relu", "name": "last"},
-    ]}))  # fmt: skip
+    file.write_text(
+        json.dumps(
+            {
+                "layers": [
+                    {"kind": "flatten", "name": "flatten"},
+                    {"kind": "linear", "name": "out", "options": {"features": 10}},
+                    {"kind": "relu", "name": "last"},
+                ]
+            }
+        )
+    )
     code, out, _err = here(capsys, "describe", "--model", str(file), "--data", "digits")
     assert code == 0 and "Note: last:" in out and "a logit can never be below 0" in out and "remove last" in out
     _code, out, _err = here(capsys, "describe", "--model", str(file), "--data", "digits", "--json")
@@ -96,10 +103,13 @@ def test_describe_for_people(capsys):
 
 
 def test_a_model_file_with_a_fault_lists_the_layer_and_the_mend(capsys, tmp_path):
-    model = {"architecture": "cnn", "layers": [
-        {"kind": "conv", "name": "conv1", "options": {"channels": 8}},
-        {"kind": "linear", "name": "head", "options": {"features": 10}},
-    ]}  # fmt: skip
+    model = {
+        "architecture": "cnn",
+        "layers": [
+            {"kind": "conv", "name": "conv1", "options": {"channels": 8}},
+            {"kind": "linear", "name": "head", "options": {"features": 10}},
+        ],
+    }
     (tmp_path / "MODEL.json").write_text(json.dumps(model))
     code, out, _err = here(capsys, "describe", "--model", str(tmp_path / "MODEL.json"), "--json")
     found = json.loads(out)
@@ -117,10 +127,17 @@ def test_the_columns_for_people_do_not_run_together(capsys, tmp_path):
     assert out.splitlines()[0].split()[-4:-2] == ["64,808,000", "2,332,800,000,000,000"]
 
 
-@pytest.mark.parametrize("words", [
-    ["runs"], ["doctor"], ["engine"], ["train", "--preset", "mlp"], ["control", "abcdef", "pause"],
-    ["look", "abcdef", "--view", "feature_maps"],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["runs"],
+        ["doctor"],
+        ["engine"],
+        ["train", "--preset", "mlp"],
+        ["control", "abcdef", "pause"],
+        ["look", "abcdef", "--view", "feature_maps"],
+    ],
+)
 def test_a_folder_that_cannot_be_is_one_line(capsys, home, tmp_path, words):
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file" / "runs"):
@@ -169,10 +186,26 @@ def test_train_waits_on_when_the_engine_ends_before_the_run_does(capsys, home):
     engine = subprocess.Popen([*words, "engine"], cwd=ROOT, env=env)
     until(lambda: read_address(home / "runs"))
     train = subprocess.Popen(
-        [*words, "train", "--preset", "mlp", "--steps", "5000", "--threads", "1", "--json",
-         "--set", "data.size=8", "model.hidden=16"],
-        cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [
+            *words,
+            "train",
+            "--preset",
+            "mlp",
+            "--steps",
+            "5000",
+            "--threads",
+            "1",
+            "--json",
+            "--set",
+            "data.size=8",
+            "model.hidden=16",
+        ],
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         until(lambda: any(run.latest() for run in Store(home / "runs").runs()))
         assert Store(home / "runs").runs()[0].latest().get("test/accuracy") is None, "it has ended already"
@@ -198,8 +231,19 @@ def test_a_broken_data_file_is_one_line_and_leaves_no_run(capsys, at_lab, tmp_pa
     monkeypatch.setenv("LAYERLAB_DATA", str(tmp_path))  # --data-dir sets it: undone after the test
     (tmp_path / "short.txt").write_text("too short to learn from")
     before = [run.id for run in at_lab.runs()]
-    code, out, err = here(capsys, "train", "--preset", "gpt", "--data", "characters", "--set", "data.path=short.txt",
-                          "--data-dir", str(tmp_path), "--json")  # fmt: skip
+    code, out, err = here(
+        capsys,
+        "train",
+        "--preset",
+        "gpt",
+        "--data",
+        "characters",
+        "--set",
+        "data.path=short.txt",
+        "--data-dir",
+        str(tmp_path),
+        "--json",
+    )
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "short.txt has 23 characters" in err
     assert [run.id for run in at_lab.runs()] == before
@@ -226,10 +270,19 @@ def test_an_experiment_file_and_the_same_flags_give_the_same_losses_to_the_bit(c
 
 def test_a_diverged_run_is_exit_code_1_and_one_line_and_goes_on_with_a_smaller_rate(capsys, at_lab):
     code, out, err = here(
-        capsys, "train", "--preset", "mlp", "--set", "model.hidden=64,64",
-        "train.optimizer=sgd", "train.lr=100", "train.schedule=constant",
-        "--steps", "300", "--json",
-    )  # fmt: skip
+        capsys,
+        "train",
+        "--preset",
+        "mlp",
+        "--set",
+        "model.hidden=64,64",
+        "train.optimizer=sgd",
+        "train.lr=100",
+        "train.schedule=constant",
+        "--steps",
+        "300",
+        "--json",
+    )
     assert (code, out, err.count("\n")) == (1, "", 1) and "learning rate" in err
     run = at_lab.runs()[0]
     code, out, err = here(capsys, "train", "--resume", run.id[:8], "--set", "train.lr=0.05", "--json")
@@ -247,8 +300,19 @@ def test_a_diverged_run_is_exit_code_1_and_one_line_and_goes_on_with_a_smaller_r
 
 
 def test_a_batch_that_was_cut_is_told_and_speed_is_of_what_was_taken(capsys, at_lab):
-    code, out, err = here(capsys, "train", "--preset", "mlp", "--steps", "6", "--json", "--set", "data.size=8",
-                          "model.hidden=16", "train.batch_size=65536")  # fmt: skip
+    code, out, err = here(
+        capsys,
+        "train",
+        "--preset",
+        "mlp",
+        "--steps",
+        "6",
+        "--json",
+        "--set",
+        "data.size=8",
+        "model.hidden=16",
+        "train.batch_size=65536",
+    )
     assert code == 0, err
     found = json.loads(out)
     taken = found["batch_size"]
@@ -264,8 +328,19 @@ def test_doctor_says_what_the_machine_offers(capsys, home):
 
 
 def test_a_start_text_is_looked_at_before_a_run_and_written_on_afterwards(capsys, at_lab):
-    gpt = ("train", "--preset", "gpt", "--data", "characters", "--steps", "3", "--set", "data.samples=60",
-           "data.length=8", "model.width=8")  # fmt: skip
+    gpt = (
+        "train",
+        "--preset",
+        "gpt",
+        "--data",
+        "characters",
+        "--steps",
+        "3",
+        "--set",
+        "data.samples=60",
+        "data.length=8",
+        "model.width=8",
+    )
     before = [run.id for run in at_lab.runs()]  # other tests share it
     for words, said in ((gpt, "never read: “é”"), (("train", "--preset", "mlp", "--data", "digits"), "goes on from")):
         code, _out, err = here(capsys, *words, "--prompt", "Shé")
@@ -285,16 +360,39 @@ def test_a_start_text_is_looked_at_before_a_run_and_written_on_afterwards(capsys
 
 def test_a_language_model_prints_a_text_and_a_number_its_error(capsys, at_lab):
     code, out, err = here(
-        capsys, "train", "--preset", "gpt", "--data", "characters", "--steps", "5", "--set", "data.samples=60",
-        "data.length=8", "model.width=8", "train.label_smoothing=0.1", "--json",
-    )  # fmt: skip
+        capsys,
+        "train",
+        "--preset",
+        "gpt",
+        "--data",
+        "characters",
+        "--steps",
+        "5",
+        "--set",
+        "data.samples=60",
+        "data.length=8",
+        "model.width=8",
+        "train.label_smoothing=0.1",
+        "--json",
+    )
     assert code == 0, err
     found = json.loads(out)
     assert len(found["sample_text"]) == 200 and found["metrics"]["test/accuracy"] >= 0
     code, out, err = here(
-        capsys, "train", "--preset", "irnn", "--data", "adding", "--steps", "5", "--set", "data.samples=200",
-        "train.optimizer=rmsprop", "train.early_stopping=5", "--json",
-    )  # fmt: skip
+        capsys,
+        "train",
+        "--preset",
+        "irnn",
+        "--data",
+        "adding",
+        "--steps",
+        "5",
+        "--set",
+        "data.samples=200",
+        "train.optimizer=rmsprop",
+        "train.early_stopping=5",
+        "--json",
+    )
     assert code == 0, err
     found = json.loads(out)
     assert found["metrics"]["test/mse"] > 0 and "sample_text" not in found

@@ -126,29 +126,28 @@ def test_seeds_and_options_are_taken(capsys: pytest.CaptureFixture[str], run: Ru
     assert np.array_equal(maps[0], maps[1]) and not np.array_equal(maps[0], maps[2])
 
 
-@pytest.mark.parametrize(("words", "told"), [
-    (["--method", "salience"], "Did you mean “saliency”?"),
-    (["--method", "integrated_gradients", "--set", "speed=1"], "There is no option"),
-    (["--method", "integrated_gradients", "--set", "steps=10000"], "between 8 and 2,000"),
-    (["--method", "integrated_gradients", "--set", "baseline=white"], "must be one of"),
-    (["--method", "integrated_gradients", "--set", "baseline=sample", "baseline_sample=99999"], "has 0 to"),
-    (["--method", "saliency", "--target", "10"], "there are 0 to 9"),
-    (["--method", "saliency", "--target", "the best"], "predicted or true"),
-    (["--method", "saliency", "--out", "a.png"], "should end with .npz"),
-    (["--method", "smooth_grad", "--seed", "-1"], "seed = -1 is out of range"),
-    (["--method", "integrated_gradients", "--set", "baseline=noise", "--seed", str(2**70)], "is out of range"),
-])  # fmt: skip
-def test_a_mistake_is_one_line(
-    capsys: pytest.CaptureFixture[str], run: Run, words: list[str], told: str
-) -> None:
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--method", "salience"], "Did you mean “saliency”?"),
+        (["--method", "integrated_gradients", "--set", "speed=1"], "There is no option"),
+        (["--method", "integrated_gradients", "--set", "steps=10000"], "between 8 and 2,000"),
+        (["--method", "integrated_gradients", "--set", "baseline=white"], "must be one of"),
+        (["--method", "integrated_gradients", "--set", "baseline=sample", "baseline_sample=99999"], "has 0 to"),
+        (["--method", "saliency", "--target", "10"], "there are 0 to 9"),
+        (["--method", "saliency", "--target", "the best"], "predicted or true"),
+        (["--method", "saliency", "--out", "a.png"], "should end with .npz"),
+        (["--method", "smooth_grad", "--seed", "-1"], "seed = -1 is out of range"),
+        (["--method", "integrated_gradients", "--set", "baseline=noise", "--seed", str(2**70)], "is out of range"),
+    ],
+)
+def test_a_mistake_is_one_line(capsys: pytest.CaptureFixture[str], run: Run, words: list[str], told: str) -> None:
     code, said, err = called(capsys, run, *words)
     assert (code, said) == (2, "")
     assert told in err and err.count("\n") == 1
 
 
-def test_a_run_without_kept_weights_is_one_line(
-    capsys: pytest.CaptureFixture[str], run: Run, tmp_path: Path
-) -> None:
+def test_a_run_without_kept_weights_is_one_line(capsys: pytest.CaptureFixture[str], run: Run, tmp_path: Path) -> None:
     from core.store import Store
 
     empty = Store(tmp_path).create(run.experiment())

@@ -18,23 +18,37 @@ from tests.hostile import ACTING, BROKEN, experiment
 
 TYPED = [text for text in (*ACTING, *BROKEN) if "\x00" not in text and text[0] != "-"]  # no argument holds a NUL
 PLACES = {  # every place of the command line that takes a text; {} is where it goes
-    "command": ["{}"], "flag": ["runs", "--{}"], "preset": ["describe", "--preset", "{}"],
-    "data": ["describe", "--preset", "cnn", "--data", "{}"], "set": ["describe", "--preset", "cnn", "--set", "{}"],
+    "command": ["{}"],
+    "flag": ["runs", "--{}"],
+    "preset": ["describe", "--preset", "{}"],
+    "data": ["describe", "--preset", "cnn", "--data", "{}"],
+    "set": ["describe", "--preset", "cnn", "--set", "{}"],
     "set a name": ["describe", "--preset", "cnn", "--set", "train.{}=1"],
     "set a number": ["describe", "--preset", "cnn", "--set", "train.lr={}"],
     "set a choice": ["describe", "--preset", "cnn", "--set", "train.optimizer={}"],
     "input": ["describe", "--preset", "cnn", "--input", "{}"],
     "classes": ["describe", "--preset", "cnn", "--classes", "{}"],
-    "experiment": ["train", "--experiment", "{}"], "model": ["describe", "--model", "{}"],
-    "resume": ["train", "--resume", "{}"], "steps": ["train", "--preset", "cnn", "--steps", "{}"],
-    "run": ["control", "{}", "pause"], "verb": ["control", "RUN", "{}"], "value": ["control", "RUN", "set", "lr={}"],
-    "view": ["look", "RUN", "--view", "{}"], "method": ["explain", "RUN", "--method", "{}"],
-    "option": ["look", "RUN", "--view", "attention", "--set", "{}=1"], "delete": ["delete", "{}"],
-    "out": ["look", "RUN", "--view", "attention", "--out", "{}.npz"], "score": ["score", "--run", "{}"],
-}  # fmt: skip
+    "experiment": ["train", "--experiment", "{}"],
+    "model": ["describe", "--model", "{}"],
+    "resume": ["train", "--resume", "{}"],
+    "steps": ["train", "--preset", "cnn", "--steps", "{}"],
+    "run": ["control", "{}", "pause"],
+    "verb": ["control", "RUN", "{}"],
+    "value": ["control", "RUN", "set", "lr={}"],
+    "view": ["look", "RUN", "--view", "{}"],
+    "method": ["explain", "RUN", "--method", "{}"],
+    "option": ["look", "RUN", "--view", "attention", "--set", "{}=1"],
+    "delete": ["delete", "{}"],
+    "out": ["look", "RUN", "--view", "attention", "--out", "{}.npz"],
+    "score": ["score", "--run", "{}"],
+}
 ALLOWED = {  # what is no mistake there
-    ("classes", "٣"), ("steps", "٣"), ("out", "x" * 5000), ("input", "٣"), ("input", "9" * 30),
-}  # fmt: skip
+    ("classes", "٣"),
+    ("steps", "٣"),
+    ("out", "x" * 5000),
+    ("input", "٣"),
+    ("input", "9" * 30),
+}
 
 
 @pytest.fixture
@@ -91,7 +105,8 @@ def test_names_of_runs_do_not_move_the_cursor(capsys, run: Run) -> None:
     for name in (*ACTING, *BROKEN):
         (run.path / "about.json").write_text(json.dumps(about | {"name": name}))
         (run.path / "status.json").write_text(
-            json.dumps({"state": "failed", "step": 1, "steps": 2, "words": name, "layer": name}))  # fmt: skip
+            json.dumps({"state": "failed", "step": 1, "steps": 2, "words": name, "layer": name})
+        )
         assert cli.main(["runs"]) == 0
         out, _err = capsys.readouterr()
         assert not _obeyed(out) and out.count("\n") == 1, out

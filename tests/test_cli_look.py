@@ -57,18 +57,19 @@ def test_progress_is_not_repeated(
     assert code == 0 and err == "row 1 of 2\nrow 2 of 2\n"
 
 
-@pytest.mark.parametrize(("words", "told"), [
-    (["--view", "feature_map"], "Did you mean “feature_maps”?"),
-    (["--view", "feature_maps", "--set", "speed=1"], "There is no option"),
-    (["--view", "feature_maps", "--set", "by_strength=perhaps"], "by_strength must be"),
-    (["--view", "feature_maps", "--out", "f.txt"], "should end with .npz"),
-    (["--view", "feature_maps", "--out", "/nowhere/f.npz"], "/nowhere/f.npz"),
-    (["--view", "feature_maps", "--out", f"{'long' * 99}/f.npz"], "could not be written"),
-    (["--view", "attention"], "transformer"),
-])  # fmt: skip
-def test_a_mistake_is_one_line(
-    capsys: pytest.CaptureFixture[str], run: Run, words: list[str], told: str
-) -> None:
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--view", "feature_map"], "Did you mean “feature_maps”?"),
+        (["--view", "feature_maps", "--set", "speed=1"], "There is no option"),
+        (["--view", "feature_maps", "--set", "by_strength=perhaps"], "by_strength must be"),
+        (["--view", "feature_maps", "--out", "f.txt"], "should end with .npz"),
+        (["--view", "feature_maps", "--out", "/nowhere/f.npz"], "/nowhere/f.npz"),
+        (["--view", "feature_maps", "--out", f"{'long' * 99}/f.npz"], "could not be written"),
+        (["--view", "attention"], "transformer"),
+    ],
+)
+def test_a_mistake_is_one_line(capsys: pytest.CaptureFixture[str], run: Run, words: list[str], told: str) -> None:
     code, said, err = called(capsys, run, *words)
     assert (code, said) == (2, "")
     assert told in err and err.count("\n") == 1

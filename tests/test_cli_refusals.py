@@ -151,7 +151,7 @@ CASES: list[tuple[str, str]] = [  # words, with {…} of the folder below; what 
     ("score --seeds 1000", "out of range"),
     ("score --run abcd", "no run"),
     ("score --run ''", "needs a value"),
-]  # fmt: skip
+]
 
 
 @dataclass(frozen=True)
@@ -178,9 +178,15 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Refused]:
     places = _places(home)
     calls = [words_of(call, places) for call, _says in CASES]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.refusals"], cwd=ROOT, input=json.dumps(calls), capture_output=True, text=True,
-        env={**os.environ, "LAYERLAB_HOME": str(home)}, timeout=120, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "tests.refusals"],
+        cwd=ROOT,
+        input=json.dumps(calls),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "LAYERLAB_HOME": str(home)},
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return {call: Refused(**told) for (call, _says), told in zip(CASES, json.loads(done.stdout), strict=True)}
 
@@ -195,17 +201,22 @@ def _places(home: Path) -> dict[str, str]:
     (runs["broken"].path / "experiment.json").write_text("{")
     layer = {"kind": "relu", "name": "one"}
     files = {
-        "file": "", "list": "[]", "model": "{}", "sound": json.dumps(to_json(made)),
-        "future": json.dumps({**to_json(made), "format": 2}), "twins": json.dumps({"layers": [layer, layer]}),
+        "file": "",
+        "list": "[]",
+        "model": "{}",
+        "sound": json.dumps(to_json(made)),
+        "future": json.dumps({**to_json(made), "format": 2}),
+        "twins": json.dumps({"layers": [layer, layer]}),
         "unknown_kind": json.dumps({"layers": [{"kind": "convolution", "name": "one"}]}),
-    }  # fmt: skip
+    }
     os.mkfifo(home / "pipe.json")
     for name, text in files.items():
         (home / f"{name}.json").write_text(text)
     return {
-        "home": str(home), **{name: str(home / f"{name}.json") for name in [*files, "pipe"]},
+        "home": str(home),
+        **{name: str(home / f"{name}.json") for name in [*files, "pipe"]},
         **{name: run.id for name, run in runs.items()},
-    }  # fmt: skip
+    }
 
 
 def test_there_are_many_and_each_is_another_one() -> None:
@@ -223,7 +234,13 @@ def test_a_wrong_call_is_one_line_at_once(refused: dict[str, Refused], call: str
 def test_the_watchman_sees_what_is_loaded(tmp_path: Path) -> None:
     """A call that is right needs torch: the one above would have told."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.refusals"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
-        input=json.dumps([["describe", "--preset", "cnn"]]), env={**os.environ, "LAYERLAB_HOME": str(tmp_path)},
-    )  # fmt: skip
+        [sys.executable, "-m", "tests.refusals"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        input=json.dumps([["describe", "--preset", "cnn"]]),
+        env={**os.environ, "LAYERLAB_HOME": str(tmp_path)},
+    )
     assert json.loads(done.stdout)[0]["loaded"].partition(".")[0] == "torch"

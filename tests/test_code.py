@@ -97,10 +97,15 @@ def test_the_code_runs_by_itself_and_prints_the_count(tmp_path):
     assert max(map(len, found.code.splitlines())) <= 120
 
 
-@pytest.mark.parametrize(("names", "says"), [
-    (("fi", "ﬁ"), "is the name of two layers"), (("𝐢𝐟", "b"), "is a word that Python"),
-    (("ｔｒａｉｎ", "b"), "is a word that Python"), (("Ａ", "A"), "is the name of two layers"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (("fi", "ﬁ"), "is the name of two layers"),
+        (("𝐢𝐟", "b"), "is a word that Python"),
+        (("ｔｒａｉｎ", "b"), "is a word that Python"),
+        (("Ａ", "A"), "is the name of two layers"),
+    ],
+)
 def test_names_that_are_one_in_a_program_are_one_here(names, says):
     """Made in Python, past the reader of files, which writes names as a program has them."""
     made = preset("mlp", "points").model

@@ -14,10 +14,19 @@ from core.diagnosis import Ended, Evidence, Limited, diagnose
 FALLING = tuple(2.3 * 0.97**step for step in range(100))
 FLAT = (2.3,) * 100
 HEALTHY = Evidence(
-    norms={"conv1": 0.4, "conv2": 0.6, "head": 1.0}, dead={"relu1": 0.1}, losses=FALLING, update_ratios=(1e-3,) * 9,
-    lr=0.003, constant=2.3, chance=0.1, accuracy=0.98, val_loss=0.15, val_accuracy=0.95, weights={"conv1": 1.2},
+    norms={"conv1": 0.4, "conv2": 0.6, "head": 1.0},
+    dead={"relu1": 0.1},
+    losses=FALLING,
+    update_ratios=(1e-3,) * 9,
+    lr=0.003,
+    constant=2.3,
+    chance=0.1,
+    accuracy=0.98,
+    val_loss=0.15,
+    val_accuracy=0.95,
+    weights={"conv1": 1.2},
     normed=(0.98, 0.97),
-)  # fmt: skip
+)
 STUCK = {"losses": FLAT, "accuracy": 0.11, "val_loss": 2.3, "val_accuracy": 0.1}
 
 
@@ -115,16 +124,25 @@ def test_nothing_known_is_called_neither_ill_nor_healthy() -> None:
 
 def test_health_says_all_that_was_looked_at() -> None:
     (verdict,) = diagnose(HEALTHY)
-    for said in ("always giving the same answer would have 2.3", "98% of the training", "In validation 95%",
-                 "conv1", "dead", "moves the weights", "weight decay 0",
-                 "Batch norms", "Inputs and labels"):  # fmt: skip
+    for said in (
+        "always giving the same answer would have 2.3",
+        "98% of the training",
+        "In validation 95%",
+        "conv1",
+        "dead",
+        "moves the weights",
+        "weight decay 0",
+        "Batch norms",
+        "Inputs and labels",
+    ):
         assert said in verdict.sentence(), said
     (less,) = diagnose(replace(HEALTHY, normed=None, val_accuracy=math.nan, val_loss=math.nan))
     assert "Batch norms" not in less.sentence() and "validation" not in less.sentence()
 
 
-@pytest.mark.parametrize("change", [change for change, _expected in CASES if "losses" in change],
-                         ids=lambda change: "-".join(change))
+@pytest.mark.parametrize(
+    "change", [change for change, _expected in CASES if "losses" in change], ids=lambda change: "-".join(change)
+)
 def test_nothing_that_has_not_learned_is_healthy(change: dict[str, object]) -> None:
     """Whatever else is known: without a loss below that of a single answer there is no health."""
     evidence = replace(HEALTHY, **change)

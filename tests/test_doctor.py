@@ -65,34 +65,37 @@ def test_eighty_builds_never_fail_with_a_traceback_and_each_is_mended_by_clicks(
     assert 30 < broken < 80
 
 
-@pytest.mark.parametrize(("rows", "data", "clicks"), [
-    ([("conv", {"groups": 3})], DIGITS, 2),
-    ([("conv", {"kernel": 31, "padding": 0})], DIGITS, 2),
-    ([("conv", {"kernel": 255, "dilation": 64})], DIGITS, 2),
-    ([("conv", {"channels": 6}), ("group_norm", {"groups": 4}), ("depthwise_separable", {"kernel": 4})], DIGITS, 3),
-    ([("max_pool", {"padding": 9}), ("inverted_bottleneck", {"kernel": 2})], DIGITS, 3),
-    ([("max_pool", {"kernel": 29})], DIGITS, 2),
-    ([("transformer_block", {"heads": 5})], DIGITS, 2),  # a rows layer and other heads in one click
-    ([("rows", {}), ("rnn", {"hidden": 5}), ("read_out", {"take": "both_ends"})], DIGITS, 2),
-    ([("patches", {"size": 5}), ("conv", {})], DIGITS, 3),
-    ([("residual", {"channels": 4}), ("residual", {"channels": 2})], DIGITS, 2),
-    ([("conv", {}), ("flatten", {}), ("conv", {})], DIGITS, 3),
-    ([("flatten", {}), ("max_pool", {}), ("linear", {})], DIGITS, 3),
-    ([("flatten", {}), ("relu", {}), ("rows", {})], DIGITS, 2),
-    ([("linear", {"features": 10})], DIGITS, 1),
-    ([("flatten", {}), ("linear", {"features": 7})], DIGITS, 1),
-    ([("embedding", {})], DIGITS, 2),
-    ([("flatten", {}), ("linear", {"features": 65_536}), ("linear", {"features": 65_536})], DIGITS, 3),
-    ([("conv", {"channels": 8192, "kernel": 255, "padding": 127})] * 2, DIGITS, 6),
-    ([("flatten", {}), ("linear", {"features": 10})], DataForm(PICTURE, (3, 4000, 4000), 10), 3),
-    ([("embedding", {"vocabulary": 3}), ("gru", {})], NINE_IDS, 2),
-    ([("gru", {}), ("linear", {"features": 3})], NINE_IDS, 2),
-    ([("linear", {})], NINE_IDS, 2),
-    ([("rnn", {}), ("linear", {"features": 2})], DataForm(SEQUENCE, (7, 2), 1, task=NUMBER), 1),
-    ([("linear", {}), ("relu", {})], DataForm(VECTOR, (2,), 3), 1),
-    ([("embedding", {"vocabulary": 9}), ("class_token", {}), ("linear", {})], replace(NINE_IDS, task=EACH_STEP), 2),
-    ([("lstm", {}), ("read_out", {}), ("relu", {})], DataForm(SEQUENCE, (7, 2), 4, task=EACH_STEP), 2),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rows", "data", "clicks"),
+    [
+        ([("conv", {"groups": 3})], DIGITS, 2),
+        ([("conv", {"kernel": 31, "padding": 0})], DIGITS, 2),
+        ([("conv", {"kernel": 255, "dilation": 64})], DIGITS, 2),
+        ([("conv", {"channels": 6}), ("group_norm", {"groups": 4}), ("depthwise_separable", {"kernel": 4})], DIGITS, 3),
+        ([("max_pool", {"padding": 9}), ("inverted_bottleneck", {"kernel": 2})], DIGITS, 3),
+        ([("max_pool", {"kernel": 29})], DIGITS, 2),
+        ([("transformer_block", {"heads": 5})], DIGITS, 2),  # a rows layer and other heads in one click
+        ([("rows", {}), ("rnn", {"hidden": 5}), ("read_out", {"take": "both_ends"})], DIGITS, 2),
+        ([("patches", {"size": 5}), ("conv", {})], DIGITS, 3),
+        ([("residual", {"channels": 4}), ("residual", {"channels": 2})], DIGITS, 2),
+        ([("conv", {}), ("flatten", {}), ("conv", {})], DIGITS, 3),
+        ([("flatten", {}), ("max_pool", {}), ("linear", {})], DIGITS, 3),
+        ([("flatten", {}), ("relu", {}), ("rows", {})], DIGITS, 2),
+        ([("linear", {"features": 10})], DIGITS, 1),
+        ([("flatten", {}), ("linear", {"features": 7})], DIGITS, 1),
+        ([("embedding", {})], DIGITS, 2),
+        ([("flatten", {}), ("linear", {"features": 65_536}), ("linear", {"features": 65_536})], DIGITS, 3),
+        ([("conv", {"channels": 8192, "kernel": 255, "padding": 127})] * 2, DIGITS, 6),
+        ([("flatten", {}), ("linear", {"features": 10})], DataForm(PICTURE, (3, 4000, 4000), 10), 3),
+        ([("embedding", {"vocabulary": 3}), ("gru", {})], NINE_IDS, 2),
+        ([("gru", {}), ("linear", {"features": 3})], NINE_IDS, 2),
+        ([("linear", {})], NINE_IDS, 2),
+        ([("rnn", {}), ("linear", {"features": 2})], DataForm(SEQUENCE, (7, 2), 1, task=NUMBER), 1),
+        ([("linear", {}), ("relu", {})], DataForm(VECTOR, (2,), 3), 1),
+        ([("embedding", {"vocabulary": 9}), ("class_token", {}), ("linear", {})], replace(NINE_IDS, task=EACH_STEP), 2),
+        ([("lstm", {}), ("read_out", {}), ("relu", {})], DataForm(SEQUENCE, (7, 2), 4, task=EACH_STEP), 2),
+    ],
+)
 def test_every_kind_of_fault_is_mended_by_a_few_clicks(rows, data, clicks):
     assert 0 < mend(layers(*rows), data) <= clicks
 
@@ -105,11 +108,14 @@ def test_a_name_that_cannot_be_an_attribute_is_refused_and_mended(names):
     assert 0 < mend(model, DIGITS) <= 2
 
 
-@pytest.mark.parametrize(("name", "data", "words"), [
-    ("gpt", NINE_IDS, "asks for one class a sample"),
-    ("cnn", DataForm(SEQUENCE, (7, 2), 2, task=EACH_STEP), "needs a picture"),
-    ("vit", DataForm(PICTURE, (1, 28, 28), 2, task=EACH_STEP), "asks for a class at every step"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("gpt", NINE_IDS, "asks for one class a sample"),
+        ("cnn", DataForm(SEQUENCE, (7, 2), 2, task=EACH_STEP), "needs a picture"),
+        ("vit", DataForm(PICTURE, (1, 28, 28), 2, task=EACH_STEP), "asks for a class at every step"),
+    ],
+)
 def test_an_architecture_that_cannot_serve_a_task_says_so(name, data, words):
     with pytest.raises(ModelError, match=words) as caught:
         check(preset(name, "digits").model, data)
@@ -117,15 +123,18 @@ def test_an_architecture_that_cannot_serve_a_task_says_so(name, data, words):
     assert "transformer" in fits and name not in fits.split(", ")
 
 
-@pytest.mark.parametrize(("rows", "shape"), [
-    ([("lstm", {"hidden": 4096, "layers": 16})], (100_000, 8)),
-    ([("rnn", {})], (10**9, 64)),
-    ([("transformer_block", {})] * 30, (10**6, 64)),
-    ([("conv", {})] * 300, (1, 10**5, 10**5)),
-    ([("conv", {"channels": 1})] * 300, (1, 28, 28)),  # nothing is wrong with it but its end
-    ([("linear", {"features": 65_536})] * 300, (65_536, 65_536)),
-    ([("flatten", {})], (2**31, 2**31, 2**31)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rows", "shape"),
+    [
+        ([("lstm", {"hidden": 4096, "layers": 16})], (100_000, 8)),
+        ([("rnn", {})], (10**9, 64)),
+        ([("transformer_block", {})] * 30, (10**6, 64)),
+        ([("conv", {})] * 300, (1, 10**5, 10**5)),
+        ([("conv", {"channels": 1})] * 300, (1, 28, 28)),  # nothing is wrong with it but its end
+        ([("linear", {"features": 65_536})] * 300, (65_536, 65_536)),
+        ([("flatten", {})], (2**31, 2**31, 2**31)),
+    ],
+)
 def test_a_hostile_size_is_refused_within_half_a_second(rows, shape):
     model, data = layers(*rows), preset("cnn", "digits").data
     describe(Describe(preset("cnn", "digits").model, data))  # the imports are not part of the measure

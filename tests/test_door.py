@@ -60,8 +60,13 @@ class Door:
 
     def socket(self, path: str, host: str = "127.0.0.1", of: str = "127.0.0.1") -> ClientConnection:
         # max_queue: what a test has not read yet must not hold up the answers to the server's pings
-        return connect(f"ws://{of}:{self.port}{path}", origin=f"http://{host}:{self.port}", open_timeout=10,
-                       address=("127.0.0.1", self.port), max_queue=None)  # type: ignore[arg-type] # fmt: skip
+        return connect(
+            f"ws://{of}:{self.port}{path}",
+            origin=f"http://{host}:{self.port}",
+            open_timeout=10,
+            address=("127.0.0.1", self.port),
+            max_queue=None,
+        )  # type: ignore[arg-type]
 
     def page(self) -> ClientConnection:
         """What a browser with a page open holds."""
@@ -77,8 +82,20 @@ def open_door(home: Path, *before: str) -> Door:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [*before, sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true",
-               "--server.port", str(port), "--server.fileWatcherType", "none"]  # fmt: skip
+    command = [
+        *before,
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "app.py",
+        "--server.headless",
+        "true",
+        "--server.port",
+        str(port),
+        "--server.fileWatcherType",
+        "none",
+    ]
     environment = {**os.environ, "LAYERLAB_HOME": str(home)} | {"LAYERLAB_RUNS": ""}
     with (home / "server.txt").open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)

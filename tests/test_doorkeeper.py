@@ -37,11 +37,32 @@ def options() -> Iterator[Any]:
 
 
 HOSTS = [
-    None, "", "localhost", "localhost:8501", "LOCALHOST.", "127.0.0.1:80", "evil.example", "evil.example:8501",
-    "localhost.evil.example", "a@localhost", "a:b@localhost", "localhost/x", "localhost?x", "localhost#x",
-    "localhost:x", "localhost:99999", "[::1]:8501", "[::1", "lab.example.org", "deep.lab.example.org",
-    "example.org", ".example.org", "local host", "localhost,evil.example", "127.0.0.1:8501.evil.example",
-]  # fmt: skip
+    None,
+    "",
+    "localhost",
+    "localhost:8501",
+    "LOCALHOST.",
+    "127.0.0.1:80",
+    "evil.example",
+    "evil.example:8501",
+    "localhost.evil.example",
+    "a@localhost",
+    "a:b@localhost",
+    "localhost/x",
+    "localhost?x",
+    "localhost#x",
+    "localhost:x",
+    "localhost:99999",
+    "[::1]:8501",
+    "[::1",
+    "lab.example.org",
+    "deep.lab.example.org",
+    "example.org",
+    ".example.org",
+    "local host",
+    "localhost,evil.example",
+    "127.0.0.1:8501.evil.example",
+]
 
 
 @pytest.mark.parametrize(
@@ -90,8 +111,13 @@ def test_a_page_may_listen_if_it_is_ours_or_was_named(
 
 
 def test_forwarded_headers_are_not_believed(options: Any) -> None:
-    told = {"host": "127.0.0.1:8501", "origin": "http://evil.example", "x-forwarded-host": "evil.example",
-            "forwarded": "host=evil.example", "x-forwarded-server": "evil.example"}  # fmt: skip
+    told = {
+        "host": "127.0.0.1:8501",
+        "origin": "http://evil.example",
+        "x-forwarded-host": "evil.example",
+        "forwarded": "host=evil.example",
+        "x-forwarded-server": "evil.example",
+    }
     assert doorkeeper.refused(Headers(told)) == doorkeeper.FOREIGN
     assert doorkeeper.refused(Headers(told | {"host": "evil.example"})) == doorkeeper.HOST
 
@@ -100,9 +126,7 @@ async def _say(request: Request) -> PlainTextResponse:
     return PlainTextResponse(request.url.path, headers={"content-security-policy": "sandbox"})
 
 
-APP = Doorkeeper(
-    Starlette(routes=[Route("/layerlab/{name}", _say), Route("/live", _say), Route("/{rest:path}", _say)])
-)
+APP = Doorkeeper(Starlette(routes=[Route("/layerlab/{name}", _say), Route("/live", _say), Route("/{rest:path}", _say)]))
 
 
 def fetch(path: str, host: str = "localhost:8501") -> tuple[int, Headers, str]:
@@ -115,8 +139,16 @@ def fetch(path: str, host: str = "localhost:8501") -> tuple[int, Headers, str]:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"",
-             "root_path": "", "headers": [(b"host", host.encode())], "scheme": "http"}  # fmt: skip
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", host.encode())],
+        "scheme": "http",
+    }
     asyncio.run(APP(scope, receive, send))
     return sent[0]["status"], Headers(raw=list(sent[0]["headers"])), b"".join(m["body"] for m in sent[1:]).decode()
 

@@ -56,9 +56,23 @@ def test_any_zlib_stream_of_the_same_bytes_is_read(level: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a", "é", "not a drawing", "====", "A" * 1999, "A" * 100_000, packed(391), packed(393), packed(10_000_000),
-     packed(392)[:-8], "\x00", "../../x", packed(392).replace(packed(392)[4], "%")],
-)  # fmt: skip
+    [
+        "",
+        "a",
+        "é",
+        "not a drawing",
+        "====",
+        "A" * 1999,
+        "A" * 100_000,
+        packed(391),
+        packed(393),
+        packed(10_000_000),
+        packed(392)[:-8],
+        "\x00",
+        "../../x",
+        packed(392).replace(packed(392)[4], "%"),
+    ],
+)
 def test_what_is_no_drawing_is_refused_in_words(text: str) -> None:
     with pytest.raises(DrawingError, match="draw it again"):
         decode(text)

@@ -65,9 +65,10 @@ AHEAD = {
     "attention to all": (of_text(("transformer_block", {})), "make transformer_block1 causal"),
     "norm after attention": (of_text(("transformer_block", {"norm_first": False, "heads": 1})), "causal"),
     "only the second of two": (
-        of_text(("transformer_block", {"causal": True}), ("lstm", {"bidirectional": True})), "make lstm2 one-dir",
+        of_text(("transformer_block", {"causal": True}), ("lstm", {"bidirectional": True})),
+        "make lstm2 one-dir",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("model", "fix"), list(AHEAD.values()), ids=list(AHEAD))
@@ -146,9 +147,17 @@ class Last(nn.Module):
         return x + x[:, -1:]
 
 
-@pytest.mark.parametrize(("module", "ahead"), [
-    (Same, True), (Shifted, False), (Mean, True), (OverTime, True), (Last, True),
-], ids=lambda value: getattr(value, "__name__", ""))  # fmt: skip
+@pytest.mark.parametrize(
+    ("module", "ahead"),
+    [
+        (Same, True),
+        (Shifted, False),
+        (Mean, True),
+        (OverTime, True),
+        (Last, True),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
 def test_a_kind_of_layer_that_nobody_knows_is_judged_by_what_it_does(
     monkeypatch: pytest.MonkeyPatch, module: type[nn.Module], ahead: bool
 ) -> None:
@@ -220,10 +229,16 @@ EARLY = {
     "one way, first": ([("lstm", {}), ("read_out", {"take": "first"})], "all features", "last step"),
     "one way, both ends": ([("lstm", {}), ("read_out", {"take": "both_ends"})], "half", "last step"),
     "causal, class token": (
-        [("linear", {"features": 8}), ("class_token", {}), ("transformer_block", {"causal": True}),
-         ("read_out", {"take": "first"})], "all features", "last step",
+        [
+            ("linear", {"features": 8}),
+            ("class_token", {}),
+            ("transformer_block", {"causal": True}),
+            ("read_out", {"take": "first"}),
+        ],
+        "all features",
+        "last step",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("rows", "part", "fix"), list(EARLY.values()), ids=list(EARLY))
@@ -255,10 +270,13 @@ def test_no_preset_has_such_a_flaw(entry) -> None:  # type: ignore[no-untyped-de
 # ── an answer with a limit ───────────────────────────────────────────────────────────────────────────────────────────
 
 LIMITED = {
-    "relu": "a logit can never be below 0", "sigmoid": "a logit can never be below 0 or above 1",
-    "tanh": "a logit can never be below -1 or above 1", "gelu": "a logit can never be below -0.17",
-    "silu": "a logit can never be below -0.28", "dropout": "a logit is set to zero at random",
-}  # fmt: skip
+    "relu": "a logit can never be below 0",
+    "sigmoid": "a logit can never be below 0 or above 1",
+    "tanh": "a logit can never be below -1 or above 1",
+    "gelu": "a logit can never be below -0.17",
+    "silu": "a logit can never be below -0.28",
+    "dropout": "a logit is set to zero at random",
+}
 
 
 @pytest.mark.parametrize("kind", [entry.name for entry in registry.LAYERS if {VECTOR, SEQUENCE} <= set(entry.takes)])

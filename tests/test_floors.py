@@ -20,10 +20,15 @@ def train(**changes: object):  # type: ignore[no-untyped-def]
 
 
 CASES = [
-    {}, {"label_smoothing": 0.1}, {"label_smoothing": 0.5}, {"augmentation": "mixup"},
-    {"augmentation": "mixup", "mixup_alpha": 1.0}, {"augmentation": "cutmix"},
-    {"augmentation": "cutmix", "cutmix_alpha": 0.3}, {"augmentation": "mixup", "label_smoothing": 0.1},
-]  # fmt: skip
+    {},
+    {"label_smoothing": 0.1},
+    {"label_smoothing": 0.5},
+    {"augmentation": "mixup"},
+    {"augmentation": "mixup", "mixup_alpha": 1.0},
+    {"augmentation": "cutmix"},
+    {"augmentation": "cutmix", "cutmix_alpha": 0.3},
+    {"augmentation": "mixup", "label_smoothing": 0.1},
+]
 
 
 @pytest.mark.parametrize("changes", CASES, ids=lambda one: "-".join(map(str, one.values())) or "plain")

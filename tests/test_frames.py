@@ -18,10 +18,13 @@ from core.specs import DataSpec, preset
 from core.training import load_data
 
 KINDS = [  # model, data, kind, the name of the samples' array
-    ("mlp", "shapes", "picture", "pictures"), ("mlp", "points", "points", "points"),
-    ("gru", "adding", "sequence", "sequences"), ("gru", "reviews", "tokens", "tokens"),
-    ("transformer", "copy", "tokens", "tokens"), ("transformer", "characters", "tokens", "tokens"),
-]  # fmt: skip
+    ("mlp", "shapes", "picture", "pictures"),
+    ("mlp", "points", "points", "points"),
+    ("gru", "adding", "sequence", "sequences"),
+    ("gru", "reviews", "tokens", "tokens"),
+    ("transformer", "copy", "tokens", "tokens"),
+    ("transformer", "characters", "tokens", "tokens"),
+]
 
 
 def framed(model, data, sample=30):

@@ -123,8 +123,10 @@ def test_the_best_is_kept_evaluated_and_the_same_after_every_cut(small_splits):
         if cut < kept.step:
             assert {e.name: e.value for e in later}["test/accuracy"] == seen[best][2]
         one, other = kept.checkpoint().arrays, rest.checkpoint().arrays
-        assert same({k: v for k, v in one.items() if k[:5] in ("best/", "model")},
-                    {k: v for k, v in other.items() if k[:5] in ("best/", "model")})  # fmt: skip
+        assert same(
+            {k: v for k, v in one.items() if k[:5] in ("best/", "model")},
+            {k: v for k, v in other.items() if k[:5] in ("best/", "model")},
+        )
 
 
 def test_a_run_that_stopped_early_is_trained_on_with_its_patience_anew_and_its_best_standing(small_splits):
@@ -175,8 +177,13 @@ def test_on_a_quadratic_the_suggestion_lies_below_where_it_diverges():
     assert 1e-4 < best < 2 / 50 and best <= lowest < 0.2
 
 
-RANGE = {"train.steps": 300, "train.schedule": "range_test", "train.optimizer": "sgd", "train.lr": 0.1,
-         "train.highest": 1000.0}  # fmt: skip
+RANGE = {
+    "train.steps": 300,
+    "train.schedule": "range_test",
+    "train.optimizer": "sgd",
+    "train.lr": 0.1,
+    "train.highest": 1000.0,
+}
 
 
 def test_a_range_test_ends_well_where_the_loss_explodes_and_suggests_a_rate_that_learns(small_splits):
@@ -187,8 +194,9 @@ def test_a_range_test_ends_well_where_the_loss_explodes_and_suggests_a_rate_that
     words = training.words(told)
     assert words.startswith("Suggested learning rate") and "exploded" in words and "answered right" not in words
     assert f"{told['suggested/lr']:.2g}" in words
-    _good, events = trained({"train.steps": 150, "train.optimizer": "sgd", "train.lr": told["suggested/lr"]},
-                            small_splits)  # fmt: skip
+    _good, events = trained(
+        {"train.steps": 150, "train.optimizer": "sgd", "train.lr": told["suggested/lr"]}, small_splits
+    )
     assert {e.name: e.value for e in events}["test/accuracy"] > 0.9
 
 

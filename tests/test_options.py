@@ -26,11 +26,18 @@ class Conv(Options):
 @pytest.mark.parametrize(
     ("field", "given", "stands"),
     [
-        ("maps", 16.0, 16), ("maps", "16", 16), ("share", 1, 1.0), ("share", "0.25", 0.25), ("bias", "no", False),
-        ("bias", "True", True), ("bias", 0, False), ("sizes", "3,5", (3, 5)), ("sizes", "3x5", (3, 5)),
+        ("maps", 16.0, 16),
+        ("maps", "16", 16),
+        ("share", 1, 1.0),
+        ("share", "0.25", 0.25),
+        ("bias", "no", False),
+        ("bias", "True", True),
+        ("bias", 0, False),
+        ("sizes", "3,5", (3, 5)),
+        ("sizes", "3x5", (3, 5)),
         ("sizes", [3, 5.0], (3, 5)),
     ],
-)  # fmt: skip
+)
 def test_a_value_becomes_its_declared_type(field: str, given: Any, stands: Any) -> None:
     value = getattr(Conv(**{field: given}), field)
     assert value == stands and type(value) is type(stands)

@@ -38,10 +38,16 @@ def taken(training: Training) -> Taken:
     return events, {k: v for k, v in training.checkpoint().arrays.items() if k.startswith(("model/", "optimizer/"))}
 
 
-@pytest.mark.parametrize("changes", [
-    {"model.dropout": 0.2}, {"train.optimizer": "sgd", "train.clip_norm": 0.5}, {"train.optimizer": "muon"},
-    {"train.optimizer": "adam", "train.augmentation": "shift,mixup"},
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model.dropout": 0.2},
+        {"train.optimizer": "sgd", "train.clip_norm": 0.5},
+        {"train.optimizer": "muon"},
+        {"train.optimizer": "adam", "train.augmentation": "shift,mixup"},
+    ],
+    ids=str,
+)
 def test_losses_that_are_read_late_are_the_same_to_the_bit(changes, monkeypatch, small_splits):
     at_once, weights = taken(Training(experiment_of(changes), small_splits))
     late(monkeypatch)
@@ -126,11 +132,20 @@ def test_a_range_test_ends_where_it_ends_when_every_loss_is_read(monkeypatch, sm
 # ── where there is a GPU ─────────────────────────────────────────────────────────────────────────────────────────────
 
 PRESETS = [
-    ("mlp", "digits", {"model.dropout": 0.2}), ("cnn", "digits", {"model.dropout": 0.2}), ("lenet", "digits", {}),
-    ("resnet8", "digits", {}), ("rnn", "digits", {}), ("irnn", "adding", {}), ("lstm", "digits", {}),
-    ("lstm", "reviews", {"model.bidirectional": True}), ("gru", "planted", {}), ("transformer", "order", {}),
-    ("transformer", "reviews", {"model.dropout": 0.1}), ("vit", "digits", {}), ("gpt", "characters", {}),
-]  # fmt: skip
+    ("mlp", "digits", {"model.dropout": 0.2}),
+    ("cnn", "digits", {"model.dropout": 0.2}),
+    ("lenet", "digits", {}),
+    ("resnet8", "digits", {}),
+    ("rnn", "digits", {}),
+    ("irnn", "adding", {}),
+    ("lstm", "digits", {}),
+    ("lstm", "reviews", {"model.bidirectional": True}),
+    ("gru", "planted", {}),
+    ("transformer", "order", {}),
+    ("transformer", "reviews", {"model.dropout": 0.1}),
+    ("vit", "digits", {}),
+    ("gpt", "characters", {}),
+]
 IDS = [f"{architecture}-{data}" for architecture, data, _changes in PRESETS]
 
 

@@ -52,9 +52,19 @@ def test_controls_are_written_out() -> None:
 
 @pytest.mark.parametrize(
     ("text", "most", "number"),
-    [("7", 9, 7), (" 7 ", 9, 7), ("10", 9, None), ("-1", 9, None), ("1" * 4500, 9, None), ("٣", 9, 3), ("²", 9, None),
-     ("1e3", 9999, None), ("", 9, None), ("0" * 30, 9, None)],
-)  # fmt: skip
+    [
+        ("7", 9, 7),
+        (" 7 ", 9, 7),
+        ("10", 9, None),
+        ("-1", 9, None),
+        ("1" * 4500, 9, None),
+        ("٣", 9, 3),
+        ("²", 9, None),
+        ("1e3", 9999, None),
+        ("", 9, None),
+        ("0" * 30, 9, None),
+    ],
+)
 def test_a_whole_number_is_read_or_refused(text: str, most: int, number: int | None) -> None:
     assert whole(text, most) == number
 

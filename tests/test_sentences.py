@@ -40,14 +40,22 @@ OURS = {  # what was looked at, and is ours: numbers, names of the catalog, sent
     "generate.py": ["named", "there"],
     "options.py": ["', '.join(known.choices)", "_range(known)", "name", "wanted"],
     "registry.py": ["', '.join(sorted(entries))", "hint", "known", "type(self._entries[entry.name]).__name__"],
-    "specs.py": ["', '.join(known.names())", "', '.join(names)", "', '.join(sorted(known))", "chosen", "error.field",
-                 "name", "names", "place"],
+    "specs.py": [
+        "', '.join(known.names())",
+        "', '.join(names)",
+        "', '.join(sorted(known))",
+        "chosen",
+        "error.field",
+        "name",
+        "names",
+        "place",
+    ],
     "store/engine_files.py": ["said"],
     "store/files.py": ["reason"],
     "store/runs.py": ["error"],
     "training.py": ["', '.join(self.values)"],
     "views/embeddings.py": ["options.method"],
-}  # fmt: skip
+}
 
 
 def _name(path: Path) -> str:
@@ -59,40 +67,69 @@ def _name(path: Path) -> str:
 
 @pytest.mark.parametrize(
     "source",
-    ["st.warning(name)", "st.markdown(f'**{run.name}**')", "st.error(_('{x} is wrong').format(x=layer))",
-     "def f(x):\n    words = x\n    st.caption(words)", "st.button('a', help=hover)", "st.pills('a', names)",
-     "def f() -> Markdown:\n    return Markdown(name)", "st.caption(_(name))", "st.progress(.5, text=words)",
-     "def f(found):\n    said = []\n    said.append(found.layer)\n    st.caption(' '.join(said))",
-     "for notice in notices():\n    st.warning(notice)", "st.badge(words[kind])"],
-)  # fmt: skip
+    [
+        "st.warning(name)",
+        "st.markdown(f'**{run.name}**')",
+        "st.error(_('{x} is wrong').format(x=layer))",
+        "def f(x):\n    words = x\n    st.caption(words)",
+        "st.button('a', help=hover)",
+        "st.pills('a', names)",
+        "def f() -> Markdown:\n    return Markdown(name)",
+        "st.caption(_(name))",
+        "st.progress(.5, text=words)",
+        "def f(found):\n    said = []\n    said.append(found.layer)\n    st.caption(' '.join(said))",
+        "for notice in notices():\n    st.warning(notice)",
+        "st.badge(words[kind])",
+    ],
+)
 def test_the_page_checker_finds_a_value_that_is_not_quoted(source: str) -> None:
     assert sentences.unquoted_on_pages(ast.parse(source), {})
 
 
 @pytest.mark.parametrize(
     "source",
-    ["st.warning(_('Gone.'))", "st.markdown(f'**{plain(run.name)}**')", "st.error(fill(_('{x} is wrong'), x=layer))",
-     "st.caption(f'{count:,} runs')", "def f(n: int):\n    st.caption(_('{n} runs').format(n=n))",
-     "st.caption(_('{x:.3g} nats').format(x=loss))", "st.button('a', help=plain(hover))", "log.warning(name)",
-     "st.pills('a', names, format_func=plain)", "def f(x: Markdown):\n    st.caption(x)", "st.info(_(view.needs))",
-     "def f(x):\n    words = plain(x)\n    st.caption(words)", "words = {'a': _('b')}\nst.badge(words[kind])"],
-)  # fmt: skip
+    [
+        "st.warning(_('Gone.'))",
+        "st.markdown(f'**{plain(run.name)}**')",
+        "st.error(fill(_('{x} is wrong'), x=layer))",
+        "st.caption(f'{count:,} runs')",
+        "def f(n: int):\n    st.caption(_('{n} runs').format(n=n))",
+        "st.caption(_('{x:.3g} nats').format(x=loss))",
+        "st.button('a', help=plain(hover))",
+        "log.warning(name)",
+        "st.pills('a', names, format_func=plain)",
+        "def f(x: Markdown):\n    st.caption(x)",
+        "st.info(_(view.needs))",
+        "def f(x):\n    words = plain(x)\n    st.caption(words)",
+        "words = {'a': _('b')}\nst.badge(words[kind])",
+    ],
+)
 def test_the_page_checker_lets_quoted_values_pass(source: str) -> None:
     assert sentences.unquoted_on_pages(ast.parse(source), {}) == []
 
 
 @pytest.mark.parametrize(
-    "source", ["raise StoreError(f'{path} is gone')", "Problem(name, f'no {kind}', 'fix')",
-               "raise SpecError('a', f'{value!r} is wrong')", "raise Mistake(f'--out {asked.out}')"],
-)  # fmt: skip
+    "source",
+    [
+        "raise StoreError(f'{path} is gone')",
+        "Problem(name, f'no {kind}', 'fix')",
+        "raise SpecError('a', f'{value!r} is wrong')",
+        "raise Mistake(f'--out {asked.out}')",
+    ],
+)
 def test_the_checker_of_core_finds_a_value_that_is_not_quoted(source: str) -> None:
     assert sentences.unquoted_in_core(ast.parse(source), {})
 
 
 @pytest.mark.parametrize(
-    "source", ["raise StoreError(f'{quoted(path)} is gone')", "raise SpecError('a', f'{n:,} is too many of {MOST}')",
-               "raise StoreError(f'Run {self.id[:8]} is gone')", "name = quoted(x)\nraise Mistake(f'{name} is wrong')"],
-)  # fmt: skip
+    "source",
+    [
+        "raise StoreError(f'{quoted(path)} is gone')",
+        "raise SpecError('a', f'{n:,} is too many of {MOST}')",
+        "raise StoreError(f'Run {self.id[:8]} is gone')",
+        "name = quoted(x)\nraise Mistake(f'{name} is wrong')",
+    ],
+)
 def test_the_checker_of_core_lets_quoted_values_pass(source: str) -> None:
     assert sentences.unquoted_in_core(ast.parse(source), {}) == []
 
@@ -120,9 +157,12 @@ def test_every_sentence_of_core_quotes_what_is_foreign() -> None:
 def test_the_command_line_prints_by_one_function() -> None:
     """core.cli.said.say, which makes control characters visible."""
     printed = [
-        f"{_name(path)} line {node.lineno}" for path, tree in CORE.items() if path.parent.name == "cli"
-        for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "print"
-    ]  # fmt: skip
+        f"{_name(path)} line {node.lineno}"
+        for path, tree in CORE.items()
+        if path.parent.name == "cli"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "print"
+    ]
     assert len(printed) == 2 and all(one.startswith("core/cli/said.py") for one in printed), printed  # say; JSON
 
 
@@ -134,23 +174,39 @@ def test_the_address_is_read_in_one_place() -> None:
 
 def test_json_from_outside_is_read_by_one_function() -> None:
     """core.quoting.parsed, which cleans it. The others read what this program has itself written a moment before."""
-    own = {"core/quoting.py", "core/live.py", "core/store/log.py", "core/store/runs.py", "core/store/scores.py",
-           "core/store/files.py", "core/store/addresses.py", "core/engine/wire.py", "pages/kit/setup.py",
-           "pages/kit/builder.py"}  # fmt: skip
+    own = {
+        "core/quoting.py",
+        "core/live.py",
+        "core/store/log.py",
+        "core/store/runs.py",
+        "core/store/scores.py",
+        "core/store/files.py",
+        "core/store/addresses.py",
+        "core/engine/wire.py",
+        "pages/kit/setup.py",
+        "pages/kit/builder.py",
+    }
     readers = {
-        _name(path) for path, tree in {**CORE, **PAGES}.items() for node in ast.walk(tree)
+        _name(path)
+        for path, tree in {**CORE, **PAGES}.items()
+        for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and ast.unparse(node) == "json.loads"
-    }  # fmt: skip
+    }
     assert readers <= own
 
 
 def test_every_function_that_makes_a_figure_escapes_the_names_it_is_given() -> None:
     bare = [
-        f"{_name(path)}: {node.name}" for path, tree in CORE.items() if path.parent.name == "figures"
-        for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
-        and node.returns is not None and "go.Figure" in ast.unparse(node.returns)
+        f"{_name(path)}: {node.name}"
+        for path, tree in CORE.items()
+        if path.parent.name == "figures"
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+        and not node.name.startswith("_")
+        and node.returns is not None
+        and "go.Figure" in ast.unparse(node.returns)
         and "literal" not in [ast.unparse(one) for one in node.decorator_list]
-    ]  # fmt: skip
+    ]
     assert bare == []
 
 

@@ -103,8 +103,11 @@ def test_missing_fields_take_their_defaults() -> None:
         ({"format": [[]] * 999}, "format", "format is"),
         *[({"format": was}, "format", "reads format 1") for was in (0, "1", True, 1.0, None)],
         *[({"model": {"format": was}}, "model.format", "reads format 1") for was in (2, "1", True, None)],
-        ({"model": {"layers": [{"kind": "relu", "name": "fi"}, {"kind": "relu", "name": "ﬁ"}]}}, "model.layers",
-         "Two layers are called “fi”"),
+        (
+            {"model": {"layers": [{"kind": "relu", "name": "fi"}, {"kind": "relu", "name": "ﬁ"}]}},
+            "model.layers",
+            "Two layers are called “fi”",
+        ),
         ({"model": {"architecture": "cmn"}}, "model.architecture", "Did you mean “cnn”?"),
         ({"model": {"architecture": ["cnn"]}}, "model.architecture", "must be a word"),
         ({"model": {"options": {"nonsense": 1}}}, "model.options.nonsense", "no field 'nonsense'"),
@@ -114,27 +117,39 @@ def test_missing_fields_take_their_defaults() -> None:
         ({"model": {"layers": [{"kind": "relu", "name": "a.b"}]}}, "model.layers[0].name", "letters, digits and _"),
         ({"model": {"layers": [{"kind": "relu", "name": "a"}] * 2}}, "model.layers", "Two layers are called “a”"),
         ({"model": {"layers": [{"kind": "rely", "name": "a"}]}}, "model.layers[0].kind", "Did you mean “relu”?"),
-        ({"model": {"layers": [{"kind": "linear", "name": "head", "options": {"features": 0}}]}},
-         "model.layers[0].options.features", "head: features = 0 is out of range"),
+        (
+            {"model": {"layers": [{"kind": "linear", "name": "head", "options": {"features": 0}}]}},
+            "model.layers[0].options.features",
+            "head: features = 0 is out of range",
+        ),
         ({"data": {"name": 3}}, "data.name", "must be a word"),
         ({"data": {"seed": -1}}, "data.seed", "seed = -1 is out of range: it must be between 0 and 2,147,483,647"),
         ({"train": {"lr": 0}}, "train.lr", "lr = 0 is out of range: it must be between 1e-07 and 100 per step"),
         ({"train": {"steps": "many"}}, "train.steps", "steps must be a whole number, not 'many'"),
         ({"train": {"optimizer": "sdg"}}, "train.optimizer.name", "Did you mean “sgd”?"),
-        ({"train": {"optimizer": {"name": "sgd", "options": {"momentum": 2}}}}, "train.optimizer.options.momentum",
-         "momentum = 2 is out of range"),
+        (
+            {"train": {"optimizer": {"name": "sgd", "options": {"momentum": 2}}}},
+            "train.optimizer.options.momentum",
+            "momentum = 2 is out of range",
+        ),
         ({"train": {"schedule": 5}}, "train.schedule", "must be an object"),
         ({"train": {"augmentation": "flip"}}, "train.augmentation", "must be a list of shift, flip"),
         ({"train": {"augmentation": ["flip", "flop"]}}, "train.augmentation[1].name", "Did you mean “flip”?"),
         ({"train": {"augmentation": ["flip", "flip"]}}, "train.augmentation", "names one augmentation twice"),
-        ({"train": {"augmentation": [{"name": "shift", "options": {"shift_pixels": 99}}]}},
-         "train.augmentation[0].options.shift_pixels", "between 1 and 64 pixels"),
-        ({"train": {"label_noise": 2}}, "train.label_noise", "label_noise = 2 is out of range: it must be between 0 "
-         "and 1 share"),
+        (
+            {"train": {"augmentation": [{"name": "shift", "options": {"shift_pixels": 99}}]}},
+            "train.augmentation[0].options.shift_pixels",
+            "between 1 and 64 pixels",
+        ),
+        (
+            {"train": {"label_noise": 2}},
+            "train.label_noise",
+            "label_noise = 2 is out of range: it must be between 0 and 1 share",
+        ),
         ({"train": {"precision": "half"}}, "train.precision", "must be one of float32, bfloat16, auto"),
         ({"train": {"early_stopping": 41}}, "train.early_stopping", "between 0 and 40 checks"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_in_json_is_a_sentence_that_names_the_field(raw: Any, field: str, words: str) -> None:
     with pytest.raises(SpecError) as caught:
         specs.experiment_from_json(raw)
@@ -205,8 +220,13 @@ def test_augmentations_are_a_list_of_names_whose_options_are_fields(experiment: 
     with pytest.raises(SpecError, match="has no field 'mixup_alpha'"):
         specs.assign(experiment, {"train.mixup_alpha": 1})
     link = specs.to_link(made)
-    assert link == {"v": "1", "model": "cnn", "data": "digits", "train.augmentation": "shift,mixup",
-                    "train.shift_pixels": "3"}  # fmt: skip
+    assert link == {
+        "v": "1",
+        "model": "cnn",
+        "data": "digits",
+        "train.augmentation": "shift,mixup",
+        "train.shift_pixels": "3",
+    }
 
 
 @pytest.mark.parametrize("value", ["flop", 3, [7], "flip,,", "flip,flip", [["flip"]], "x" * 3000, None])

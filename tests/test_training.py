@@ -85,21 +85,63 @@ def test_all_steps_equal_half_and_pause_and_resume_and_half_to_the_bit(
 
 
 ALL_ON = {
-    "train.label_smoothing": 0.1, "train.label_noise": 0.2, "train.precision": "bfloat16", "train.weight_decay": 0.01,
-    "train.clip_norm": 1.0, "train.initialisation": "orthogonal", "train.init_gain": 1.2, "train.early_stopping": 40,
-    "train.augmentation": "shift,flip,crop,mixup", "train.schedule": "step", "train.warm_up": 0.2,
-}  # fmt: skip
+    "train.label_smoothing": 0.1,
+    "train.label_noise": 0.2,
+    "train.precision": "bfloat16",
+    "train.weight_decay": 0.01,
+    "train.clip_norm": 1.0,
+    "train.initialisation": "orthogonal",
+    "train.init_gain": 1.2,
+    "train.early_stopping": 40,
+    "train.augmentation": "shift,flip,crop,mixup",
+    "train.schedule": "step",
+    "train.warm_up": 0.2,
+}
 OPTIONS = [
     ("cnn", "digits", {"model.dropout": 0.2, "model.channels": "4,8", "train.optimizer": "muon", **ALL_ON}),
-    ("lenet", "digits", {"train.optimizer": "rmsprop", "train.momentum": 0.5, "train.lr": 0.001, "train.centered": "on",
-                         **ALL_ON, "train.augmentation": "crop,cutmix", "train.schedule": "one_cycle"}),
+    (
+        "lenet",
+        "digits",
+        {
+            "train.optimizer": "rmsprop",
+            "train.momentum": 0.5,
+            "train.lr": 0.001,
+            "train.centered": "on",
+            **ALL_ON,
+            "train.augmentation": "crop,cutmix",
+            "train.schedule": "one_cycle",
+        },
+    ),
     ("lstm", "digits", {"model.hidden": 16, "train.optimizer": "muon", **ALL_ON, "train.augmentation": "shift,mixup"}),
     ("vit", "digits", {"model.width": 16, "model.layers": 1, "model.patch": 7, "model.dropout": 0.1, **ALL_ON}),
-    ("gru", "adding", {"model.hidden": 8, "data.length": 6, "data.samples": 500, "train.early_stopping": 40,
-                       "train.precision": "bfloat16", "train.optimizer": "rmsprop", "train.lr": 0.001}),
-    ("gpt", "copy", {"model.width": 16, "model.layers": 1, "model.dropout": 0.1, "data.samples": 500, "data.gap": 3,
-                     "data.items": 3, "train.label_smoothing": 0.1, "train.optimizer": "muon"}),
-]  # fmt: skip
+    (
+        "gru",
+        "adding",
+        {
+            "model.hidden": 8,
+            "data.length": 6,
+            "data.samples": 500,
+            "train.early_stopping": 40,
+            "train.precision": "bfloat16",
+            "train.optimizer": "rmsprop",
+            "train.lr": 0.001,
+        },
+    ),
+    (
+        "gpt",
+        "copy",
+        {
+            "model.width": 16,
+            "model.layers": 1,
+            "model.dropout": 0.1,
+            "data.samples": 500,
+            "data.gap": 3,
+            "data.items": 3,
+            "train.label_smoothing": 0.1,
+            "train.optimizer": "muon",
+        },
+    ),
+]
 
 
 @pytest.mark.parametrize("steps", [20, pytest.param(60, marks=pytest.mark.slow)])
@@ -170,10 +212,18 @@ def test_bfloat16_computes_products_so_and_keeps_weights_and_loss_in_float32(sma
     assert one != other and one == pytest.approx(other, abs=0.35)
 
 
-@pytest.mark.parametrize(("architecture", "data", "gains"), [
-    ("cnn", "digits", True), ("lstm", "digits", True), ("mlp", "digits", False), ("rnn", "digits", False),
-    ("transformer", "order", False), ("vit", "digits", False), ("gpt", "copy", False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("architecture", "data", "gains"),
+    [
+        ("cnn", "digits", True),
+        ("lstm", "digits", True),
+        ("mlp", "digits", False),
+        ("rnn", "digits", False),
+        ("transformer", "order", False),
+        ("vit", "digits", False),
+        ("gpt", "copy", False),
+    ],
+)
 def test_auto_takes_bfloat16_where_it_has_been_faster_and_a_resume_keeps_what_was_taken(
     architecture, data, gains, monkeypatch, small_splits
 ):
@@ -357,9 +407,15 @@ def test_a_change_by_hand_takes_effect_at_the_next_step_and_is_marked(small_spli
     assert again.values == {"lr": 0.5, "weight_decay": 0.25, "clip_norm": 2.0}
 
 
-@pytest.mark.parametrize(("name", "value", "says"), [
-    ("lr", "much", "number"), ("lr", -1, "between"), ("lr", float("nan"), "between"), ("seed", 3, "cannot be changed"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("lr", "much", "number"),
+        ("lr", -1, "between"),
+        ("lr", float("nan"), "between"),
+        ("seed", 3, "cannot be changed"),
+    ],
+)
 def test_a_change_that_cannot_be_is_refused_in_words(small_splits, name, value, says):
     training = Training(made("mlp", "digits", {}, 10), small_splits)
     with pytest.raises(SpecError, match=says):
@@ -402,14 +458,17 @@ def test_the_first_layer_that_overflows_is_named(small_splits):
 # ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(("architecture", "data", "layer", "view", "shape"), [
-    ("cnn", "digits", "conv1", "feature_maps", (16, 28, 28)),
-    ("cnn", "digits", "head", "vector", (10,)),
-    ("lstm", "digits", "lstm", "states", (28, 64)),
-    ("transformer", "order", "block2", "attention", (4, 16, 16)),
-    ("vit", "digits", "block1", "attention", (4, 50, 50)),
-    ("cnn", "digits", "no such layer", "feature_maps", (16, 28, 28)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("architecture", "data", "layer", "view", "shape"),
+    [
+        ("cnn", "digits", "conv1", "feature_maps", (16, 28, 28)),
+        ("cnn", "digits", "head", "vector", (10,)),
+        ("lstm", "digits", "lstm", "states", (28, 64)),
+        ("transformer", "order", "block2", "attention", (4, 16, 16)),
+        ("vit", "digits", "block1", "attention", (4, 50, 50)),
+        ("cnn", "digits", "no such layer", "feature_maps", (16, 28, 28)),
+    ],
+)
 def test_a_frame_shows_the_chosen_sample_at_the_chosen_layer(architecture, data, layer, view, shape):
     experiment = preset(architecture, data)
     training = Training(experiment, load_data(experiment))

@@ -19,9 +19,18 @@ CODE = sorted([*CORE.rglob("*.py"), *PAGES.rglob("*.py"), *ROOT.glob("*.py")])
 ON_SCREEN = [p for p in CODE if CORE not in p.parents]  # pages, what they share, and the door
 PAGE_LINES = 100
 TOP_LEVEL = {
-    "pyproject.toml", "README.md", "app.py", "pages", "core", "tests", "assets", "Makefile", "LICENSE", "CHANGELOG.md",
+    "pyproject.toml",
+    "README.md",
+    "app.py",
+    "pages",
+    "core",
+    "tests",
+    "assets",
+    "Makefile",
+    "LICENSE",
+    "CHANGELOG.md",
     "constraints.txt",
-}  # fmt: skip
+}
 
 
 def _tree(path: Path) -> ast.Module:
@@ -70,9 +79,18 @@ def test_the_heavy_import_checker_finds_it(source: str) -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["open('a')", "path.open()", "(a / b).write_text('')", "p.mkdir()", "tempfile.mkstemp()", "shutil.rmtree(a)",
-     "os.remove(a)", "p.read_bytes()", "Path(a).unlink()"],
-)  # fmt: skip
+    [
+        "open('a')",
+        "path.open()",
+        "(a / b).write_text('')",
+        "p.mkdir()",
+        "tempfile.mkstemp()",
+        "shutil.rmtree(a)",
+        "os.remove(a)",
+        "p.read_bytes()",
+        "Path(a).unlink()",
+    ],
+)
 def test_the_file_checker_finds_a_file_call(source: str) -> None:
     assert walls.file_calls(ast.parse(source))
 
@@ -83,9 +101,18 @@ def test_the_file_checker_lets_other_calls_pass() -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["import pickle", "from joblib import load", "conn.recv()", "self.conn.recv()", "self._conn.send(1)", "eval(a)",
-     "torch.load(a)", "np.load(a, allow_pickle=True)", "exec(code)"],
-)  # fmt: skip
+    [
+        "import pickle",
+        "from joblib import load",
+        "conn.recv()",
+        "self.conn.recv()",
+        "self._conn.send(1)",
+        "eval(a)",
+        "torch.load(a)",
+        "np.load(a, allow_pickle=True)",
+        "exec(code)",
+    ],
+)
 def test_the_checker_finds_what_runs_what_it_reads(source: str) -> None:
     assert walls.running_what_it_reads(ast.parse(source))
 
@@ -102,9 +129,15 @@ def test_the_name_checker_finds_a_vague_name(name: str) -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["st.session_state['cache'] = 1", "st.session_state.cache", "st.session_state.get('cache')", "f(st.session_state)",
-     "'cache' in st.session_state", "st.session_state.clear()"],
-)  # fmt: skip
+    [
+        "st.session_state['cache'] = 1",
+        "st.session_state.cache",
+        "st.session_state.get('cache')",
+        "f(st.session_state)",
+        "'cache' in st.session_state",
+        "st.session_state.clear()",
+    ],
+)
 def test_the_state_checker_finds_a_foreign_key(source: str) -> None:
     assert walls.state_uses(ast.parse(source), {"'lr'"})
 
@@ -120,18 +153,32 @@ def test_the_state_checker_accepts_widget_keys_and_the_run(source: str) -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["st.title('Train')", "left.metric('loss', 3)", "st.write(f'{n} steps')", "st.tabs(['one', 'two'])",
-     "st.button(_('Go'), help='start it')", "st.caption('{n} runs'.format(n=1))", "st.info('a' if x else _('b'))"],
-)  # fmt: skip
+    [
+        "st.title('Train')",
+        "left.metric('loss', 3)",
+        "st.write(f'{n} steps')",
+        "st.tabs(['one', 'two'])",
+        "st.button(_('Go'), help='start it')",
+        "st.caption('{n} runs'.format(n=1))",
+        "st.info('a' if x else _('b'))",
+    ],
+)
 def test_the_word_checker_finds_untranslated_words(source: str) -> None:
     assert walls.untranslated(ast.parse(source))
 
 
 @pytest.mark.parametrize(
     "source",
-    ["st.title(_('Train'))", "st.write(_('{n} steps').format(n=3))", "st.write(f'{n} / {m}')", "log.info('started')",
-     "st.button(':material/delete:')", "st.markdown('—')", "st.write(name)"],
-)  # fmt: skip
+    [
+        "st.title(_('Train'))",
+        "st.write(_('{n} steps').format(n=3))",
+        "st.write(f'{n} / {m}')",
+        "log.info('started')",
+        "st.button(':material/delete:')",
+        "st.markdown('—')",
+        "st.write(name)",
+    ],
+)
 def test_the_word_checker_lets_translated_words_pass(source: str) -> None:
     assert walls.untranslated(ast.parse(source)) == []
 
@@ -188,9 +235,13 @@ def test_the_web_process_stays_without_torch(home: Path) -> None:
     light, banned = ",".join(walls.LIGHT), ",".join(walls.BANNED_FOR_THE_WEB)
     done = subprocess.run(
         [sys.executable, "-c", IMPORT_THE_WEB_SIDE, light, banned],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     count, *carried_in = done.stdout.splitlines()[-1].split()
     assert int(count) >= len(walls.LIGHT)
@@ -263,6 +314,11 @@ def test_no_file_holds_what_a_merge_has_left() -> None:
     places = (walls.ROOT / folder for folder in ("core", "pages", "assets", "tests"))
     texts = [*walls.ROOT.glob("*.*"), *(path for place in places for path in place.rglob("*"))]
     kinds = (".py", ".js", ".css", ".md", ".toml", ".html", ".json", ".txt")
-    wrong = [path for path in texts if path.suffix in kinds and path.is_file()
-             and any(line.startswith(marks) for line in path.read_text("utf-8", "replace").splitlines())]  # fmt: skip
+    wrong = [
+        path
+        for path in texts
+        if path.suffix in kinds
+        and path.is_file()
+        and any(line.startswith(marks) for line in path.read_text("utf-8", "replace").splitlines())
+    ]
     assert not wrong

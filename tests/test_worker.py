@@ -76,13 +76,21 @@ def test_a_run_leaves_rows_snapshots_a_checkpoint_a_frame_and_an_end(store):
     assert run.about()["device"] == "cpu" and run.about()["seconds"] > 0
 
 
-@pytest.mark.parametrize(("architecture", "data", "changes", "says"), [
-    ("gru", "adding", {"data.samples": 200, "data.length": 6}, "mean squared error"),
-    ("gru", "copy", {"data.samples": 200, "data.gap": 3, "data.items": 3}, "of the steps asked in the test samples"),
-    ("mlp", "digits", {"train.early_stopping": 1, "train.lr": 0.2}, "Stopped early at step"),
-    ("mlp", "digits", {"train.schedule": "range_test", "train.optimizer": "sgd", "train.lr": 1.0}, "learning rate"),
-    ("gpt", "characters", {"data.samples": 50, "data.length": 8, "model.width": 8}, "steps asked"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("architecture", "data", "changes", "says"),
+    [
+        ("gru", "adding", {"data.samples": 200, "data.length": 6}, "mean squared error"),
+        (
+            "gru",
+            "copy",
+            {"data.samples": 200, "data.gap": 3, "data.items": 3},
+            "of the steps asked in the test samples",
+        ),
+        ("mlp", "digits", {"train.early_stopping": 1, "train.lr": 0.2}, "Stopped early at step"),
+        ("mlp", "digits", {"train.schedule": "range_test", "train.optimizer": "sgd", "train.lr": 1.0}, "learning rate"),
+        ("gpt", "characters", {"data.samples": 50, "data.length": 8, "model.width": 8}, "steps asked"),
+    ],
+)
 def test_the_end_is_told_in_the_words_of_what_was_asked(store, architecture, data, changes, says):
     run = store.create(assign(preset(architecture, data), {"train.steps": 40, "train.batch_size": 16, **changes}))
     with going(store, run) as conn:
@@ -320,13 +328,16 @@ def test_missing_data_ends_the_run_in_words(store, monkeypatch):
     assert "nowhere" in status.words and "Traceback" not in status.words
 
 
-@pytest.mark.parametrize(("error", "says"), [
-    (MemoryError(), "smaller batch"),
-    (torch.OutOfMemoryError("CUDA out of memory"), "smaller batch"),
-    (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "smaller batch"),
-    (RuntimeError("CUDA error: device-side assert triggered\nmore"), "The GPU reported an error"),
-    (KeyError("x"), "KeyError"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (MemoryError(), "smaller batch"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "smaller batch"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "smaller batch"),
+        (RuntimeError("CUDA error: device-side assert triggered\nmore"), "The GPU reported an error"),
+        (KeyError("x"), "KeyError"),
+    ],
+)
 def test_an_unexpected_error_is_told_in_one_sentence_and_kept_for_a_report(store, monkeypatch, error, says):
     def broken(*_args):
         raise error
@@ -410,9 +421,16 @@ def test_a_resting_runs_frame_is_of_the_data_that_the_run_was_trained_on(store, 
     monkeypatch.setenv("LAYERLAB_DATA", str(tmp_path / "elsewhere"))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "text.txt").write_text("abcd " * 200)
-    experiment = assign(preset("gpt", "characters"), {
-        "train.steps": 2, "data.path": "text.txt", "data.length": 8, "data.samples": 50, "model.width": 8,
-    })  # fmt: skip
+    experiment = assign(
+        preset("gpt", "characters"),
+        {
+            "train.steps": 2,
+            "data.path": "text.txt",
+            "data.length": 8,
+            "data.samples": 50,
+            "model.width": 8,
+        },
+    )
     run = store.create(experiment, data_dir=str(tmp_path / "mine"))
     with going(store, run) as conn:
         wait_for(conn, FINISHED)

@@ -12,14 +12,51 @@ ROOT = Path(__file__).resolve().parent.parent
 # ── imports ──────────────────────────────────────────────────────────────────
 
 LIGHT = (
-    "quoting", "registry", "options", "specs", "events", "questions", "diagnosis", "store", "catalog", "applies",
-    "floors", "mends", "code", "drawings", "figures", "live", "engine",
-)  # fmt: skip
+    "quoting",
+    "registry",
+    "options",
+    "specs",
+    "events",
+    "questions",
+    "diagnosis",
+    "store",
+    "catalog",
+    "applies",
+    "floors",
+    "mends",
+    "code",
+    "drawings",
+    "figures",
+    "live",
+    "engine",
+)
 HEAVY = (
-    "modules", "flaws", "data", "augment", "build", "trace", "frames", "generate", "instruments", "resume", "tasks",
-    "judges", "cells", "losses", "passes", "probes", "training", "subject", "views", "explain", "worker", "bench",
-    "doctor", "cli", "__main__",
-)  # fmt: skip
+    "modules",
+    "flaws",
+    "data",
+    "augment",
+    "build",
+    "trace",
+    "frames",
+    "generate",
+    "instruments",
+    "resume",
+    "tasks",
+    "judges",
+    "cells",
+    "losses",
+    "passes",
+    "probes",
+    "training",
+    "subject",
+    "views",
+    "explain",
+    "worker",
+    "bench",
+    "doctor",
+    "cli",
+    "__main__",
+)
 ROOMS = {room: rank for rank, room in enumerate(LIGHT + HEAVY)}
 BANNED_FOR_THE_WEB = ("torch", "torchvision", "captum", "sklearn", "skimage")
 
@@ -72,9 +109,27 @@ def room_of(path: Path, core: Path) -> str:
 # ── files ────────────────────────────────────────────────────────────────────
 
 _FILE_METHODS = {
-    "open", "fdopen", "write_text", "write_bytes", "read_text", "read_bytes", "mkdir", "makedirs", "unlink", "rmdir",
-    "touch", "symlink_to", "hardlink_to", "rglob", "iterdir", "listdir", "scandir", "chmod", "truncate", "ftruncate",
-}  # fmt: skip
+    "open",
+    "fdopen",
+    "write_text",
+    "write_bytes",
+    "read_text",
+    "read_bytes",
+    "mkdir",
+    "makedirs",
+    "unlink",
+    "rmdir",
+    "touch",
+    "symlink_to",
+    "hardlink_to",
+    "rglob",
+    "iterdir",
+    "listdir",
+    "scandir",
+    "chmod",
+    "truncate",
+    "ftruncate",
+}
 OTHER_FILES: set[tuple[str, str]] = set()  # (module, call) of what LayerLab does not store; none so far
 _HARMLESS = {"shutil.which", "shutil.get_terminal_size", "webbrowser.open"}
 
@@ -196,12 +251,47 @@ def _is_state(node: ast.AST) -> bool:
 # ── words on the screen ──────────────────────────────────────────────────────
 
 _SHOWN_BY = {
-    "title", "header", "subheader", "write", "markdown", "caption", "text", "info", "warning", "error", "success",
-    "toast", "button", "download_button", "link_button", "form_submit_button", "checkbox", "toggle", "radio",
-    "selectbox", "multiselect", "slider", "select_slider", "number_input", "text_input", "text_area", "date_input",
-    "file_uploader", "color_picker", "segmented_control", "pills", "feedback", "metric", "expander", "popover", "tabs",
-    "status", "spinner", "dialog", "chat_input",
-}  # fmt: skip
+    "title",
+    "header",
+    "subheader",
+    "write",
+    "markdown",
+    "caption",
+    "text",
+    "info",
+    "warning",
+    "error",
+    "success",
+    "toast",
+    "button",
+    "download_button",
+    "link_button",
+    "form_submit_button",
+    "checkbox",
+    "toggle",
+    "radio",
+    "selectbox",
+    "multiselect",
+    "slider",
+    "select_slider",
+    "number_input",
+    "text_input",
+    "text_area",
+    "date_input",
+    "file_uploader",
+    "color_picker",
+    "segmented_control",
+    "pills",
+    "feedback",
+    "metric",
+    "expander",
+    "popover",
+    "tabs",
+    "status",
+    "spinner",
+    "dialog",
+    "chat_input",
+}
 _SHOWN_KEYWORDS = {"label", "help", "placeholder", "body", "caption", "captions", "text", "delta_description"}
 _NOT_THE_SCREEN = {"logging", "log", "logger", "sys", "stdout", "stderr"}
 _NO_WORDS = re.compile(r"LayerLab|:material/\w+:|&\w+;|:[a-z-]+\[|\{[^}]*\}|<[^>]*>|`[^`]*`|https?://\S+")

@@ -34,8 +34,12 @@ class Contestant:
     def __init__(self, case: str, name: str) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "core.bench.contestant", case, name],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=_ROOT,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            cwd=_ROOT,
+        )
 
     def __call__(self, steps: int) -> float:
         assert self._process.stdin and self._process.stdout

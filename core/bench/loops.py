@@ -112,10 +112,16 @@ class _Fed(Training):
     def __init__(self, module: nn.Module, batches: Iterable[Any], lr: float, clock: Clock) -> None:
         self._module, self._source = module, _endless(batches)
         first = next(self._source)
-        experiment = assign(preset("mlp", "digits"), {
-            **ENDLESS, "train.optimizer": "adamw", "train.lr": lr, "train.weight_decay": 0.01,  # torch's default
-            "train.batch_size": len(first[0]),
-        })  # fmt: skip
+        experiment = assign(
+            preset("mlp", "digits"),
+            {
+                **ENDLESS,
+                "train.optimizer": "adamw",
+                "train.lr": lr,
+                "train.weight_decay": 0.01,  # torch's default
+                "train.batch_size": len(first[0]),
+            },
+        )
         splits = Splits(first, first, first, np.zeros((0, 0, 0), np.uint8), ())
         super().__init__(experiment, splits, device=str(first[0].device), clock=clock)
         self.task = EACH_STEP if first[1].dim() > 1 else CLASSES
@@ -132,9 +138,7 @@ def _endless(batches: Iterable[Any]) -> Iterator[Batch]:
         yield from batches
 
 
-def peer(
-    case: Case, module: nn.Module, data: Iterable[Any], meter: Meter, clock: Clock = time.perf_counter
-) -> None:
+def peer(case: Case, module: nn.Module, data: Iterable[Any], meter: Meter, clock: Clock = time.perf_counter) -> None:
     """Our trainer's own loop on `module` and batches (x, y) of `data`, until `meter.tick()` says True.
 
     `clock` gives the seconds by which its instruments keep to their budgets; it stands still in the turns of others.

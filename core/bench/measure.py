@@ -47,9 +47,12 @@ def _about(plan: Plan) -> dict[str, Any]:
     gpu = torch.cuda.is_available()
     return {
         "device": torch.cuda.get_device_name() if gpu else f"cpu {platform.machine()}, {cores()} cores, 1 thread",
-        "clock": "wall, synchronised" if gpu else "CPU time", "pairs": plan.pairs, "torch": torch.__version__,
-        "python": platform.python_version(), "command": " ".join(["layerlab", *sys.argv[1:]]),
-    }  # fmt: skip
+        "clock": "wall, synchronised" if gpu else "CPU time",
+        "pairs": plan.pairs,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "command": " ".join(["layerlab", *sys.argv[1:]]),
+    }
 
 
 def _measured(case: str, plan: Plan, quick: bool, say: Say) -> Iterator[Named]:
@@ -72,12 +75,15 @@ def _trained(case: str, plan: Plan) -> Iterator[Named]:
     splits = load_data(experiment).to(device)
     with scratch_store() as store:
         loops = [bare(network_of(experiment, device), experiment, splits) for _side in "AA"]
-        times = take_turns({
-            "bare": timed(partial(advance, loops[0])),
-            "bare again": timed(partial(advance, loops[1])),
-            "trainer": timed(Session(store, experiment, watched=False)),
-            "watched": timed(Session(store, experiment, watched=True)),
-        }, plan)  # fmt: skip
+        times = take_turns(
+            {
+                "bare": timed(partial(advance, loops[0])),
+                "bare again": timed(partial(advance, loops[1])),
+                "trainer": timed(Session(store, experiment, watched=False)),
+                "watched": timed(Session(store, experiment, watched=True)),
+            },
+            plan,
+        )
     for name, reference in (("bare again", "bare"), ("trainer", "bare"), ("watched", "trainer")):
         yield name, compared(times[reference], times[name], plan.turns)
         if name != "bare again":

@@ -57,10 +57,17 @@ def lightning(case: Case, module: nn.Module, data: Batches, meter: Meter) -> Non
                 trainer.should_stop = True
 
     trainer = package.Trainer(
-        max_epochs=FOREVER, min_epochs=0, accelerator="gpu" if data.x.is_cuda else "cpu", devices=1, logger=False,
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, limit_val_batches=0,
+        max_epochs=FOREVER,
+        min_epochs=0,
+        accelerator="gpu" if data.x.is_cuda else "cpu",
+        devices=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
         callbacks=[Stop()],
-    )  # fmt: skip
+    )
     trainer.fit(Lit(), data)
 
 
@@ -110,9 +117,17 @@ def skorch(case: Case, module: nn.Module, data: Batches, meter: Meter) -> None:
             return samples
 
     net = Net(
-        module, criterion=Loss, optimizer=torch.optim.AdamW, lr=case.lr, max_epochs=FOREVER, verbose=0,
-        train_split=None, iterator_train=Given, callbacks=[("stop", Stop())], device=str(data.x.device),
-    )  # fmt: skip
+        module,
+        criterion=Loss,
+        optimizer=torch.optim.AdamW,
+        lr=case.lr,
+        max_epochs=FOREVER,
+        verbose=0,
+        train_split=None,
+        iterator_train=Given,
+        callbacks=[("stop", Stop())],
+        device=str(data.x.device),
+    )
     net.initialize()
     try:
         net.partial_fit(data, None)

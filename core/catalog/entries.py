@@ -299,8 +299,14 @@ def _one_pass(_options: Any, _size: Size) -> float:
 
 
 GRADIENT, PATH, RULE, PERTURBATION, LAYER, NEURON, CONTROL = (
-    "gradient", "path", "rule", "perturbation", "layer", "neuron", "control",
-)  # fmt: skip
+    "gradient",
+    "path",
+    "rule",
+    "perturbation",
+    "layer",
+    "neuron",
+    "control",
+)
 
 
 POINTS, DRAWS, FITS = "points", "draws", "fits"  # see Method.averages

@@ -107,13 +107,25 @@ def parser() -> argparse.ArgumentParser:
     _chooses_sample(one, "view")
     one = add("explain", "why", "ask why a run's network answers as it does")
     one.add_argument("--method", required=True, metavar="NAME", help=_Named("list, or one of", registry.METHODS))
-    one.add_argument("--target", default=PREDICTED, metavar="K",
-                     help="predicted, true, a class K, or a difference K-J; with @STEP where every step is answered")
+    one.add_argument(
+        "--target",
+        default=PREDICTED,
+        metavar="K",
+        help="predicted, true, a class K, or a difference K-J; with @STEP where every step is answered",
+    )
     one.add_argument("--seed", type=int, default=0)
-    one.add_argument("--seeds", type=int, default=1, metavar="N",
-                     help="the mean map over N seeds and how much they differ, for a method that draws at random")
-    one.add_argument("--script", metavar="FILE.py",
-                     help="a program that makes the map again with plain Captum; attribution.npz is written beside it")
+    one.add_argument(
+        "--seeds",
+        type=int,
+        default=1,
+        metavar="N",
+        help="the mean map over N seeds and how much they differ, for a method that draws at random",
+    )
+    one.add_argument(
+        "--script",
+        metavar="FILE.py",
+        help="a program that makes the map again with plain Captum; attribution.npz is written beside it",
+    )
     _chooses_sample(one, "method")
     _scores(add("score", "why", "how well the methods find evidence that is known"))
     add("doctor", "machine", "what this machine offers")
@@ -182,5 +194,11 @@ def _chooses_model(one: _Parser) -> None:
     one.add_argument("--preset", metavar="NAME", help=_Named("one of", registry.ARCHITECTURES))
     one.add_argument("--model", metavar="FILE.json")
     one.add_argument("--data", metavar="NAME", help=_Named("one of", registry.DATASETS))
-    one.add_argument("--set", action="append", default=[], nargs="+", metavar="PART.NAME=VALUE",
-                     help="data.size=8 model.positions=none train.lr=0.01 …")  # fmt: skip
+    one.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        nargs="+",
+        metavar="PART.NAME=VALUE",
+        help="data.size=8 model.positions=none train.lr=0.01 …",
+    )

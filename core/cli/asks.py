@@ -53,9 +53,17 @@ def explanation_asked(asked: argparse.Namespace) -> Explain:
     steps = form.shape[0] if form.task == EACH_STEP else 0
     check_target(asked.target, form.task, form.classes, steps)
     return Explain(
-        run.id, (choice,), asked.sample, asked.target, asked.layer, _step(asked), asked.seed,
-        runs=str(run.path.parent), spread=(method.name,) if asked.seeds > 1 else (), seeds=max(2, asked.seeds),
-    )  # fmt: skip
+        run.id,
+        (choice,),
+        asked.sample,
+        asked.target,
+        asked.layer,
+        _step(asked),
+        asked.seed,
+        runs=str(run.path.parent),
+        spread=(method.name,) if asked.seeds > 1 else (),
+        seeds=max(2, asked.seeds),
+    )
 
 
 def score_asked(asked: argparse.Namespace) -> Score:

@@ -70,8 +70,11 @@ def _one_source(asked: argparse.Namespace) -> None:
     if len(chosen) > 1:
         raise Mistake(f"--{chosen[0]} and --{chosen[1]} each say what to train; give one of them")
     if chosen == ["resume"]:
-        given = [name for name in ("data", "steps", "epochs", "seed", "threads", "name", "data_dir")
-                 if getattr(asked, name) not in (None, "")]  # fmt: skip
+        given = [
+            name
+            for name in ("data", "steps", "epochs", "seed", "threads", "name", "data_dir")
+            if getattr(asked, name) not in (None, "")
+        ]
         if given:
             flag = given[0].replace("_", "-")
             raise Mistake(f"--resume carries a run on as it was started; leave out --{flag}, or start a new run")
@@ -149,8 +152,10 @@ def do_train(asked: argparse.Namespace) -> int:
 def _can_write(experiment: Experiment, prompt: str) -> None:
     """Mistake where the run could not go on from this text: said before minutes of work are spent on it."""
     if not data_form(experiment.data).next_step:
-        raise Mistake(f"--prompt is what a model of the next token goes on from; {experiment.data.name} asks for "
-                      "something else. Leave it out, or train on a text: --preset gpt --data characters")
+        raise Mistake(
+            f"--prompt is what a model of the next token goes on from; {experiment.data.name} asks for "
+            "something else. Leave it out, or train on a text: --preset gpt --data characters"
+        )
 
     from core.data.splits import DataError
     from core.generate import start_of
@@ -254,12 +259,17 @@ def summary(run: Run) -> dict[str, Any]:
     batch = int(about.get("batch_size") or run.experiment().train.batch_size)  # what a step took, not what was asked
     metrics = {k: v for k, v in last.items() if k.startswith(("train/", "val/", "test/", "best/", "suggested/"))}
     return {
-        "run": run.id, "steps": status.step, "seconds": round(seconds, 3),
+        "run": run.id,
+        "steps": status.step,
+        "seconds": round(seconds, 3),
         "samples_per_second": round(status.step * batch / seconds, 1) if seconds else None,
-        "batch_size": batch, "words": status.words, "device": about.get("device"), "threads": about.get("threads"),
+        "batch_size": batch,
+        "words": status.words,
+        "device": about.get("device"),
+        "threads": about.get("threads"),
         "metrics": {"train/loss_first": first.get("train/loss"), **metrics},
         **({"sample_text": about["sample_text"]} if "sample_text" in about else {}),
-    }  # fmt: skip
+    }
 
 
 def do_control(asked: argparse.Namespace) -> int:
@@ -308,12 +318,20 @@ def do_runs(asked: argparse.Namespace) -> int:
         try:
             state = training.get(run.id) or RunState(run.id, run.status())
             status = state.status
-            rows.append({
-                "run": run.id, "name": run.about()["name"], "status": status.state, "step": status.step,
-                "steps": status.steps, "place": state.place, "wait": state.wait, "bytes": run.bytes(),
-                "words": _queued(state),
-                "metrics": {k: v for k, v in latest(run).items() if k.startswith(("train/", "val/", "test/"))},
-            })  # fmt: skip
+            rows.append(
+                {
+                    "run": run.id,
+                    "name": run.about()["name"],
+                    "status": status.state,
+                    "step": status.step,
+                    "steps": status.steps,
+                    "place": state.place,
+                    "wait": state.wait,
+                    "bytes": run.bytes(),
+                    "words": _queued(state),
+                    "metrics": {k: v for k, v in latest(run).items() if k.startswith(("train/", "val/", "test/"))},
+                }
+            )
         except StoreError as error:
             rows.append({"run": run.id, "name": "", "status": "damaged", "words": str(error), "bytes": run.bytes()})
     if asked.json:

@@ -113,17 +113,37 @@ def _price(cost: float, most: float) -> str:
 
 def _show_explained(asked: argparse.Namespace, found: Explained) -> None:
     proof = {
-        "delta": found.delta, "gap": found.gap, "change": found.change, "error": found.error,
-        "expected": found.facts.get("expected"), "points": found.facts.get("points"),
-        "cost": round(found.cost, 2), "seconds": round(found.seconds, 3),
-    }  # fmt: skip
+        "delta": found.delta,
+        "gap": found.gap,
+        "change": found.change,
+        "error": found.error,
+        "expected": found.facts.get("expected"),
+        "points": found.facts.get("points"),
+        "cost": round(found.cost, 2),
+        "seconds": round(found.seconds, 3),
+    }
     if asked.json:
-        about = {"method": found.method, "target": found.target, "layer": found.layer, "step": found.step,
-                 "sample": found.sample}  # fmt: skip
+        about = {
+            "method": found.method,
+            "target": found.target,
+            "layer": found.layer,
+            "step": found.step,
+            "sample": found.sample,
+        }
         shape = list(found.attribution.shape)
-        print_json({**about, **proof, "seed": found.seed, "holds": found.holds, "shape": shape,
-                "signed": found.signed, "rounding": found.rounding, "spread": found.facts.get("spread"),
-                "words": " ".join(found.words)})  # fmt: skip
+        print_json(
+            {
+                **about,
+                **proof,
+                "seed": found.seed,
+                "holds": found.holds,
+                "shape": shape,
+                "signed": found.signed,
+                "rounding": found.rounding,
+                "spread": found.facts.get("spread"),
+                "words": " ".join(found.words),
+            }
+        )
         return
     held = {True: "its own check holds", False: "its own check does not hold", None: "it has no check of its own"}
     said = "this map is only rounding" if found.rounding else held[found.holds]

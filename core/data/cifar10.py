@@ -33,8 +33,10 @@ def load(options: Any, seed: int, folder: Path, report: Report) -> Splits:
     if not _complete(place) and (folder / SUBSET / "data_batch_1").exists():
         place = folder / SUBSET
         train, test = read_batch(place / TRAIN[0]), read_batch(place / TEST[0])
-        notes = (f"The full CIFAR-10 is not in {folder.absolute()}; its subset in {SUBSET} is used: "
-                 f"{len(train[1]):,} training and {len(test[1]):,} test pictures.",)  # fmt: skip
+        notes = (
+            f"The full CIFAR-10 is not in {folder.absolute()}; its subset in {SUBSET} is used: "
+            f"{len(train[1]):,} training and {len(test[1]):,} test pictures.",
+        )
     else:
         _fetch(place, report)
         batches = [read_batch(place / name, BATCH) for name in (*TRAIN, *TEST)]

@@ -41,9 +41,16 @@ def idx_set(split: str) -> IdxSet:
     named = EMNIST.classes_split_dict[split]
     letters = split == "letters"  # numbered from 1, with a name for the 0 that never comes
     return IdxSet(
-        f"EMNIST ({split})", "EMNIST/raw", train, test, COUNTS[split], tuple(named[1:] if letters else named), fetch,
-        first_label=int(letters), transposed=True,
-    )  # fmt: skip
+        f"EMNIST ({split})",
+        "EMNIST/raw",
+        train,
+        test,
+        COUNTS[split],
+        tuple(named[1:] if letters else named),
+        fetch,
+        first_label=int(letters),
+        transposed=True,
+    )
 
 
 def _unpack(archive: Path, names: list[str], raw: Path) -> None:

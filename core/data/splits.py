@@ -48,15 +48,13 @@ class Splits:
         train, validation, test = ((x.to(device), y.to(device)) for x, y in (self.train, self.validation, self.test))
         return replace(self, train=train, validation=validation, test=test)
 
-
     def nothing_to_learn(self) -> str:
-        """"same inputs" where all training samples are the same, "one answer" where all have one; else ""."""
+        """ "same inputs" where all training samples are the same, "one answer" where all have one; else ""."""
         x, y = self.train
         if not any(bool((piece != x[:1]).any()) for piece in x.split(1000)):  # ends with the first that differs
             return "same inputs"
         asked = y if y.is_floating_point() else y[y != NOT_ASKED]
         return "one answer" if bool((asked == asked.flatten()[:1]).all()) else ""
-
 
     def said(self) -> tuple[str, ...]:
         """The notes, and whether nothing can be learned from this data."""
@@ -93,9 +91,13 @@ def _labels(y: np.ndarray) -> Tensor:
 
 
 def made_up(
-    x: np.ndarray, y: np.ndarray, parts: tuple[np.ndarray, ...], classes: tuple[str, ...],
-    vocabulary: tuple[str, ...] = (), evidence: np.ndarray | None = None,
-) -> Splits:  # fmt: skip
+    x: np.ndarray,
+    y: np.ndarray,
+    parts: tuple[np.ndarray, ...],
+    classes: tuple[str, ...],
+    vocabulary: tuple[str, ...] = (),
+    evidence: np.ndarray | None = None,
+) -> Splits:
     """Splits of generated samples that the model gets as they are; `parts` are the indices of train, validation, test.
 
     x, y and evidence [n, step] hold all samples.

@@ -36,7 +36,7 @@ from core.diagnosis.words import (
     USUAL_STEP,
     VANISHING,
     Threshold,
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,19 @@ class Evidence:
 
 Numbers = dict[str, float | int | str]
 
-__all__ = ["DEAD", "MENDS", "SAYS", "THRESHOLDS", "TITLES", "Ended", "Evidence", "Limited", "Threshold", "Verdict",
-           "diagnose"]  # fmt: skip
+__all__ = [
+    "DEAD",
+    "MENDS",
+    "SAYS",
+    "THRESHOLDS",
+    "TITLES",
+    "Ended",
+    "Evidence",
+    "Limited",
+    "Threshold",
+    "Verdict",
+    "diagnose",
+]
 
 
 @dataclass(frozen=True)
@@ -185,11 +196,17 @@ def rounded(value: float) -> float:
 def _learning(evidence: Evidence) -> Numbers:
     """What is said of learning."""
     return {
-        "steps": len(evidence.losses), "now": evidence.loss_now(), "constant": evidence.constant,
-        "kept": evidence.loss_kept(), "accuracy": evidence.accuracy, "chance": evidence.chance,
-        "val_loss": evidence.val_loss, "val_accuracy": evidence.val_accuracy, "fair": FAIR,
+        "steps": len(evidence.losses),
+        "now": evidence.loss_now(),
+        "constant": evidence.constant,
+        "kept": evidence.loss_kept(),
+        "accuracy": evidence.accuracy,
+        "chance": evidence.chance,
+        "val_loss": evidence.val_loss,
+        "val_accuracy": evidence.val_accuracy,
+        "fair": FAIR,
         "size": evidence.step_size(),
-    }  # fmt: skip
+    }
 
 
 def _data(evidence: Evidence) -> list[Verdict]:
@@ -322,20 +339,31 @@ def _healthy(evidence: Evidence) -> Verdict:
     size, normed = evidence.step_size(), evidence.normed or (math.nan, math.nan)
     time = min((ratio for ratio in evidence.through_time.values() if not math.isnan(ratio)), default=math.nan)
     numbers: Numbers = {
-        **_learning(evidence), **evidence.ends(), "dead": max(evidence.dead.values(), default=0.0),
-        "time": time, "own": normed[0], "running": normed[1],
-        "weights": _weights_kept(evidence), "decay": evidence.weight_decay,
-    }  # fmt: skip
+        **_learning(evidence),
+        **evidence.ends(),
+        "dead": max(evidence.dead.values(), default=0.0),
+        "time": time,
+        "own": normed[0],
+        "running": normed[1],
+        "weights": _weights_kept(evidence),
+        "decay": evidence.weight_decay,
+    }
     compared = len(evidence.norms) > 1 and math.isfinite(evidence.ratio())
     some_dead = any(evidence.dead.values())
     says = {
-        "healthy learned": evidence.constant > 0, "healthy falling": not evidence.constant > 0,
+        "healthy learned": evidence.constant > 0,
+        "healthy falling": not evidence.constant > 0,
         "healthy answers": math.isfinite(evidence.accuracy),
         "healthy validation": math.isfinite(evidence.val_loss) and not math.isfinite(evidence.val_accuracy),
         "healthy validated": math.isfinite(evidence.val_accuracy),
-        "healthy": compared, "healthy alone": not compared, "healthy in time": not math.isnan(time),
-        "healthy units": some_dead, "no unit dead": bool(evidence.dead) and not some_dead,
-        "healthy steps": not math.isnan(size), "healthy weights": bool(evidence.weights),
-        "healthy norms": evidence.normed is not None, "healthy data": True,
-    }  # fmt: skip
+        "healthy": compared,
+        "healthy alone": not compared,
+        "healthy in time": not math.isnan(time),
+        "healthy units": some_dead,
+        "no unit dead": bool(evidence.dead) and not some_dead,
+        "healthy steps": not math.isnan(size),
+        "healthy weights": bool(evidence.weights),
+        "healthy norms": evidence.normed is not None,
+        "healthy data": True,
+    }
     return _verdict("healthy", numbers, *(name for name, known in says.items() if known))

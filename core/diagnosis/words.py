@@ -67,68 +67,142 @@ class Threshold:
 
 
 THRESHOLDS = (
-    Threshold(("vanishing",), _("gradient at the first layer ÷ at the last"), f"< {VANISHING:g}",
-              _("Measured here: 20 sigmoid layers 7e-16, presets 0.08 and more. Glorot & Bengio 2010, section 4.")),
-    Threshold(("exploding",), _("gradient at the first layer ÷ at the last"), f"> {EXPLODING:g}",
-              _("Measured here: 30 ReLU layers with batch norm 240, presets up to 13. Yang 2019, arXiv 1902.08129.")),
-    Threshold(("vanishing_in_time",), _("gradient of the first state ÷ of the last"), f"< {FORGOTTEN:g}",
-              _("Measured here: an LSTM over 40 steps 1e-8, with a forget bias of 3 about 1. Bengio 1994.")),
-    Threshold(("exploding_in_time",), _("gradient of the first state ÷ of the last"), f"> {RUNAWAY:g}",
-              _("Measured here: networks that learn 3 and less. Pascanu 2013.")),
-    Threshold(("dead",), _("units of one ReLU layer that are zero for the whole batch"), f"≥ {DEAD:.0%}",
-              _("Measured here: presets 34 % and less. The cs231n notes (part 1) tell of 40 % after too large steps.")),
-    Threshold(("not_learned", "lr_too_large"), _("the loss now ÷ that of always giving the same answer"),
-              f"> {LITTLE:g}", _("Chosen here: whoever has that loss has learned nothing from the inputs.")),
+    Threshold(
+        ("vanishing",),
+        _("gradient at the first layer ÷ at the last"),
+        f"< {VANISHING:g}",
+        _("Measured here: 20 sigmoid layers 7e-16, presets 0.08 and more. Glorot & Bengio 2010, section 4."),
+    ),
+    Threshold(
+        ("exploding",),
+        _("gradient at the first layer ÷ at the last"),
+        f"> {EXPLODING:g}",
+        _("Measured here: 30 ReLU layers with batch norm 240, presets up to 13. Yang 2019, arXiv 1902.08129."),
+    ),
+    Threshold(
+        ("vanishing_in_time",),
+        _("gradient of the first state ÷ of the last"),
+        f"< {FORGOTTEN:g}",
+        _("Measured here: an LSTM over 40 steps 1e-8, with a forget bias of 3 about 1. Bengio 1994."),
+    ),
+    Threshold(
+        ("exploding_in_time",),
+        _("gradient of the first state ÷ of the last"),
+        f"> {RUNAWAY:g}",
+        _("Measured here: networks that learn 3 and less. Pascanu 2013."),
+    ),
+    Threshold(
+        ("dead",),
+        _("units of one ReLU layer that are zero for the whole batch"),
+        f"≥ {DEAD:.0%}",
+        _("Measured here: presets 34 % and less. The cs231n notes (part 1) tell of 40 % after too large steps."),
+    ),
+    Threshold(
+        ("not_learned", "lr_too_large"),
+        _("the loss now ÷ that of always giving the same answer"),
+        f"> {LITTLE:g}",
+        _("Chosen here: whoever has that loss has learned nothing from the inputs."),
+    ),
     Threshold(("not_learned",), _("steps made"), f"≥ {FAIR}", _("Measured here: presets learn digits in 5 to 60.")),
-    Threshold(("lr_too_small",), _("size of a step ÷ size of the weights, while little is learned"),
-              f"< {SMALL_STEP:g}", _("Measured here: presets 1.5e-3 and more. The cs231n notes (part 3): 1e-3.")),
-    Threshold(("lr_too_large",), _("size of a step ÷ size of the weights, while the loss does not fall"),
-              f"> {LARGE_STEP:g}", _("A hundred times what the cs231n notes (part 3) call usual, 1e-3.")),
-    Threshold(("lr_too_large",), _("the loss now ÷ the loss of the first step"), f"> {RISEN:g}",
-              _("Chosen here: a network that has learned nothing has about the loss of its first step.")),
-    Threshold(("lr_too_large",), _("the largest loss so far ÷ the loss of the first step, while it has not fallen"),
-              f"> {PEAK:g}", _("Measured here: presets 1.5 and less, a thousand times the learning rate 20 and more.")),
-    Threshold(("weight_decay",), _("size of the weights ÷ at the start, while the loss stays high"), f"< {SHRUNK:g}",
-              _("Measured here: with a weight decay of 1 0.3, of 0.1 0.8, of 0 1 and more.")),
-    Threshold(("overfitting",), _("accuracy in training − in validation, with twice the loss there"), f"≥ {GAP:g}",
-              _("Measured here: presets 0.06 and less.")),
-    Threshold(("norms_lag",), _("accuracy with a batch's own mean and variance − with the running ones"), f"> {LAGS:g}",
-              _("Measured here: a resnet8 after 10 steps 0.54, after 60 steps 0.")),
-)  # fmt: skip
+    Threshold(
+        ("lr_too_small",),
+        _("size of a step ÷ size of the weights, while little is learned"),
+        f"< {SMALL_STEP:g}",
+        _("Measured here: presets 1.5e-3 and more. The cs231n notes (part 3): 1e-3."),
+    ),
+    Threshold(
+        ("lr_too_large",),
+        _("size of a step ÷ size of the weights, while the loss does not fall"),
+        f"> {LARGE_STEP:g}",
+        _("A hundred times what the cs231n notes (part 3) call usual, 1e-3."),
+    ),
+    Threshold(
+        ("lr_too_large",),
+        _("the loss now ÷ the loss of the first step"),
+        f"> {RISEN:g}",
+        _("Chosen here: a network that has learned nothing has about the loss of its first step."),
+    ),
+    Threshold(
+        ("lr_too_large",),
+        _("the largest loss so far ÷ the loss of the first step, while it has not fallen"),
+        f"> {PEAK:g}",
+        _("Measured here: presets 1.5 and less, a thousand times the learning rate 20 and more."),
+    ),
+    Threshold(
+        ("weight_decay",),
+        _("size of the weights ÷ at the start, while the loss stays high"),
+        f"< {SHRUNK:g}",
+        _("Measured here: with a weight decay of 1 0.3, of 0.1 0.8, of 0 1 and more."),
+    ),
+    Threshold(
+        ("overfitting",),
+        _("accuracy in training − in validation, with twice the loss there"),
+        f"≥ {GAP:g}",
+        _("Measured here: presets 0.06 and less."),
+    ),
+    Threshold(
+        ("norms_lag",),
+        _("accuracy with a batch's own mean and variance − with the running ones"),
+        f"> {LAGS:g}",
+        _("Measured here: a resnet8 after 10 steps 0.54, after 60 steps 0."),
+    ),
+)
 
 
 TITLES = {
-    "data": _("Nothing to learn in the data"), "limited_answer": _("A limit after the answer"),
-    "weight_decay": _("Weight decay too strong"), "not_learned": _("Has not learned"),
-    "overfitting": _("Overfitting"), "norms_lag": _("Batch norms lag behind"), "unjudged": _("Not judged yet"),
-    "diverged": _("Diverged"), "dead": _("Dead units"), "exploding": _("Exploding gradient"),
-    "vanishing": _("Vanishing gradient"), "exploding_in_time": _("Gradient exploding through time"),
-    "vanishing_in_time": _("Gradient vanishing through time"), "lr_too_large": _("Learning rate too large"),
-    "lr_too_small": _("Learning rate too small"), "healthy": _("Healthy"),
-}  # fmt: skip
+    "data": _("Nothing to learn in the data"),
+    "limited_answer": _("A limit after the answer"),
+    "weight_decay": _("Weight decay too strong"),
+    "not_learned": _("Has not learned"),
+    "overfitting": _("Overfitting"),
+    "norms_lag": _("Batch norms lag behind"),
+    "unjudged": _("Not judged yet"),
+    "diverged": _("Diverged"),
+    "dead": _("Dead units"),
+    "exploding": _("Exploding gradient"),
+    "vanishing": _("Vanishing gradient"),
+    "exploding_in_time": _("Gradient exploding through time"),
+    "vanishing_in_time": _("Gradient vanishing through time"),
+    "lr_too_large": _("Learning rate too large"),
+    "lr_too_small": _("Learning rate too small"),
+    "healthy": _("Healthy"),
+}
 SAYS = {
     "same inputs": _("All samples that the network is given are the same: no answer can be told from them."),
     "one answer": _("All training samples have the same answer, which can be given without looking at them."),
-    "limited_answer": _("{layer} stands after the layer that answers: {limit}. Now {share:.0%} of all numbers that it "
-                        "gives lie at that limit, where no gradient passes."),
+    "limited_answer": _(
+        "{layer} stands after the layer that answers: {limit}. Now {share:.0%} of all numbers that it "
+        "gives lie at that limit, where no gradient passes."
+    ),
     "limited at random": _("{layer} stands after the layer that answers: {limit}."),
-    "weight_decay": _("The weights have shrunk to {kept:.0%} of their size at the start, and the loss is {now:.3g}, "
-                      "where always giving the same answer would have {constant:.3g}: a weight decay of {decay:g} "
-                      "undoes what is learned."),
-    "not_learned": _("After {steps} steps the loss is {now:.3g}; always giving the same answer would have "
-                     "{constant:.3g}."),
+    "weight_decay": _(
+        "The weights have shrunk to {kept:.0%} of their size at the start, and the loss is {now:.3g}, "
+        "where always giving the same answer would have {constant:.3g}: a weight decay of {decay:g} "
+        "undoes what is learned."
+    ),
+    "not_learned": _(
+        "After {steps} steps the loss is {now:.3g}; always giving the same answer would have {constant:.3g}."
+    ),
     "not_learned alone": _("After {steps} steps the loss is still {kept:.2g} times that of the first step."),
     "at chance": _("{accuracy:.0%} of the training answers are right, {chance:.0%} by always giving the same."),
-    "squashed": _("Its sigmoids ({layer} is the first) pass a quarter of the gradient at most: of {at_last:.2g} at "
-                  "{last}, {at_first:.2g} is left at {first}."),
-    "overfitting": _("{accuracy:.0%} of the training answers are right, but only {val_accuracy:.0%} of the validation "
-                     "answers; the loss is {now:.2g} in training and {val_loss:.3g} in validation."),
+    "squashed": _(
+        "Its sigmoids ({layer} is the first) pass a quarter of the gradient at most: of {at_last:.2g} at "
+        "{last}, {at_first:.2g} is left at {first}."
+    ),
+    "overfitting": _(
+        "{accuracy:.0%} of the training answers are right, but only {val_accuracy:.0%} of the validation "
+        "answers; the loss is {now:.2g} in training and {val_loss:.3g} in validation."
+    ),
     "overfitting in the loss": _("The loss is {now:.2g} for training and {val_loss:.3g} for validation samples."),
     "by heart": _("In validation it is no better than always giving the same answer: it knows its samples by heart."),
-    "norms_lag": _("With the mean and variance of the batch itself {own:.0%} of the training answers are right, with "
-                   "the running ones that are used after training {running:.0%}."),
-    "unjudged": _("{steps} steps are known. The loss is {now:.3g}; always giving the same answer would have "
-                  "{constant:.3g}. After {fair} steps it can be said whether the network learns."),
+    "norms_lag": _(
+        "With the mean and variance of the batch itself {own:.0%} of the training answers are right, with "
+        "the running ones that are used after training {running:.0%}."
+    ),
+    "unjudged": _(
+        "{steps} steps are known. The loss is {now:.3g}; always giving the same answer would have "
+        "{constant:.3g}. After {fair} steps it can be said whether the network learns."
+    ),
     "nothing to judge": _("The loss of too few steps is known to say whether the network learns."),
     "swept": _("The learning rate is being tried out from small to large: whether the network learns is not judged."),
     "healthy learned": _("It learns: the loss is {now:.3g}; always giving the same answer would have {constant:.3g}."),
@@ -140,52 +214,79 @@ SAYS = {
     "healthy weights": _("The weights are {weights:.2g} times as large as at the start (weight decay {decay:g})."),
     "healthy data": _("Inputs and labels differ, and nothing limits the answer."),
     "diverged": _("At step {step} the numbers overflowed, first at the layer {layer}, with a learning rate of {lr:g}."),
-    "diverged in the loss": _("At step {step} the loss stopped being a number, with a learning rate of {lr:g}; no "
-                              "single layer is to blame."),
-    "dead": _("At {layer}, {share:.0%} of the units are zero for every sample of the batch. No gradient passes a unit "
-              "that is zero, so it cannot come back by itself."),
-    "exploding": _("On its way back the gradient grows: {at_last:.3g} at {last} has become {at_first:.3g} at {first}, "
-                   "{ratio:,.0f} times as much. A step that suits one of them does not suit the other."),
-    "vanishing": _("On its way back the gradient is lost: of {at_last:.2g} at {last}, {at_first:.2g} is left at "
-                   "{first}, {ratio:.1g} times as much. The first layers hardly learn."),
+    "diverged in the loss": _(
+        "At step {step} the loss stopped being a number, with a learning rate of {lr:g}; no single layer is to blame."
+    ),
+    "dead": _(
+        "At {layer}, {share:.0%} of the units are zero for every sample of the batch. No gradient passes a unit "
+        "that is zero, so it cannot come back by itself."
+    ),
+    "exploding": _(
+        "On its way back the gradient grows: {at_last:.3g} at {last} has become {at_first:.3g} at {first}, "
+        "{ratio:,.0f} times as much. A step that suits one of them does not suit the other."
+    ),
+    "vanishing": _(
+        "On its way back the gradient is lost: of {at_last:.2g} at {last}, {at_first:.2g} is left at "
+        "{first}, {ratio:.1g} times as much. The first layers hardly learn."
+    ),
     "exploding_in_time": _("At {layer}, the first step's state gets {ratio:.1g} times the gradient of the last one's."),
-    "vanishing_in_time": _("At {layer}, the first step's state gets {ratio:.1g} times the gradient of the last one's. "
-                           "What stands early in a row is hardly learned from."),
-    "lr_too_large": _("With a learning rate of {lr:g}, the loss is now {kept:.2g} times that of the first step and was "
-                      "{peak:,.3g} times that at its worst; a step moves the weights by {size:.1g} of their size."),
-    "lr_too_small": _("With a learning rate of {lr:g}, a step moves the weights by {size:.1g} of their size, and the "
-                      "loss is still {now:.3g}; always giving the same answer would have {constant:.3g}."),
+    "vanishing_in_time": _(
+        "At {layer}, the first step's state gets {ratio:.1g} times the gradient of the last one's. "
+        "What stands early in a row is hardly learned from."
+    ),
+    "lr_too_large": _(
+        "With a learning rate of {lr:g}, the loss is now {kept:.2g} times that of the first step and was "
+        "{peak:,.3g} times that at its worst; a step moves the weights by {size:.1g} of their size."
+    ),
+    "lr_too_small": _(
+        "With a learning rate of {lr:g}, a step moves the weights by {size:.1g} of their size, and the "
+        "loss is still {now:.3g}; always giving the same answer would have {constant:.3g}."
+    ),
     "healthy": _("At {first} the gradient is {ratio:.2g} times as large as at {last}."),
     "healthy alone": _("The gradient was looked at, and no fault was found."),
     "healthy in time": _("The first step's state gets {time:.2g} times the gradient of the last one's."),
     "healthy units": _("No ReLU layer has more than {dead:.1%} dead units."),
     "no unit dead": _("No unit of a ReLU layer is dead."),
     "healthy steps": _("A step moves the weights by {size:.1g} of their size."),
-}  # fmt: skip
+}
 MENDS = {
     "diverged": _("Divide the learning rate by 10 or more, let it warm up, or clip the gradient norm at 1."),
-    "dead": _("Start again with a smaller learning rate and with biases of zero. Leaky ReLU or GELU let some gradient "
-              "through below zero; a norm before the activation keeps its inputs around zero."),
-    "exploding": _("Add shortcuts (residual blocks): they carry the gradient past the norms. Otherwise take fewer "
-                   "layers, let the learning rate warm up, or clip the gradient norm at 1."),
-    "vanishing": _("Use ReLU with He's start instead of sigmoids, add shortcuts (residual blocks), or take fewer "
-                   "layers."),
+    "dead": _(
+        "Start again with a smaller learning rate and with biases of zero. Leaky ReLU or GELU let some gradient "
+        "through below zero; a norm before the activation keeps its inputs around zero."
+    ),
+    "exploding": _(
+        "Add shortcuts (residual blocks): they carry the gradient past the norms. Otherwise take fewer "
+        "layers, let the learning rate warm up, or clip the gradient norm at 1."
+    ),
+    "vanishing": _(
+        "Use ReLU with He's start instead of sigmoids, add shortcuts (residual blocks), or take fewer layers."
+    ),
     "exploding_in_time": _("Clip the gradient norm at 1, start the recurrent weights smaller, or use a GRU."),
-    "vanishing_in_time": _("Use an LSTM with a forget bias of 1 to 3, a ReLU layer that starts with the identity, "
-                           "shorter rows, or attention."),
+    "vanishing_in_time": _(
+        "Use an LSTM with a forget bias of 1 to 3, a ReLU layer that starts with the identity, "
+        "shorter rows, or attention."
+    ),
     "lr_too_large": _("Divide the learning rate by 10, let it warm up, or clip the gradient norm at 1."),
-    "lr_too_small": _("Set the learning rate to {better:g}: it would move the weights by about 0.003 of their size, as "
-                      "is usual. If the loss falls and then swings, halve it."),
+    "lr_too_small": _(
+        "Set the learning rate to {better:g}: it would move the weights by about 0.003 of their size, as "
+        "is usual. If the loss falls and then swings, halve it."
+    ),
     "data": _("Look at the samples and the labels on the Data page, and choose other data."),
     "limited_answer": _("Remove {layer}: the loss takes the softmax itself and needs numbers without a limit."),
     "weight_decay": _("Set weight decay to {better:g} (0.01 is usual), and train again."),
-    "not_learned": _("Train longer ({better:,.0f} steps), or try a learning rate three times as large or as small. "
-                     "Check that the labels can be told from the inputs."),
+    "not_learned": _(
+        "Train longer ({better:,.0f} steps), or try a learning rate three times as large or as small. "
+        "Check that the labels can be told from the inputs."
+    ),
     "squashed": _("Use ReLU or tanh instead of the sigmoids, or put a norm before each; many more steps may do, too."),
-    "overfitting": _("Give it more samples, or vary them (augmentation); stop early (early stopping 5); use dropout or "
-                     "weight decay."),
+    "overfitting": _(
+        "Give it more samples, or vary them (augmentation); stop early (early stopping 5); use dropout or weight decay."
+    ),
     "noisy": _("{noise:.0%} of the training labels are replaced by wrong ones (label noise): set it to 0."),
-    "norms_lag": _("Train on: the running mean and variance follow by a tenth at each step. {better:,.0f} steps, with "
-                   "a learning rate that comes to rest (cosine) and batches of 16 or more, bring them up."),
+    "norms_lag": _(
+        "Train on: the running mean and variance follow by a tenth at each step. {better:,.0f} steps, with "
+        "a learning rate that comes to rest (cosine) and batches of 16 or more, bring them up."
+    ),
     "unjudged": _("Train on, and look again."),
-}  # fmt: skip
+}

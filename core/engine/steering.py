@@ -180,9 +180,14 @@ def _stop(job: Job) -> bool:
 
 
 _DO: dict[str, Callable[[Runs, Questions, Job, Command], None]] = {
-    "pause": _pause, "resume": _resume, "step": _step, "set": _set, "watch": _watch,
-    "unwatch": _unwatch, "park": _park,
-}  # fmt: skip
+    "pause": _pause,
+    "resume": _resume,
+    "step": _step,
+    "set": _set,
+    "watch": _watch,
+    "unwatch": _unwatch,
+    "park": _park,
+}
 
 
 def refresh(questions: Questions, run: Run, command: Command) -> None:

@@ -172,8 +172,10 @@ class _Writer:
     def _array(self, value: np.ndarray, _depth: int = 0) -> list[Any]:
         dtype = value.dtype.str
         if not _DTYPE.fullmatch(dtype):
-            raise EngineError(f"The value holds an array of {value.dtype}; only plain values and numpy arrays of "
-                              "numbers or texts may cross.")  # fmt: skip
+            raise EngineError(
+                f"The value holds an array of {value.dtype}; only plain values and numpy arrays of "
+                "numbers or texts may cross."
+            )
         self._keep(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data if value.size else b"", value.nbytes)
         return ["array", dtype, list(value.shape)]
 
@@ -183,9 +185,12 @@ class _Writer:
 
 
 _WRITERS: dict[type, Callable[[_Writer, Any, int], Any]] = {
-    str: _Writer._text, bytes: _Writer._bytes, dict: _Writer._dict, np.ndarray: _Writer._array,
+    str: _Writer._text,
+    bytes: _Writer._bytes,
+    dict: _Writer._dict,
+    np.ndarray: _Writer._array,
     **dict.fromkeys((list, tuple, set, frozenset), _Writer._many),
-}  # fmt: skip
+}
 
 
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -268,10 +273,13 @@ def _no(why: str) -> Any:
 
 _READERS: dict[Any, Callable[..., Any]] = {
     "text": lambda _reader, _depth, raw: bytes.fromhex(raw).decode("utf-8", "surrogatepass"),
-    "bytes": _Reader._bytes, "dict": _Reader._dict, "array": _Reader._array, "scalar": _Reader._scalar,
+    "bytes": _Reader._bytes,
+    "dict": _Reader._dict,
+    "array": _Reader._array,
+    "scalar": _Reader._scalar,
     "class": _Reader._made,
     "list": lambda reader, depth, raw: reader._items(raw, depth),
     "tuple": lambda reader, depth, raw: tuple(reader._items(raw, depth)),
     "set": lambda reader, depth, raw: set(reader._items(raw, depth)),
     "frozenset": lambda reader, depth, raw: frozenset(reader._items(raw, depth)),
-}  # fmt: skip
+}

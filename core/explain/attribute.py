@@ -40,9 +40,10 @@ def attribute(case: Case, choice: Choice, step: int = 0) -> Explained:
     case.predicted, case.title = method.cost(choice.options, case.size), method.title
     if case.predicted > MOST:
         raise SpecError(
-            method.name, f"{method.title} would take about {case.predicted:,.0f} passes here; at most {MOST:,} are "
-            "allowed. Choose larger pieces, fewer samples or fewer points."
-        )  # fmt: skip
+            method.name,
+            f"{method.title} would take about {case.predicted:,.0f} passes here; at most {MOST:,} are "
+            "allowed. Choose larger pieces, fewer samples or fewer points.",
+        )
     found = _explained(method, case, choice, fit, step)
     if method.family != LAYER or case.layer == asked or not _blank(found):
         return found
@@ -145,10 +146,24 @@ def _proved(case: Case, method: Method, fit: Fit, result: Result, step: int) -> 
     if baseline is not None:
         arrays["baseline"] = _plain(baseline)
     return Explained(
-        method.name, step, case.sample, case.target.words, case.layer, _plain(found), arrays,
-        None if delta is None or not math.isfinite(delta) else delta, gap, result.change, result.error, holds,
-        seed=case.seed, facts=facts, words=tuple(words), code=result.code, signed=method.signed and result.signed,
-    )  # fmt: skip
+        method.name,
+        step,
+        case.sample,
+        case.target.words,
+        case.layer,
+        _plain(found),
+        arrays,
+        None if delta is None or not math.isfinite(delta) else delta,
+        gap,
+        result.change,
+        result.error,
+        holds,
+        seed=case.seed,
+        facts=facts,
+        words=tuple(words),
+        code=result.code,
+        signed=method.signed and result.signed,
+    )
 
 
 def _read(case: Case, choice: Choice, method: Method, result: Result, proved: Explained) -> Explained:
@@ -169,8 +184,7 @@ def _read(case: Case, choice: Choice, method: Method, result: Result, proved: Ex
     slight = digits.slight(result, shown, size)
     said, facts = said or slight, {**proved.facts, **({"slight": True} if slight else {})}
     words = (*proved.words, *([said] if said else []))
-    return replace(proved, attribution=_plain(shown), words=words, code=code, signed=signed, rounding=lost,
-                   facts=facts)  # fmt: skip
+    return replace(proved, attribution=_plain(shown), words=words, code=code, signed=signed, rounding=lost, facts=facts)
 
 
 def _shown(case: Case, result: Result) -> Tensor:

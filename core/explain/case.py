@@ -108,10 +108,21 @@ class Case:
     """
 
     def __init__(  # noqa: PLR0913
-        self, network: Network, x: Tensor, form: DataForm, *, y: Tensor | None = None, splits: Splits | None = None,
-        specs: tuple[LayerSpec, ...] = (), sample: int = -1, target: str = PREDICTED, layer: str = "", seed: int = 0,
-        report: Report = _quiet, move: Callable[[nn.Module], None] = _as_it_is,
-    ) -> None:  # fmt: skip
+        self,
+        network: Network,
+        x: Tensor,
+        form: DataForm,
+        *,
+        y: Tensor | None = None,
+        splits: Splits | None = None,
+        specs: tuple[LayerSpec, ...] = (),
+        sample: int = -1,
+        target: str = PREDICTED,
+        layer: str = "",
+        seed: int = 0,
+        report: Report = _quiet,
+        move: Callable[[nn.Module], None] = _as_it_is,
+    ) -> None:
         self._given, self.move = network, move
         self.network: Network = copy.deepcopy(network).float().eval().requires_grad_(False)
         move(self.network)
@@ -255,10 +266,18 @@ class Case:
     def again(self, move: Callable[[nn.Module], None]) -> Case:
         """The same question, untouched by what a method has done to this network, to weights that `move` has moved."""
         made = Case(
-            self._given, self.x, self.form, y=self.y, splits=self.splits, specs=self.specs, sample=self.sample,
-            layer=self.layer, seed=self._seed, report=lambda _share, words, _part=None: self.report(0.99, words),
+            self._given,
+            self.x,
+            self.form,
+            y=self.y,
+            splits=self.splits,
+            specs=self.specs,
+            sample=self.sample,
+            layer=self.layer,
+            seed=self._seed,
+            report=lambda _share, words, _part=None: self.report(0.99, words),
             move=move,
-        )  # fmt: skip
+        )
         made.target, made.title, made.predicted = self.asked, self.title, self.predicted
         if not torch.equal(self.inputs, self._begun):  # somebody has put noise on them
             made.inputs = made.inputs + (self.inputs - self._begun)
@@ -312,9 +331,18 @@ def case_of(
 ) -> Case:
     """The sample that a view or a question looks at."""
     return Case(
-        subject.network, subject.x, subject.form, y=subject.y, splits=subject.splits, specs=subject.layers,
-        sample=subject.sample, target=target, layer=layer, seed=seed, report=report,
-    )  # fmt: skip
+        subject.network,
+        subject.x,
+        subject.form,
+        y=subject.y,
+        splits=subject.splits,
+        specs=subject.layers,
+        sample=subject.sample,
+        target=target,
+        layer=layer,
+        seed=seed,
+        report=report,
+    )
 
 
 @contextmanager
@@ -365,9 +393,12 @@ def target_of(text: str, answers: Tensor, y: Tensor | None, form: DataForm, spli
     index, other = picked[0], picked[1] if len(picked) > 1 else None
     if index == other:
         name = quoted(_name(names, index))
-        raise SpecError("target", f"Both sides of {shown(which)} are “{name}” here, and a class less "
-                        "itself is 0 whatever the input: there is nothing to explain. Choose another class to compare "
-                        "with.")  # fmt: skip
+        raise SpecError(
+            "target",
+            f"Both sides of {shown(which)} are “{name}” here, and a class less "
+            "itself is 0 whatever the input: there is nothing to explain. Choose another class to compare "
+            "with.",
+        )
     words = f"“{quoted(_name(names, index))}”" + (f" and not “{_name(names, other)}”" if other is not None else "")
     return Target(index, other, step, words + (f" at step {step}" if step is not None else ""))
 

@@ -19,50 +19,201 @@ from core.catalog.entries import Findings
 # What torch calls its functions; a "_" behind (in place) is left out. See `name_of`.
 RELUS = frozenset({"relu"})
 ELEMENTWISE = RELUS | {
-    "relu6", "hardtanh", "leaky_relu", "prelu", "rrelu", "elu", "celu", "selu", "gelu", "silu", "mish", "softplus",
-    "softsign", "tanh", "sigmoid", "logsigmoid", "log_sigmoid", "hardswish", "hardsigmoid", "threshold", "tanhshrink",
-    "softshrink", "hardshrink", "clamp", "clip", "clamp_min", "clamp_max", "erf", "exp", "sin", "cos", "abs", "square",
-}  # fmt: skip
+    "relu6",
+    "hardtanh",
+    "leaky_relu",
+    "prelu",
+    "rrelu",
+    "elu",
+    "celu",
+    "selu",
+    "gelu",
+    "silu",
+    "mish",
+    "softplus",
+    "softsign",
+    "tanh",
+    "sigmoid",
+    "logsigmoid",
+    "log_sigmoid",
+    "hardswish",
+    "hardsigmoid",
+    "threshold",
+    "tanhshrink",
+    "softshrink",
+    "hardshrink",
+    "clamp",
+    "clip",
+    "clamp_min",
+    "clamp_max",
+    "erf",
+    "exp",
+    "sin",
+    "cos",
+    "abs",
+    "square",
+}
 MAX_POOLS = frozenset({"max_pool1d", "max_pool2d", "max_pool3d"})
 CONVOLUTIONS = frozenset({"linear"} | {f"conv{t}{n}d" for t in ("", "_transpose") for n in (1, 2, 3)})
 MEANS = frozenset({"mean"} | {f"{a}avg_pool{n}d" for a in ("", "adaptive_") for n in (1, 2, 3)})
 ADDS = frozenset({"add", "radd", "iadd", "sub", "rsub", "isub", "subtract", "cat", "concat", "concatenate", "stack"})
-MULTIPLIES = frozenset({
-    "mul", "rmul", "imul", "multiply", "matmul", "rmatmul", "mm", "bmm", "baddbmm", "addmm", "einsum", "outer", "dot",
-    "div", "truediv", "itruediv", "true_divide", "where", "masked_fill", "glu", "bilinear",
-})  # fmt: skip
-MOVES = frozenset({
-    "neg", "sum", "flatten", "unflatten", "view", "reshape", "permute", "transpose", "swapaxes", "movedim",
-    "contiguous", "getitem", "unsqueeze", "squeeze", "expand", "expand_as", "view_as", "reshape_as", "pad", "dropout",
-    "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout", "to", "float", "clone", "chunk", "split",
-    "unbind", "roll", "flip", "T", "mT", "interpolate", "index_select", "gather", "select", "narrow", "repeat",
-    "repeat_interleave", "tile", "cumsum", "unfold", "fold", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle",
-    "copy", "setitem", "embedding", "embedding_bag", "one_hot", "identity",
-})  # fmt: skip
+MULTIPLIES = frozenset(
+    {
+        "mul",
+        "rmul",
+        "imul",
+        "multiply",
+        "matmul",
+        "rmatmul",
+        "mm",
+        "bmm",
+        "baddbmm",
+        "addmm",
+        "einsum",
+        "outer",
+        "dot",
+        "div",
+        "truediv",
+        "itruediv",
+        "true_divide",
+        "where",
+        "masked_fill",
+        "glu",
+        "bilinear",
+    }
+)
+MOVES = frozenset(
+    {
+        "neg",
+        "sum",
+        "flatten",
+        "unflatten",
+        "view",
+        "reshape",
+        "permute",
+        "transpose",
+        "swapaxes",
+        "movedim",
+        "contiguous",
+        "getitem",
+        "unsqueeze",
+        "squeeze",
+        "expand",
+        "expand_as",
+        "view_as",
+        "reshape_as",
+        "pad",
+        "dropout",
+        "dropout1d",
+        "dropout2d",
+        "dropout3d",
+        "alpha_dropout",
+        "feature_dropout",
+        "to",
+        "float",
+        "clone",
+        "chunk",
+        "split",
+        "unbind",
+        "roll",
+        "flip",
+        "T",
+        "mT",
+        "interpolate",
+        "index_select",
+        "gather",
+        "select",
+        "narrow",
+        "repeat",
+        "repeat_interleave",
+        "tile",
+        "cumsum",
+        "unfold",
+        "fold",
+        "pixel_shuffle",
+        "pixel_unshuffle",
+        "channel_shuffle",
+        "copy",
+        "setitem",
+        "embedding",
+        "embedding_bag",
+        "one_hot",
+        "identity",
+    }
+)
 SCALING = CONVOLUTIONS | MEANS | MULTIPLIES | {"sum", "batch_norm"}
-LAYER_NORMS = frozenset({
-    "layer_norm", "group_norm", "instance_norm", "rms_norm", "normalize", "local_response_norm", "std", "var",
-    "std_mean", "var_mean", "norm", "vector_norm",
-})  # fmt: skip
-SOFTMAXES = frozenset({
-    "softmax", "log_softmax", "softmin", "gumbel_softmax", "scaled_dot_product_attention",
-    "multi_head_attention_forward", "logsumexp", "_transformer_encoder_layer_fwd", "_native_multi_head_attention",
-})  # fmt: skip
+LAYER_NORMS = frozenset(
+    {
+        "layer_norm",
+        "group_norm",
+        "instance_norm",
+        "rms_norm",
+        "normalize",
+        "local_response_norm",
+        "std",
+        "var",
+        "std_mean",
+        "var_mean",
+        "norm",
+        "vector_norm",
+    }
+)
+SOFTMAXES = frozenset(
+    {
+        "softmax",
+        "log_softmax",
+        "softmin",
+        "gumbel_softmax",
+        "scaled_dot_product_attention",
+        "multi_head_attention_forward",
+        "logsumexp",
+        "_transformer_encoder_layer_fwd",
+        "_native_multi_head_attention",
+    }
+)
 RECURRENT = frozenset(f"{kind}{more}" for kind in ("lstm", "gru", "rnn_tanh", "rnn_relu") for more in ("", "_cell"))
 COMPARISONS = frozenset({"gt", "lt", "ge", "le", "eq", "ne", "argmax", "sign", "bool", "logical_not", "invert"})
 SOURCES = frozenset({"embedding", "embedding_bag", "one_hot"})  # here ids become a signal
 NOTHING = frozenset({"numpy", "requires_grad", "grad", "grad_fn", "record_stream", "data_ptr"})
 
 ACTIVATIONS = (
-    nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU,
-    nn.Mish, nn.Softplus, nn.Softsign, nn.Tanh, nn.Sigmoid, nn.LogSigmoid, nn.Hardswish, nn.Hardsigmoid, nn.Threshold,
-    nn.Tanhshrink, nn.Softshrink, nn.Hardshrink,
-)  # fmt: skip
+    nn.ReLU,
+    nn.ReLU6,
+    nn.Hardtanh,
+    nn.LeakyReLU,
+    nn.PReLU,
+    nn.RReLU,
+    nn.ELU,
+    nn.CELU,
+    nn.SELU,
+    nn.GELU,
+    nn.SiLU,
+    nn.Mish,
+    nn.Softplus,
+    nn.Softsign,
+    nn.Tanh,
+    nn.Sigmoid,
+    nn.LogSigmoid,
+    nn.Hardswish,
+    nn.Hardsigmoid,
+    nn.Threshold,
+    nn.Tanhshrink,
+    nn.Softshrink,
+    nn.Hardshrink,
+)
 POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
 FOLDS = {nn.Conv1d: nn.BatchNorm1d, nn.Conv2d: nn.BatchNorm2d, nn.Conv3d: nn.BatchNorm3d, nn.Linear: nn.BatchNorm1d}
 WITH_RULE = (  # captum.attr._core.lrp: SUPPORTED_LAYERS_WITH_RULES and SUPPORTED_NON_LINEAR_LAYERS
-    *POOLS, nn.Conv2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Linear, nn.BatchNorm2d, nn.ReLU, nn.Dropout, nn.Tanh,
-)  # fmt: skip
+    *POOLS,
+    nn.Conv2d,
+    nn.AvgPool2d,
+    nn.AdaptiveAvgPool2d,
+    nn.Linear,
+    nn.BatchNorm2d,
+    nn.ReLU,
+    nn.Dropout,
+    nn.Tanh,
+)
 
 
 def inspect(network: nn.Module, x: Tensor) -> Findings:
@@ -262,9 +413,10 @@ class _Watch(TorchFunctionMode):
         """What was seen."""
         reused = tuple(name for name, count in self.calls.items() if count > 1)
         foldable = tuple(
-            (made, norm) for at, made, norm in self.found.pop("foldable", {})
+            (made, norm)
+            for at, made, norm in self.found.pop("foldable", {})
             if self.reads[at] == 1 and made not in reused and norm not in reused
-        )  # fmt: skip
+        )
         lists = {field: tuple(values) for field, values in self.found.items()}
         return Findings(frozenset(self.kinds), reused, foldable=foldable, **lists)
 

@@ -28,19 +28,26 @@ def spread(maps: Sequence[Explained], tolerance: float) -> Explained:
     pairs = list(combinations(together.reshape(len(maps), -1), 2))
     largest = float(np.abs(mean).max())
     facts = {
-        "seeds": seeds, "overlap": float(np.mean([overlap(*pair) for pair in pairs])),
+        "seeds": seeds,
+        "overlap": float(np.mean([overlap(*pair) for pair in pairs])),
         "correlation": float(np.mean([correlation(*pair) for pair in pairs])),
         "deviation": float(deviation.max()) / largest if largest else 0.0,
-    }  # fmt: skip
+    }
     delta, gap, holds = _sum(maps, tolerance)
     return replace(
-        first, attribution=mean.astype(np.float32), delta=delta, gap=gap, holds=holds,
+        first,
+        attribution=mean.astype(np.float32),
+        delta=delta,
+        gap=gap,
+        holds=holds,
         error=None if first.error is None else float(np.mean([one.error or 0.0 for one in maps])) / len(maps) ** 0.5,
         arrays={**first.arrays, "deviation": deviation.astype(np.float32)},
-        cost=sum(one.cost for one in maps), seconds=sum(one.seconds for one in maps),
-        facts={**first.facts, "spread": facts}, words=(*first.words, *_said(facts)),
+        cost=sum(one.cost for one in maps),
+        seconds=sum(one.seconds for one in maps),
+        facts={**first.facts, "spread": facts},
+        words=(*first.words, *_said(facts)),
         code=f"# of seed {first.seed}; the map above is the mean over seeds {seeds[0]} to {seeds[-1]}\n{first.code}",
-    )  # fmt: skip
+    )
 
 
 def overlap(one: np.ndarray, other: np.ndarray) -> float:
@@ -82,6 +89,8 @@ def _said(facts: dict[str, object]) -> list[str]:
         f"correlation is {r:.2f}, and a value differs by up to {deviation:.0%} of the largest (standard deviation)."
     ]
     if alike < ALIKE or deviation > STEADY:
-        words.append("The spread is large: with one seed, much of this map is luck. Take more samples, or read only "
-                     "what the mean shows clearly.")  # fmt: skip
+        words.append(
+            "The spread is large: with one seed, much of this map is luck. Take more samples, or read only "
+            "what the mean shows clearly."
+        )
     return words

@@ -50,9 +50,13 @@ def _program(subject: Subject, case: Case, found: Explained) -> str:
 
 
 _IMPORTS = (
-    "import random", "from pathlib import Path", "import captum.attr", "import numpy as np", "import torch",
+    "import random",
+    "from pathlib import Path",
+    "import captum.attr",
+    "import numpy as np",
+    "import torch",
     "from torch import Tensor, nn",
-)  # fmt: skip
+)
 
 
 def _order(line: str) -> tuple[bool, bool, str]:

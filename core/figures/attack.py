@@ -53,8 +53,14 @@ def _picture(panel: Panel) -> go.Image:
 
 
 def _signed(panel: Panel, low: float, high: float) -> go.Heatmap:
-    return go.Heatmap(z=panel.values, colorscale=DIVERGING, zmin=low, zmax=high, showscale=False,
-                      hovertemplate="%{x}, %{y}: %{z:.3~g}<extra></extra>")  # fmt: skip
+    return go.Heatmap(
+        z=panel.values,
+        colorscale=DIVERGING,
+        zmin=low,
+        zmax=high,
+        showscale=False,
+        hovertemplate="%{x}, %{y}: %{z:.3~g}<extra></extra>",
+    )
 
 
 @literal
@@ -64,17 +70,32 @@ def rows(
     """values [row, n]: one row above the other on one scale; names [n] below, titles [row] at the left."""
     at = list(range(values.shape[1]))
     low, high = signed(values) if is_signed else (float(values.min()), float(values.max()))
-    figure = go.Figure(go.Heatmap(
-        z=values, x=at, y=list(range(len(titles))), zmin=low, zmax=high, ygap=3,
-        colorscale=DIVERGING if is_signed else SEQUENTIAL, customdata=[list(names)] * len(titles),
-        hovertemplate="%{customdata}: %{z:.3~g}<extra></extra>",
-        colorbar={"title": {"text": scale_title, "side": "right"}, "thickness": 12},
-    ))  # fmt: skip
+    figure = go.Figure(
+        go.Heatmap(
+            z=values,
+            x=at,
+            y=list(range(len(titles))),
+            zmin=low,
+            zmax=high,
+            ygap=3,
+            colorscale=DIVERGING if is_signed else SEQUENTIAL,
+            customdata=[list(names)] * len(titles),
+            hovertemplate="%{customdata}: %{z:.3~g}<extra></extra>",
+            colorbar={"title": {"text": scale_title, "side": "right"}, "thickness": 12},
+        )
+    )
     every = max(1, -(-len(names) // NAMES))
-    figure.update_xaxes(tickvals=at[::every], ticktext=list(names)[::every], showgrid=False, zeroline=False,
-                        automargin=True)  # fmt: skip
-    figure.update_yaxes(tickvals=list(range(len(titles))), ticktext=list(titles), autorange="reversed", showgrid=False,
-                        zeroline=False, automargin=True)  # fmt: skip
+    figure.update_xaxes(
+        tickvals=at[::every], ticktext=list(names)[::every], showgrid=False, zeroline=False, automargin=True
+    )
+    figure.update_yaxes(
+        tickvals=list(range(len(titles))),
+        ticktext=list(titles),
+        autorange="reversed",
+        showgrid=False,
+        zeroline=False,
+        automargin=True,
+    )
     figure.update_layout(height=90 + 34 * len(titles), margin={"l": 10, "r": 8, "t": 6, "b": 44})
     return figure
 
@@ -88,16 +109,31 @@ def probabilities(
     figure = go.Figure()
     for i, (name, row) in enumerate(zip(names, values, strict=True)):
         figure.add_bar(
-            x=list(range(len(chosen))), y=row[chosen], name=name, customdata=[classes[k] for k in chosen],
-            marker={"color": (BEFORE, AFTER, GREY)[i], "pattern": {"shape": ("", "/", ".")[i], "fgopacity": 0.5,
-                                                                   "fillmode": "overlay"}},
+            x=list(range(len(chosen))),
+            y=row[chosen],
+            name=name,
+            customdata=[classes[k] for k in chosen],
+            marker={
+                "color": (BEFORE, AFTER, GREY)[i],
+                "pattern": {"shape": ("", "/", ".")[i], "fgopacity": 0.5, "fillmode": "overlay"},
+            },
             hovertemplate=f"{name}, %{{customdata}}: %{{y:.1%}}<extra></extra>",
-        )  # fmt: skip
-    figure.update_xaxes(title={"text": titles[0], "standoff": 4}, tickvals=list(range(len(chosen))),
-                        ticktext=[classes[k] for k in chosen], showgrid=False, zeroline=False)  # fmt: skip
+        )
+    figure.update_xaxes(
+        title={"text": titles[0], "standoff": 4},
+        tickvals=list(range(len(chosen))),
+        ticktext=[classes[k] for k in chosen],
+        showgrid=False,
+        zeroline=False,
+    )
     figure.update_yaxes(title=titles[1], tickformat=".0%", range=[0, 1.03])
-    figure.update_layout(barmode="group", bargap=0.25, height=height, margin={"l": 56, "r": 8, "t": 8, "b": 44},
-                         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})  # fmt: skip
+    figure.update_layout(
+        barmode="group",
+        bargap=0.25,
+        height=height,
+        margin={"l": 56, "r": 8, "t": 8, "b": 44},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+    )
     return figure
 
 
@@ -114,9 +150,14 @@ class Line:
 
 @literal
 def against(
-    lines: Sequence[Line], *, titles: tuple[str, str], marked: float | None, marked_name: str, log: bool,
+    lines: Sequence[Line],
+    *,
+    titles: tuple[str, str],
+    marked: float | None,
+    marked_name: str,
+    log: bool,
     height: int = 290,
-) -> go.Figure:  # fmt: skip
+) -> go.Figure:
     """Up to three curves over a size; at `marked` a dotted line. On a logarithmic axis the size 0 is left out."""
     figure = go.Figure()
     for i, line in enumerate(lines):
@@ -125,23 +166,44 @@ def against(
         if line.low is not None and line.high is not None:
             x = np.concatenate([line.x[there], line.x[there][::-1]])
             y = np.concatenate([line.high[there], line.low[there][::-1]])
-            figure.add_scatter(x=x, y=y, fill="toself", mode="none", fillcolor="rgba(138,145,156,0.25)",
-                               hoverinfo="skip", showlegend=False)  # fmt: skip
+            figure.add_scatter(
+                x=x,
+                y=y,
+                fill="toself",
+                mode="none",
+                fillcolor="rgba(138,145,156,0.25)",
+                hoverinfo="skip",
+                showlegend=False,
+            )
         figure.add_scatter(
-            x=line.x[there], y=line.y[there], mode="lines+markers", name=line.name, marker={"size": 5, "color": color},
-            line={"width": 2, "color": color, "dash": dash}, hovertemplate="%{x:.3~g}: %{y:.1%}",
-        )  # fmt: skip
+            x=line.x[there],
+            y=line.y[there],
+            mode="lines+markers",
+            name=line.name,
+            marker={"size": 5, "color": color},
+            line={"width": 2, "color": color, "dash": dash},
+            hovertemplate="%{x:.3~g}: %{y:.1%}",
+        )
     if marked is not None:
-        figure.add_scatter(x=[marked, marked], y=[0, 1.05], mode="lines", name=marked_name, hoverinfo="name+x",
-                           line={"width": 1.5, "dash": "dashdot", "color": GREY})  # fmt: skip
+        figure.add_scatter(
+            x=[marked, marked],
+            y=[0, 1.05],
+            mode="lines",
+            name=marked_name,
+            hoverinfo="name+x",
+            line={"width": 1.5, "dash": "dashdot", "color": GREY},
+        )
     figure.update_xaxes(title={"text": titles[0], "standoff": 4}, type="log" if log else "linear", zeroline=False)
     if log:
         figure.update_xaxes(dtick="D2" if _decades(lines) < 1.5 else 1)
     elif max(float(line.x.max()) for line in lines) <= 10:
         figure.update_xaxes(dtick=1)
     figure.update_yaxes(title=titles[1], tickformat=".0%", range=[-0.02, 1.05])
-    figure.update_layout(height=height, margin={"l": 56, "r": 8, "t": 8, "b": 44},
-                         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})  # fmt: skip
+    figure.update_layout(
+        height=height,
+        margin={"l": 56, "r": 8, "t": 8, "b": 44},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+    )
     return figure
 
 
@@ -158,10 +220,19 @@ def grouped(
     """values [n, feature] as bars: for each feature n beside each other."""
     figure = go.Figure()
     for i, (name, row) in enumerate(zip(names, values, strict=True)):
-        figure.add_bar(x=list(features), y=row, name=name, marker_color=(BEFORE, AFTER, GREY)[i],
-                       hovertemplate=f"{name}, %{{x}}: %{{y:.3~g}}<extra></extra>")  # fmt: skip
+        figure.add_bar(
+            x=list(features),
+            y=row,
+            name=name,
+            marker_color=(BEFORE, AFTER, GREY)[i],
+            hovertemplate=f"{name}, %{{x}}: %{{y:.3~g}}<extra></extra>",
+        )
     figure.update_xaxes(title={"text": titles[0], "standoff": 4}, type="category")
     figure.update_yaxes(title=titles[1])
-    figure.update_layout(barmode="group", height=height, margin={"l": 56, "r": 8, "t": 8, "b": 44},
-                         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})  # fmt: skip
+    figure.update_layout(
+        barmode="group",
+        height=height,
+        margin={"l": 56, "r": 8, "t": 8, "b": 44},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+    )
     return figure

@@ -58,9 +58,15 @@ def tick_labels(names: Sequence[str]) -> list[str]:
 
 @literal
 def heads(
-    weights: np.ndarray, names: Sequence[str], *, titles: Sequence[str], x_title: str, y_title: str, bar_title: str,
+    weights: np.ndarray,
+    names: Sequence[str],
+    *,
+    titles: Sequence[str],
+    x_title: str,
+    y_title: str,
+    bar_title: str,
     query: int = -1,
-) -> go.Figure:  # fmt: skip
+) -> go.Figure:
     """One map [query, key] a head, on one scale from 0; weights [head, query, key], NaN where a key is masked.
 
     The scale ends at the largest weight of a query that may read FEW keys or more.
@@ -71,25 +77,40 @@ def heads(
     rows = ceil(count / columns)
     labels = tick_labels(names)
     figure = make_subplots(
-        rows, columns, subplot_titles=list(titles), shared_xaxes=True, shared_yaxes=True,
-        horizontal_spacing=0.02, vertical_spacing=0.09 if rows == 2 else 0.05,
-    )  # fmt: skip
+        rows,
+        columns,
+        subplot_titles=list(titles),
+        shared_xaxes=True,
+        shared_yaxes=True,
+        horizontal_spacing=0.02,
+        vertical_spacing=0.09 if rows == 2 else 0.05,
+    )
     hover = f"{y_title} %{{y}}<br>{x_title} %{{x}}<br>{bar_title} %{{z:.3f}}<extra></extra>"
     for i, one in enumerate(weights):
         place = {"row": i // columns + 1, "col": i % columns + 1}
-        figure.add_heatmap(z=one, x=labels, y=labels, coloraxis="coloraxis", hovertemplate=hover, hoverongaps=False,
-                           **place)  # fmt: skip
+        figure.add_heatmap(
+            z=one, x=labels, y=labels, coloraxis="coloraxis", hovertemplate=hover, hoverongaps=False, **place
+        )
         if 0 <= query < len(names):
-            figure.add_shape(type="rect", x0=-0.5, x1=len(names) - 0.5, y0=query - 0.5, y1=query + 0.5,
-                             line={"color": POSITIVE, "width": 1.5}, **place)  # fmt: skip
+            figure.add_shape(
+                type="rect",
+                x0=-0.5,
+                x1=len(names) - 0.5,
+                y0=query - 0.5,
+                y1=query + 0.5,
+                line={"color": POSITIVE, "width": 1.5},
+                **place,
+            )
     _token_axes(figure, names, labels, 190 if columns > 2 else 330)
     figure.update_xaxes(title_text=x_title, row=rows)
     figure.update_yaxes(title_text=y_title, col=1)
     side = {1: 330, 2: 300, 3: 250}.get(columns, 200)
     figure.update_layout(
-        height=110 + rows * side, margin={"l": 10, "r": 10, "t": 26, "b": 40},
-        coloraxis=_scale(weights, bar_title), showlegend=False,
-    )  # fmt: skip
+        height=110 + rows * side,
+        margin={"l": 10, "r": 10, "t": 26, "b": 40},
+        coloraxis=_scale(weights, bar_title),
+        showlegend=False,
+    )
     figure.update_annotations(font_size=12)
     return figure
 
@@ -97,8 +118,15 @@ def heads(
 def _token_axes(figure: go.Figure, names: Sequence[str], labels: Sequence[str], pixels: int) -> None:
     """Names along both sides: all where there is room, else every so many."""
     every = max(1, ceil(len(names) * 12 / pixels))
-    shown = {"tickvals": labels[::every], "ticktext": [_short(name) for name in names[::every]], "type": "category",
-             "tickfont": {"size": 10}, "showgrid": False, "zeroline": False, "automargin": True}  # fmt: skip
+    shown = {
+        "tickvals": labels[::every],
+        "ticktext": [_short(name) for name in names[::every]],
+        "type": "category",
+        "tickfont": {"size": 10},
+        "showgrid": False,
+        "zeroline": False,
+        "automargin": True,
+    }
     figure.update_xaxes(**shown, tickangle=-60 if max(map(len, names), default=0) > 1 else 0)
     figure.update_yaxes(**shown, autorange="reversed")
 
@@ -117,9 +145,15 @@ def _scale(weights: np.ndarray, title: str) -> dict[str, object]:
 
 @literal
 def on_picture(
-    picture: np.ndarray, weights: np.ndarray, *, titles: Sequence[str], bar_title: str, first: int = 0,
-    query: int = -1, patch: str = "row {row}, column {column}",
-) -> go.Figure:  # fmt: skip
+    picture: np.ndarray,
+    weights: np.ndarray,
+    *,
+    titles: Sequence[str],
+    bar_title: str,
+    first: int = 0,
+    query: int = -1,
+    patch: str = "row {row}, column {column}",
+) -> go.Figure:
     """The weights of one query, [head, row, column], laid over the picture (uint8 [H, W] or [H, W, 3]).
 
     `first` tokens stand before the first patch; customdata of a patch is its place among the tokens. The patch that
@@ -129,8 +163,9 @@ def on_picture(
     high, wide = picture.shape[:2]
     across = min(count, 4)
     down = ceil(count / across)
-    figure = make_subplots(down, across, subplot_titles=list(titles), horizontal_spacing=0.02,
-                           vertical_spacing=0.12 / down)  # fmt: skip
+    figure = make_subplots(
+        down, across, subplot_titles=list(titles), horizontal_spacing=0.02, vertical_spacing=0.12 / down
+    )
     colored = picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, -1)
     tokens = np.arange(rows * columns).reshape(rows, columns)
     named = [[patch.format(row=r, column=c) for c in range(columns)] for r in range(rows)]
@@ -138,14 +173,25 @@ def on_picture(
         place = {"row": i // across + 1, "col": i % across + 1}
         figure.add_image(z=colored, hoverinfo="skip", **place)
         figure.add_heatmap(
-            z=one, x0=wide / columns / 2 - 0.5, dx=wide / columns, y0=high / rows / 2 - 0.5, dy=high / rows,
-            coloraxis="coloraxis", customdata=tokens + first, text=named,
-            hovertemplate=f"%{{text}}<br>{bar_title} %{{z:.3f}}<extra></extra>", **place,
-        )  # fmt: skip
+            z=one,
+            x0=wide / columns / 2 - 0.5,
+            dx=wide / columns,
+            y0=high / rows / 2 - 0.5,
+            dy=high / rows,
+            coloraxis="coloraxis",
+            customdata=tokens + first,
+            text=named,
+            hovertemplate=f"%{{text}}<br>{bar_title} %{{z:.3f}}<extra></extra>",
+            **place,
+        )
         if query >= first:
             r, c = divmod(query - first, columns)
-            corners = {"x0": c * wide / columns - 0.5, "x1": (c + 1) * wide / columns - 0.5,
-                       "y0": r * high / rows - 0.5, "y1": (r + 1) * high / rows - 0.5}  # fmt: skip
+            corners = {
+                "x0": c * wide / columns - 0.5,
+                "x1": (c + 1) * wide / columns - 0.5,
+                "y0": r * high / rows - 0.5,
+                "y1": (r + 1) * high / rows - 0.5,
+            }
             figure.add_shape(type="rect", **corners, line={"color": POSITIVE, "width": 3}, **place)
     figure.update_xaxes(visible=False, range=[-0.5, wide - 0.5], constrain="domain")
     figure.update_yaxes(visible=False, range=[high - 0.5, -0.5], constrain="domain", constraintoward="top")
@@ -153,12 +199,16 @@ def on_picture(
         figure.update_yaxes(scaleanchor="x" if i == 0 else f"x{i + 1}", row=i // across + 1, col=i % across + 1)
     side = {1: 330, 2: 330, 3: 260}.get(across, 195)
     scale = _scale(weights, bar_title)
-    figure.add_scatter(x=[None], y=[None], marker={"color": [0], "coloraxis": "coloraxis2"}, hoverinfo="skip",
-                       mode="markers")  # fmt: skip
+    figure.add_scatter(
+        x=[None], y=[None], marker={"color": [0], "coloraxis": "coloraxis2"}, hoverinfo="skip", mode="markers"
+    )
     figure.update_layout(
-        height=50 + down * side, margin={"l": 6, "r": 6, "t": 26, "b": 6}, showlegend=False,
-        coloraxis=scale | {"colorscale": THROUGH, "showscale": False}, coloraxis2=scale | {"colorscale": OPAQUE},
-    )  # fmt: skip
+        height=50 + down * side,
+        margin={"l": 6, "r": 6, "t": 26, "b": 6},
+        showlegend=False,
+        coloraxis=scale | {"colorscale": THROUGH, "showscale": False},
+        coloraxis2=scale | {"colorscale": OPAQUE},
+    )
     figure.update_annotations(font_size=12)
     return figure
 
@@ -178,18 +228,36 @@ class Row:
 
 @literal
 def row(
-    one: Row, *, x_title: str, score_title: str, weight_title: str, feature_title: str, value_title: str,
+    one: Row,
+    *,
+    x_title: str,
+    score_title: str,
+    weight_title: str,
+    feature_title: str,
+    value_title: str,
     result_title: str,
-) -> go.Figure:  # fmt: skip
+) -> go.Figure:
     """Over the same keys: scores, weights, weights · values [feature, key], and their sum beside them."""
     labels = tick_labels(one.names)
     figure = make_subplots(
-        3, 2, column_widths=[0.93, 0.07], row_heights=[0.3, 0.26, 0.44], shared_xaxes=True, vertical_spacing=0.035,
-        horizontal_spacing=0.012, specs=[[{}, None], [{}, None], [{}, {}]],
-    )  # fmt: skip
+        3,
+        2,
+        column_widths=[0.93, 0.07],
+        row_heights=[0.3, 0.26, 0.44],
+        shared_xaxes=True,
+        vertical_spacing=0.035,
+        horizontal_spacing=0.012,
+        specs=[[{}, None], [{}, None], [{}, {}]],
+    )
     _scores(figure, one, labels, score_title)
-    figure.add_bar(x=labels, y=one.weights, marker_color=GREY, row=2, col=1,
-                   hovertemplate=f"%{{x}}<br>{weight_title} %{{y:.4f}}<extra></extra>")  # fmt: skip
+    figure.add_bar(
+        x=labels,
+        y=one.weights,
+        marker_color=GREY,
+        row=2,
+        col=1,
+        hovertemplate=f"%{{x}}<br>{weight_title} %{{y:.4f}}<extra></extra>",
+    )
     weighed = (one.weights[:, None] * one.values).T
     result = weighed.sum(1, keepdims=True)
     parts = np.where(np.isfinite(one.masked)[None], weighed, np.nan)  # what is masked takes no part
@@ -197,16 +265,38 @@ def row(
     bar = {"title": {"text": value_title, "side": "right"}, "thickness": 10, "len": 0.5, "y": 0.24, "outlinewidth": 0}
     for z, at, column in ((parts, labels, 1), (result, [result_title], 2)):
         figure.add_heatmap(
-            z=z, x=at, y=list(range(len(z))), colorscale=DIVERGING, zmin=low, zmax=high, showscale=column == 2,
-            colorbar=bar, row=3, col=column,
+            z=z,
+            x=at,
+            y=list(range(len(z))),
+            colorscale=DIVERGING,
+            zmin=low,
+            zmax=high,
+            showscale=column == 2,
+            colorbar=bar,
+            row=3,
+            col=column,
             hovertemplate=f"%{{x}}<br>{feature_title} %{{y}}<br>{value_title} %{{z:.4f}}<extra></extra>",
-        )  # fmt: skip
+        )
     wide = 6 + 6.5 * max((len(_short(name)) for name in one.names), default=1)  # pixels of a name
     every = max(1, ceil(len(one.names) * wide / 680))
-    figure.update_xaxes(type="category", categoryorder="array", categoryarray=labels, showgrid=False, col=1,
-                        range=[-0.5, len(labels) - 0.5])  # fmt: skip
-    figure.update_xaxes(tickvals=labels[::every], ticktext=[_short(n) for n in one.names[::every]], row=3, col=1,
-                        title_text=x_title, tickfont={"size": 11}, tickangle=0, showticklabels=True)  # fmt: skip
+    figure.update_xaxes(
+        type="category",
+        categoryorder="array",
+        categoryarray=labels,
+        showgrid=False,
+        col=1,
+        range=[-0.5, len(labels) - 0.5],
+    )
+    figure.update_xaxes(
+        tickvals=labels[::every],
+        ticktext=[_short(n) for n in one.names[::every]],
+        row=3,
+        col=1,
+        title_text=x_title,
+        tickfont={"size": 11},
+        tickangle=0,
+        showticklabels=True,
+    )
     figure.update_xaxes(tickfont={"size": 11}, row=3, col=2)
     figure.update_yaxes(showgrid=False, zeroline=True, zerolinewidth=1, zerolinecolor=GREY, nticks=4, title_standoff=6)
     figure.update_yaxes(title_text=score_title, row=1, col=1)
@@ -221,23 +311,37 @@ def _scores(figure: go.Figure, one: Row, labels: list[str], title: str) -> None:
     """Bars by sign; a cross where a key is masked."""
     read = np.isfinite(one.masked)
     figure.add_bar(
-        x=labels, y=np.where(read, one.scores, np.nan), row=1, col=1,
+        x=labels,
+        y=np.where(read, one.scores, np.nan),
+        row=1,
+        col=1,
         marker_color=[POSITIVE if score > 0 else NEGATIVE for score in one.scores],
         hovertemplate=f"%{{x}}<br>{title} %{{y:.3f}}<extra></extra>",
-    )  # fmt: skip
+    )
     hidden = np.flatnonzero(~read).tolist()
     figure.add_scatter(
-        x=[labels[i] for i in hidden], y=[0.0] * len(hidden), text=[one.why[i] for i in hidden], mode="markers",
-        marker={"symbol": "x-thin", "size": 7, "line": {"width": 1.5, "color": GREY}}, row=1, col=1,
+        x=[labels[i] for i in hidden],
+        y=[0.0] * len(hidden),
+        text=[one.why[i] for i in hidden],
+        mode="markers",
+        marker={"symbol": "x-thin", "size": 7, "line": {"width": 1.5, "color": GREY}},
+        row=1,
+        col=1,
         hovertemplate="%{x}: %{text}<extra></extra>",
-    )  # fmt: skip
+    )
 
 
 @literal
 def measured(
-    layers: Sequence[str], entropy: np.ndarray, rise: np.ndarray | None, *, x_title: str, entropy_title: str,
-    rise_title: str, head: str = "{head}",
-) -> go.Figure:  # fmt: skip
+    layers: Sequence[str],
+    entropy: np.ndarray,
+    rise: np.ndarray | None,
+    *,
+    x_title: str,
+    entropy_title: str,
+    rise_title: str,
+    head: str = "{head}",
+) -> go.Figure:
     """Every head of every layer, [layer, head]: its entropy, and beside it what the loss rises without it.
 
     NaN where a layer has no such head; customdata of a cell: (layer, head).
@@ -248,21 +352,37 @@ def measured(
     if rise is not None:
         shown.append((rise, rise_title, DIVERGING, signed(rise)))
     names = [head.format(head=i) for i in range(entropy.shape[1])]
-    figure = make_subplots(1, len(shown), subplot_titles=[title for _z, title, _c, _r in shown], shared_yaxes=True,
-                           horizontal_spacing=0.04)  # fmt: skip
+    figure = make_subplots(
+        1, len(shown), subplot_titles=[title for _z, title, _c, _r in shown], shared_yaxes=True, horizontal_spacing=0.04
+    )
     cells = [[[layer, i] for i in range(len(names))] for layer in layers]
     for column, (z, title, scale, (low, high)) in enumerate(shown, 1):
         form = f"%{{z:{'+' * (column == 2)}.{_decimals(high)}f}}"
         figure.add_heatmap(
-            z=z, x=names, y=list(layers), customdata=cells, colorscale=scale, zmin=low, zmax=high, showscale=False,
-            texttemplate=form, textfont={"size": 12}, xgap=2, ygap=2, hoverongaps=False, row=1, col=column,
+            z=z,
+            x=names,
+            y=list(layers),
+            customdata=cells,
+            colorscale=scale,
+            zmin=low,
+            zmax=high,
+            showscale=False,
+            texttemplate=form,
+            textfont={"size": 12},
+            xgap=2,
+            ygap=2,
+            hoverongaps=False,
+            row=1,
+            col=column,
             hovertemplate=f"%{{y}}, {x_title} %{{x}}<br>{title}: {form}<extra></extra>",
-        )  # fmt: skip
+        )
     figure.update_xaxes(title={"text": x_title, "standoff": 4}, type="category", showgrid=False)
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False, automargin=True)
     figure.update_layout(
-        height=86 + 40 * len(layers), margin={"l": 10, "r": 10, "t": 26, "b": 40}, showlegend=False,
-    )  # fmt: skip
+        height=86 + 40 * len(layers),
+        margin={"l": 10, "r": 10, "t": 26, "b": 40},
+        showlegend=False,
+    )
     figure.update_annotations(font_size=12)
     return figure
 

@@ -99,15 +99,28 @@ def picture(values: np.ndarray, scale: Scale, *, hover: str, under: str = "", si
     shown = flat(values)
     height, width = shown.shape
     low, high = scale.ends(shown)
-    fig = go.Figure(go.Heatmap(
-        z=shown.astype(np.float32), zmin=low, zmax=high, colorscale=scale.veil() if under else scale.plotly(),
-        showscale=False, hovertemplate=f"{hover}<extra></extra>",
-    ))  # fmt: skip
+    fig = go.Figure(
+        go.Heatmap(
+            z=shown.astype(np.float32),
+            zmin=low,
+            zmax=high,
+            colorscale=scale.veil() if under else scale.plotly(),
+            showscale=False,
+            hovertemplate=f"{hover}<extra></extra>",
+        )
+    )
     if under:
         fig.add_layout_image(
-            source=under, xref="x", yref="y", x=-0.5, y=-0.5, sizex=width, sizey=height, sizing="stretch",
+            source=under,
+            xref="x",
+            yref="y",
+            x=-0.5,
+            y=-0.5,
+            sizex=width,
+            sizey=height,
+            sizing="stretch",
             layer="below",
-        )  # fmt: skip
+        )
     fig.update_xaxes(**HIDDEN, range=[-0.5, width - 0.5], constrain="domain")
     fig.update_yaxes(**HIDDEN, range=[height - 0.5, -0.5], scaleanchor="x", constrain="domain")
     return _small(fig, side)
@@ -117,10 +130,16 @@ def picture(values: np.ndarray, scale: Scale, *, hover: str, under: str = "", si
 def table(values: np.ndarray, scale: Scale, *, titles: tuple[str, str], hover: str, side: int = SIDE) -> go.Figure:
     """[row, column] of no picture, such as [step, feature], as a heat-map with the first axis across."""
     low, high = scale.ends(values)
-    fig = go.Figure(go.Heatmap(
-        z=values.T.astype(np.float32), zmin=low, zmax=high, colorscale=scale.plotly(), showscale=False,
-        hovertemplate=f"{hover}<extra></extra>",
-    ))  # fmt: skip
+    fig = go.Figure(
+        go.Heatmap(
+            z=values.T.astype(np.float32),
+            zmin=low,
+            zmax=high,
+            colorscale=scale.plotly(),
+            showscale=False,
+            hovertemplate=f"{hover}<extra></extra>",
+        )
+    )
     fig.update_xaxes(title={"text": titles[0], "standoff": 2}, nticks=5, showgrid=False, zeroline=False)
     fig.update_yaxes(title={"text": titles[1], "standoff": 2}, nticks=5, showgrid=False, zeroline=False)
     return _small(fig, side, axes=True)
@@ -131,9 +150,15 @@ def table(values: np.ndarray, scale: Scale, *, titles: tuple[str, str], hover: s
 
 @literal
 def series(
-    values: np.ndarray | None, shown: np.ndarray, scale: Scale, *, x_title: str, y_title: str, hover: str,
+    values: np.ndarray | None,
+    shown: np.ndarray,
+    scale: Scale,
+    *,
+    x_title: str,
+    y_title: str,
+    hover: str,
     side: int = SIDE,
-) -> go.Figure:  # fmt: skip
+) -> go.Figure:
     """A sequence `shown` [step, feature] as curves, one above the other, each mark in the colour of its contribution.
 
     values: [step, feature], None for the curves alone · y_title has the place {n}, the feature · hover has the places
@@ -145,13 +170,26 @@ def series(
     for n in range(features):
         marker: dict[str, object] = {"size": 4, "color": GREY}
         if values is not None:
-            marker = {"size": 8 if steps <= SOME else 6, "color": values[:, n], "cmin": low, "cmax": high,
-                      "colorscale": scale.plotly(), "line": {"width": 0.6, "color": GREY}}  # fmt: skip
+            marker = {
+                "size": 8 if steps <= SOME else 6,
+                "color": values[:, n],
+                "cmin": low,
+                "cmax": high,
+                "colorscale": scale.plotly(),
+                "line": {"width": 0.6, "color": GREY},
+            }
         fig.add_scatter(
-            x=list(range(steps)), y=shown[:, n], mode="lines+markers", line={"width": 1, "color": GREY}, marker=marker,
-            customdata=None if values is None else values[:, n], showlegend=False, row=n + 1, col=1,
+            x=list(range(steps)),
+            y=shown[:, n],
+            mode="lines+markers",
+            line={"width": 1, "color": GREY},
+            marker=marker,
+            customdata=None if values is None else values[:, n],
+            showlegend=False,
+            row=n + 1,
+            col=1,
             hovertemplate=f"{hover}<extra></extra>",
-        )  # fmt: skip
+        )
         title = y_title.format(n=n) if features > 1 else ""
         fig.update_yaxes(title={"text": title, "standoff": 2, "font": {"size": 10}}, row=n + 1, col=1)
     fig.update_yaxes(nticks=3, zeroline=False, tickfont={"size": 10})
@@ -164,11 +202,20 @@ def series(
 def bars(values: np.ndarray, names: Sequence[str], scale: Scale, *, hover: str, side: int = SIDE) -> go.Figure:
     """[n] numbers, one bar each; hover has the places %{x} (the name) and %{y}."""
     low, high = scale.ends(values)
-    fig = go.Figure(go.Bar(
-        x=list(names), y=values.astype(np.float32), hovertemplate=f"{hover}<extra></extra>",
-        marker={"color": values, "cmin": low, "cmax": high, "colorscale": scale.plotly(),
-                "line": {"width": 0.6, "color": GREY}},
-    ))  # fmt: skip
+    fig = go.Figure(
+        go.Bar(
+            x=list(names),
+            y=values.astype(np.float32),
+            hovertemplate=f"{hover}<extra></extra>",
+            marker={
+                "color": values,
+                "cmin": low,
+                "cmax": high,
+                "colorscale": scale.plotly(),
+                "line": {"width": 0.6, "color": GREY},
+            },
+        )
+    )
     fig.update_yaxes(range=[min(0.0, low) * 1.08, high * 1.08], nticks=5, tickfont={"size": 10})
     fig.update_xaxes(type="category", tickfont={"size": 11}, tickangle=0, nticks=12)
     return _small(fig, side, axes=True)

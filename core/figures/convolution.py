@@ -89,19 +89,27 @@ def _heat(values: np.ndarray, titles: Titles, value: str) -> go.Heatmap:
     low, high = signed(values)
     signs = bool((values < 0).any())
     return go.Heatmap(
-        z=values, colorscale=DIVERGING if signs else SEQUENTIAL, zmin=low if signs else 0.0, zmax=high,
+        z=values,
+        colorscale=DIVERGING if signs else SEQUENTIAL,
+        zmin=low if signs else 0.0,
+        zmax=high,
         colorbar={"thickness": 8, "outlinewidth": 0, "tickfont": {"size": 10}, "nticks": 5, "xpad": 4},
         hovertemplate=f"{titles[1]} %{{y}}, {titles[0]} %{{x}}<br>{value} %{{z:.4g}}<extra></extra>",
-    )  # fmt: skip
+    )
 
 
 def _line(figure: go.Figure, x: Sequence[float | None], y: Sequence[float | None], color: str, dash: str = "") -> None:
     """A line with a light edge."""
     for width, paint, style in ((4.5, EDGE, ""), (2.2, color, dash)):
         figure.add_scatter(
-            x=x, y=y, mode="lines", line={"width": width, "color": paint, "dash": style or "solid"}, hoverinfo="skip",
-            showlegend=False, cliponaxis=False,
-        )  # fmt: skip
+            x=x,
+            y=y,
+            mode="lines",
+            line={"width": width, "color": paint, "dash": style or "solid"},
+            hoverinfo="skip",
+            showlegend=False,
+            cliponaxis=False,
+        )
 
 
 def _draw_window(figure: go.Figure, window: Window) -> None:
@@ -164,9 +172,12 @@ def arithmetic(
     grid = (3, len(columns)) if several else (1, 3)
     side = square(len(columns))
     figure = make_subplots(
-        *grid, horizontal_spacing=0.012 if several else 0.09, vertical_spacing=0.045 if several else 0.0,
-        column_titles=list(columns) if several else list(parts), row_titles=None,
-    )  # fmt: skip
+        *grid,
+        horizontal_spacing=0.012 if several else 0.09,
+        vertical_spacing=0.045 if several else 0.0,
+        column_titles=list(columns) if several else list(parts),
+        row_titles=None,
+    )
     k, j = shown.padding.shape
     cell = side / max(k, j)
     size = int(np.clip(cell / 3.4, 8, 14)) if cell >= LEAST_CELL else 0
@@ -199,9 +210,18 @@ def square(maps: int) -> float:
 def _cells(figure: go.Figure, place: tuple[int, int], values: np.ndarray, ends: tuple[float, float], size: int) -> None:
     written = {"texttemplate": "%{z:.2f}", "textfont": {"size": size}} if size else {}
     figure.add_heatmap(
-        z=values, colorscale=DIVERGING, zmin=ends[0], zmax=ends[1], showscale=False, xgap=1, ygap=1,
-        hovertemplate="%{z:.5g}<extra></extra>", row=place[0], col=place[1], **written,
-    )  # fmt: skip
+        z=values,
+        colorscale=DIVERGING,
+        zmin=ends[0],
+        zmax=ends[1],
+        showscale=False,
+        xgap=1,
+        ygap=1,
+        hovertemplate="%{z:.5g}<extra></extra>",
+        row=place[0],
+        col=place[1],
+        **written,
+    )
 
 
 def _padding(
@@ -210,13 +230,26 @@ def _padding(
     """What lies outside the picture is crossed out lightly, and says what it is."""
     rows, columns = np.nonzero(outside)
     figure.add_heatmap(
-        z=np.where(outside, values, np.nan), colorscale=[[0, PADDING], [1, PADDING]], showscale=False, xgap=1,
-        ygap=1, row=place[0], col=place[1], hovertemplate=f"{word}: %{{z:.4g}}<extra></extra>",
+        z=np.where(outside, values, np.nan),
+        colorscale=[[0, PADDING], [1, PADDING]],
+        showscale=False,
+        xgap=1,
+        ygap=1,
+        row=place[0],
+        col=place[1],
+        hovertemplate=f"{word}: %{{z:.4g}}<extra></extra>",
         **({"texttemplate": "%{z:.2~f}", "textfont": {"size": size, "color": "#3a404a"}} if size else {}),
-    )  # fmt: skip
+    )
     x, y = [np.stack([at - 0.5, at + 0.5, np.full(len(at), np.nan)], 1).ravel() for at in (columns, rows)]
-    figure.add_scatter(x=x, y=y, mode="lines", line={"color": "rgba(90, 98, 110, 0.35)", "width": 1},
-                       hoverinfo="skip", row=place[0], col=place[1])  # fmt: skip
+    figure.add_scatter(
+        x=x,
+        y=y,
+        mode="lines",
+        line={"color": "rgba(90, 98, 110, 0.35)", "width": 1},
+        hoverinfo="skip",
+        row=place[0],
+        col=place[1],
+    )
 
 
 def _signs(figure: go.Figure, *signs: str) -> None:

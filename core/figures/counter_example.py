@@ -14,8 +14,16 @@ EDGE = "#d55e00"
 def outlined(figure: go.Figure, chosen: np.ndarray, column: int) -> go.Figure:
     """The figure with a line around the chosen pixels, bool [H, W], of its panel number `column`, counted from 1."""
     x, y = outline(chosen)
-    figure.add_scatter(x=x, y=y, mode="lines", line={"color": EDGE, "width": 2.5}, hoverinfo="skip", showlegend=False,
-                       row=1, col=column)  # fmt: skip
+    figure.add_scatter(
+        x=x,
+        y=y,
+        mode="lines",
+        line={"color": EDGE, "width": 2.5},
+        hoverinfo="skip",
+        showlegend=False,
+        row=1,
+        col=column,
+    )
     return figure
 
 

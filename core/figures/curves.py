@@ -37,22 +37,35 @@ def overlay(
     for i, curve in enumerate(curves):
         points = thinned(curve)
         figure.add_scatter(
-            x=[s for s, _v in points], y=[v if math.isfinite(v) else None for _s, v in points], name=curve.name,
-            mode="lines+markers" if len(points) < 40 else "lines", marker={"size": 5}, hovertemplate="%{y:.4g}",
+            x=[s for s, _v in points],
+            y=[v if math.isfinite(v) else None for _s, v in points],
+            name=curve.name,
+            mode="lines+markers" if len(points) < 40 else "lines",
+            marker={"size": 5},
+            hovertemplate="%{y:.4g}",
             line={"dash": DASHES[i % len(DASHES)], "width": 2, "color": colors[i % len(colors)] if colors else None},
-        )  # fmt: skip
+        )
     for i, curve in enumerate(curves):  # after all lines, so that each keeps its colour
         if mark := [(s, v) for s, v in curve.finite() if s == curve.best]:
             figure.add_scatter(
-                x=[s for s, _v in mark], y=[v for _s, v in mark], mode="markers", showlegend=False,
-                name=curve.name, hovertemplate="%{y:.4g} ★",
+                x=[s for s, _v in mark],
+                y=[v for _s, v in mark],
+                mode="markers",
+                showlegend=False,
+                name=curve.name,
+                hovertemplate="%{y:.4g} ★",
                 marker={"size": 13, "symbol": "star", "color": colors[i % len(colors)] if colors else None},
-            )  # fmt: skip
+            )
     figure.update_layout(
-        xaxis_title=x_title, yaxis_title=y_title, hovermode="x unified", showlegend=True, height=340,
-        margin={"l": 60, "r": 10, "t": 10, "b": 45}, yaxis_type="log" if log else "linear",
+        xaxis_title=x_title,
+        yaxis_title=y_title,
+        hovermode="x unified",
+        showlegend=True,
+        height=340,
+        margin={"l": 60, "r": 10, "t": 10, "b": 45},
+        yaxis_type="log" if log else "linear",
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-    )  # fmt: skip
+    )
     return figure
 
 
@@ -77,11 +90,17 @@ def table(curves: Sequence[Curve]) -> list[dict[str, float | str | int | None]]:
     for curve in curves:
         points = curve.finite()
         values = [v for _s, v in points]
-        rows.append({
-            "name": curve.name, "points": len(points), "first": values[0] if values else None,
-            "lowest": min(values, default=None), "highest": max(values, default=None),
-            "last": values[-1] if values else None, "last_step": points[-1][0] if points else None,
-        })  # fmt: skip
+        rows.append(
+            {
+                "name": curve.name,
+                "points": len(points),
+                "first": values[0] if values else None,
+                "lowest": min(values, default=None),
+                "highest": max(values, default=None),
+                "last": values[-1] if values else None,
+                "last_step": points[-1][0] if points else None,
+            }
+        )
     return rows
 
 
@@ -90,7 +109,12 @@ def alt(curves: Sequence[Curve], sentence: str) -> str:
     said = []
     for row in table(curves):
         if row["points"]:
-            said.append(sentence.format(
-                name=row["name"], first=f"{row['first']:.3g}", last=f"{row['last']:.3g}", step=row["last_step"],
-            ))  # fmt: skip
+            said.append(
+                sentence.format(
+                    name=row["name"],
+                    first=f"{row['first']:.3g}",
+                    last=f"{row['last']:.3g}",
+                    step=row["last_step"],
+                )
+            )
     return " ".join(said)

@@ -35,9 +35,17 @@ def by_class(classes: np.ndarray, names: Sequence[str], *, letters: int = 8) -> 
 
 @literal
 def cloud(  # noqa: PLR0913 (all but two are by keyword)
-    points: np.ndarray, groups: Sequence[Group], *, samples: np.ndarray, hover: Sequence[str], titles: Sequence[str],
-    marked: np.ndarray, marked_name: str, colors: Sequence[str] = (), height: int = 440,
-) -> go.Figure:  # fmt: skip
+    points: np.ndarray,
+    groups: Sequence[Group],
+    *,
+    samples: np.ndarray,
+    hover: Sequence[str],
+    titles: Sequence[str],
+    marked: np.ndarray,
+    marked_name: str,
+    colors: Sequence[str] = (),
+    height: int = 440,
+) -> go.Figure:
     """Points [n, 2 or 3] with a colour and a mark for each group; customdata is the sample of each point.
 
     hover [n]: what is said of a point · marked [m, 2 or 3]: where the current sample is.
@@ -51,24 +59,51 @@ def cloud(  # noqa: PLR0913 (all but two are by keyword)
         look = {"mode": "text", "text": [group.letter] * len(at), "textfont": {"color": color, "size": 13}}
         if not group.letter:
             look = {"mode": "markers", "marker": {"color": color, "symbol": symbol, "size": 4 if deep else 7}}
-        figure.add_trace(_scatter(points[at], name=group.name, customdata=samples[at].tolist(),
-                                  hovertext=[hover[j] for j in at], showlegend=not group.letter, **look))  # fmt: skip
+        figure.add_trace(
+            _scatter(
+                points[at],
+                name=group.name,
+                customdata=samples[at].tolist(),
+                hovertext=[hover[j] for j in at],
+                showlegend=not group.letter,
+                **look,
+            )
+        )
     return _framed(figure, marked, marked_name, titles, height)
 
 
 @literal
 def shaded(  # noqa: PLR0913 (all but two are by keyword)
-    points: np.ndarray, values: np.ndarray, *, samples: np.ndarray, hover: Sequence[str], titles: Sequence[str],
-    marked: np.ndarray, marked_name: str, scale_title: str, height: int = 440,
-) -> go.Figure:  # fmt: skip
+    points: np.ndarray,
+    values: np.ndarray,
+    *,
+    samples: np.ndarray,
+    hover: Sequence[str],
+    titles: Sequence[str],
+    marked: np.ndarray,
+    marked_name: str,
+    scale_title: str,
+    height: int = 440,
+) -> go.Figure:
     """Points [n, 2 or 3] coloured by a magnitude [n]; the rest as in `cloud`."""
     figure = go.Figure()
     marker = {
-        "color": values, "colorscale": SEQUENTIAL, "size": 4 if points.shape[1] == 3 else 7,
+        "color": values,
+        "colorscale": SEQUENTIAL,
+        "size": 4 if points.shape[1] == 3 else 7,
         "colorbar": {"title": {"text": scale_title, "side": "right"}, "thickness": 12},
-    }  # fmt: skip
-    figure.add_trace(_scatter(points, mode="markers", marker=marker, customdata=samples.tolist(),
-                              hovertext=list(hover), showlegend=False, name=""))  # fmt: skip
+    }
+    figure.add_trace(
+        _scatter(
+            points,
+            mode="markers",
+            marker=marker,
+            customdata=samples.tolist(),
+            hovertext=list(hover),
+            showlegend=False,
+            name="",
+        )
+    )
     return _framed(figure, marked, marked_name, titles, height)
 
 
@@ -88,8 +123,9 @@ def _framed(figure: go.Figure, marked: np.ndarray, name: str, titles: Sequence[s
     tall = sum(trace.showlegend is not False for trace in figure.data) > 14
     legend: dict[str, object] = {"itemsizing": "constant", "font": {"size": 11}}
     legend |= {} if tall else {"orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0}
-    figure.update_layout(height=height, legend=legend, showlegend=True, hovermode="closest",
-                         margin={"l": 52, "r": 8, "t": 8, "b": 42})  # fmt: skip
+    figure.update_layout(
+        height=height, legend=legend, showlegend=True, hovermode="closest", margin={"l": 52, "r": 8, "t": 8, "b": 42}
+    )
     if deep:
         axis = {"backgroundcolor": "rgba(0,0,0,0)", "gridcolor": GREY, "zerolinecolor": GREY, "showbackground": False}
         axes = {f"{a}axis": {**axis, "title": {"text": t}} for a, t in zip("xyz", titles, strict=True)}
@@ -104,10 +140,21 @@ def _framed(figure: go.Figure, marked: np.ndarray, name: str, titles: Sequence[s
 
 @literal
 def boundary(  # noqa: PLR0913 (all but three are by keyword)
-    named: np.ndarray, sure: np.ndarray, axes: tuple[np.ndarray, np.ndarray], *, names: Sequence[str],
-    points: np.ndarray, target: np.ndarray, samples: np.ndarray, hover: Sequence[str], titles: Sequence[str],
-    marked: np.ndarray, marked_name: str, colors: Sequence[str], height: int = 440,
-) -> go.Figure:  # fmt: skip
+    named: np.ndarray,
+    sure: np.ndarray,
+    axes: tuple[np.ndarray, np.ndarray],
+    *,
+    names: Sequence[str],
+    points: np.ndarray,
+    target: np.ndarray,
+    samples: np.ndarray,
+    hover: Sequence[str],
+    titles: Sequence[str],
+    marked: np.ndarray,
+    marked_name: str,
+    colors: Sequence[str],
+    height: int = 440,
+) -> go.Figure:
     """The plane in the colour of the class named there [row, column], the surer the stronger, and points [n, 2] on it.
 
     axes: the places of the columns and of the rows · sure [row, column]: probability of the named class.
@@ -116,18 +163,34 @@ def boundary(  # noqa: PLR0913 (all but three are by keyword)
     for k, name in enumerate(names):
         color = colors[k % len(colors)]
         figure.add_heatmap(
-            z=np.where(named == k, sure, np.nan).round(3), x=axes[0], y=axes[1], showscale=False, zmin=1 / len(names),
-            zmax=1.0, colorscale=[[0, _faint(color, 0.06)], [1, _faint(color, 0.5)]], hoverongaps=False, name=name,
+            z=np.where(named == k, sure, np.nan).round(3),
+            x=axes[0],
+            y=axes[1],
+            showscale=False,
+            zmin=1 / len(names),
+            zmax=1.0,
+            colorscale=[[0, _faint(color, 0.06)], [1, _faint(color, 0.5)]],
+            hoverongaps=False,
+            name=name,
             hovertemplate=f"%{{x:.2f}}, %{{y:.2f}}: {name} %{{z:.0%}}<extra></extra>",
-        )  # fmt: skip
+        )
     for k, name in enumerate(names):
         at = np.flatnonzero(target == k)
         figure.add_scatter(
-            x=points[at, 0], y=points[at, 1], mode="markers", name=name, customdata=samples[at].tolist(),
-            hovertext=[hover[int(i)] for i in at], hovertemplate="%{hovertext}<extra></extra>",
-            marker={"color": colors[k % len(colors)], "symbol": MARKS[k % 8], "size": 7,
-                    "line": {"width": 1, "color": "#ffffff"}},
-        )  # fmt: skip
+            x=points[at, 0],
+            y=points[at, 1],
+            mode="markers",
+            name=name,
+            customdata=samples[at].tolist(),
+            hovertext=[hover[int(i)] for i in at],
+            hovertemplate="%{hovertext}<extra></extra>",
+            marker={
+                "color": colors[k % len(colors)],
+                "symbol": MARKS[k % 8],
+                "size": 7,
+                "line": {"width": 1, "color": "#ffffff"},
+            },
+        )
     _framed(figure, marked, marked_name, titles, height)
     figure.update_xaxes(range=[float(axes[0][0]), float(axes[0][-1])], showgrid=False, constrain="domain")
     figure.update_yaxes(range=[float(axes[1][0]), float(axes[1][-1])], showgrid=False, constrain="domain")
@@ -142,20 +205,37 @@ def _faint(color: str, strength: float) -> str:
 
 @literal
 def by_layer(
-    layers: Sequence[str], values: np.ndarray, *, chosen: str, chance: float, titles: tuple[str, str],
-    chance_name: str, colors: Sequence[str] = (), height: int = 230,
-) -> go.Figure:  # fmt: skip
+    layers: Sequence[str],
+    values: np.ndarray,
+    *,
+    chosen: str,
+    chance: float,
+    titles: tuple[str, str],
+    chance_name: str,
+    colors: Sequence[str] = (),
+    height: int = 230,
+) -> go.Figure:
     """A bar for each layer, from first to last; customdata is its name. The dashed line is what chance would have."""
     accent = colors[0] if colors else "#1b62a8"
-    figure = go.Figure(go.Bar(
-        x=list(layers), y=values, customdata=list(layers), hovertemplate="%{x}: %{y:.1%}<extra></extra>",
-        marker={"color": [accent if name == chosen else GREY for name in layers]},
-    ))  # fmt: skip
-    figure.add_hline(y=chance, line={"dash": "dash", "width": 1.5, "color": MARK}, annotation_text=chance_name,
-                     annotation_position="top left")  # fmt: skip
+    figure = go.Figure(
+        go.Bar(
+            x=list(layers),
+            y=values,
+            customdata=list(layers),
+            hovertemplate="%{x}: %{y:.1%}<extra></extra>",
+            marker={"color": [accent if name == chosen else GREY for name in layers]},
+        )
+    )
+    figure.add_hline(
+        y=chance,
+        line={"dash": "dash", "width": 1.5, "color": MARK},
+        annotation_text=chance_name,
+        annotation_position="top left",
+    )
     tilt = -40 if len(layers) > 8 else 0
     figure.update_xaxes(title={"text": titles[0], "standoff": 4}, type="category", tickangle=tilt)
     figure.update_yaxes(title=titles[1], tickformat=".0%", range=[min(0.0, float(np.nanmin(values))), 1.02])
-    figure.update_layout(height=height, margin={"l": 60, "r": 8, "t": 14, "b": 70 if tilt else 44},
-                         bargap=0.25, showlegend=False)  # fmt: skip
+    figure.update_layout(
+        height=height, margin={"l": 60, "r": 8, "t": 14, "b": 70 if tilt else 44}, bargap=0.25, showlegend=False
+    )
     return figure

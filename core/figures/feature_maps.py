@@ -90,9 +90,12 @@ def vector(
     hover = f"{x_title} %{{customdata}}<br>{y_title} %{{y:.3~g}}<extra></extra>"
     scale = _scale(values)
     marker = {
-        "color": values[units], "colorscale": scale["colorscale"], "cmin": scale["zmin"], "cmax": scale["zmax"],
+        "color": values[units],
+        "colorscale": scale["colorscale"],
+        "cmin": scale["zmin"],
+        "cmax": scale["zmax"],
         "line": {"width": outline, "color": "#808080"},
-    }  # fmt: skip
+    }
     at = list(range(len(units)))
     fig = go.Figure(go.Bar(x=at, y=values[units], customdata=units, marker=marker, hovertemplate=hover))
     every = ceil(len(units) / TICKS)

@@ -36,9 +36,16 @@ class Bars:
 
 @literal
 def flow(
-    steps: np.ndarray, history: np.ndarray, now: Bars, *, x_title: str, y_title: str, value: str, now_title: str,
+    steps: np.ndarray,
+    history: np.ndarray,
+    now: Bars,
+    *,
+    x_title: str,
+    y_title: str,
+    value: str,
+    now_title: str,
     shown: int | None = None,
-) -> go.Figure:  # fmt: skip
+) -> go.Figure:
     """Left, history [layer, reading] at `steps` as a strip with a logarithmic colour; right, the bars of this moment.
 
     The first layer is on top in both. shown: the step of this moment, marked in the strip. Without readings the bars
@@ -60,9 +67,11 @@ def flow(
     figure.update_yaxes(autorange="reversed", type="category", tickfont={"size": 10}, showgrid=False, automargin=True)
     figure.update_layout(yaxis_title={"text": y_title, "standoff": 4})
     figure.update_layout(
-        height=min(MOST, max(LEAST, 60 + ROW * len(names))), margin={"l": 10, "r": 12, "t": 8, "b": 46},
-        showlegend=False, bargap=0.25,
-    )  # fmt: skip
+        height=min(MOST, max(LEAST, 60 + ROW * len(names))),
+        margin={"l": 10, "r": 12, "t": 8, "b": 46},
+        showlegend=False,
+        bargap=0.25,
+    )
     return figure
 
 
@@ -74,26 +83,41 @@ def _strip(steps: np.ndarray, table: np.ndarray, names: list[str], x_title: str,
     bar |= {"tickvals": ticks, "ticktext": [f"1e{int(tick)}" for tick in ticks]}
     bar["title"] = {"text": value, "side": "right", "font": {"size": 11}}
     return go.Heatmap(
-        x=steps, y=names, z=np.maximum(logs, low), zmin=low, zmax=high, customdata=table, colorscale=SEQUENTIAL,
+        x=steps,
+        y=names,
+        z=np.maximum(logs, low),
+        zmin=low,
+        zmax=high,
+        customdata=table,
+        colorscale=SEQUENTIAL,
         colorbar=bar,
-        hovertemplate=f"%{{y}}<br>{x_title} %{{x}}<br>{value} %{{customdata:.3g}}<extra></extra>", hoverongaps=False,
-    )  # fmt: skip
+        hovertemplate=f"%{{y}}<br>{x_title} %{{x}}<br>{value} %{{customdata:.3g}}<extra></extra>",
+        hoverongaps=False,
+    )
 
 
 def _bars(now: Bars, title: str) -> go.Bar:
     return go.Bar(
-        y=list(now.names), x=np.where(np.isfinite(now.values) & (now.values > 0), now.values, np.nan), orientation="h",
-        marker={"color": now.colors()}, customdata=[f"{value:.3g}" for value in now.values.tolist()],
+        y=list(now.names),
+        x=np.where(np.isfinite(now.values) & (now.values > 0), now.values, np.nan),
+        orientation="h",
+        marker={"color": now.colors()},
+        customdata=[f"{value:.3g}" for value in now.values.tolist()],
         hovertemplate=f"%{{y}}<br>{title} %{{customdata}}<extra></extra>",
-    )  # fmt: skip
+    )
 
 
 def _log_axis(figure: go.Figure, values: np.ndarray, title: str, **place: Any) -> None:
     low, high = _ends(logarithms(values))
     figure.update_xaxes(
-        type="log", range=[np.floor(low) - 0.3, np.ceil(high + 0.05)], title={"text": title, "standoff": 4},
-        exponentformat="power", tickfont={"size": 11}, dtick=max(1, round((high - low) / 5)), **place,
-    )  # fmt: skip
+        type="log",
+        range=[np.floor(low) - 0.3, np.ceil(high + 0.05)],
+        title={"text": title, "standoff": 4},
+        exponentformat="power",
+        tickfont={"size": 11},
+        dtick=max(1, round((high - low) / 5)),
+        **place,
+    )
 
 
 def logarithms(values: np.ndarray) -> np.ndarray:
@@ -114,20 +138,29 @@ def _ends(logs: np.ndarray) -> tuple[float, float]:
 
 @literal
 def histograms(
-    names: Sequence[str], counts: Sequence[np.ndarray], edges: Sequence[np.ndarray], *, chosen: str, x_title: str,
+    names: Sequence[str],
+    counts: Sequence[np.ndarray],
+    edges: Sequence[np.ndarray],
+    *,
+    chosen: str,
+    x_title: str,
     y_title: str,
-) -> go.Figure:  # fmt: skip
+) -> go.Figure:
     """How many outputs of each layer lie where: small pictures side by side, the counts on one logarithmic scale."""
     many = max(1, len(names))
     figure = make_subplots(1, many, subplot_titles=list(names), shared_yaxes=True, horizontal_spacing=0.03)
     for column, (name, count, edge) in enumerate(zip(names, counts, edges, strict=True), 1):
         figure.add_bar(
-            x=(edge[:-1] + edge[1:]) / 2, y=np.where(count > 0, count, np.nan), width=np.diff(edge), row=1, col=column,
+            x=(edge[:-1] + edge[1:]) / 2,
+            y=np.where(count > 0, count, np.nan),
+            width=np.diff(edge),
+            row=1,
+            col=column,
             marker={"color": CHOSEN if name == chosen else BAR, "line": {"width": 0}},
             customdata=np.stack([edge[:-1], edge[1:]], -1),
             hovertemplate=f"{name}<br>{x_title} %{{customdata[0]:.3g}} … %{{customdata[1]:.3g}}<br>"
             f"{y_title} %{{y:,}}<extra></extra>",
-        )  # fmt: skip
+        )
         figure.update_xaxes(range=[float(edge[0]), float(edge[-1])], nticks=3, zeroline=False, row=1, col=column)
     figure.update_yaxes(type="log", dtick=2, exponentformat="power", tickfont={"size": 10}, automargin=True)
     figure.update_yaxes(title={"text": y_title, "standoff": 4}, row=1, col=1)
@@ -148,8 +181,12 @@ def shares(shown: Bars, *, x_title: str, limit: float | None = None) -> go.Figur
     """
     figure = go.Figure(
         go.Bar(
-            y=list(shown.names), x=100 * shown.values, orientation="h", marker={"color": shown.colors()},
-            text=[f"{100 * value:.0f} %" for value in shown.values.tolist()], textposition="auto",
+            y=list(shown.names),
+            x=100 * shown.values,
+            orientation="h",
+            marker={"color": shown.colors()},
+            text=[f"{100 * value:.0f} %" for value in shown.values.tolist()],
+            textposition="auto",
             textfont={"size": 10},
             hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
         )

@@ -31,27 +31,47 @@ class Path:
 
 @literal
 def lines(
-    distance: np.ndarray, loss: np.ndarray, *, names: Sequence[str], centre: str, x_title: str, y_title: str,
+    distance: np.ndarray,
+    loss: np.ndarray,
+    *,
+    names: Sequence[str],
+    centre: str,
+    x_title: str,
+    y_title: str,
     log: bool = False,
-) -> go.Figure:  # fmt: skip
+) -> go.Figure:
     """loss [direction, point] over distance [point]; `centre` names the model itself, which lies on every line."""
     figure = go.Figure()
     for k, (name, values) in enumerate(zip(names, loss, strict=True)):
         figure.add_scatter(
-            x=distance, y=_gaps(values), name=name, mode="lines+markers", marker={"size": 4},
-            line={"dash": DASHES[k % len(DASHES)], "width": 2}, hovertemplate="%{y:.4g}",
-        )  # fmt: skip
+            x=distance,
+            y=_gaps(values),
+            name=name,
+            mode="lines+markers",
+            marker={"size": 4},
+            line={"dash": DASHES[k % len(DASHES)], "width": 2},
+            hovertemplate="%{y:.4g}",
+        )
     middle = len(distance) // 2
     figure.add_scatter(
-        x=distance[middle : middle + 1], y=_gaps(loss[0, middle : middle + 1]), name=centre, mode="markers",
+        x=distance[middle : middle + 1],
+        y=_gaps(loss[0, middle : middle + 1]),
+        name=centre,
+        mode="markers",
         marker={"symbol": "star", "size": 14, "color": "#ffffff", "line": {"color": INK, "width": 1.5}},
-        hoverinfo="skip", cliponaxis=False,
-    )  # fmt: skip
+        hoverinfo="skip",
+        cliponaxis=False,
+    )
     figure.add_vline(x=0, line={"width": 1, "dash": "dot", "color": "#80868f"})
     figure.update_layout(
-        height=HEIGHT, margin={"l": 60, "r": 10, "t": 10, "b": 46}, hovermode="x unified", showlegend=True,
-        legend={"orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0}, xaxis_title=x_title, yaxis_title=y_title,
-    )  # fmt: skip
+        height=HEIGHT,
+        margin={"l": 60, "r": 10, "t": 10, "b": 46},
+        hovermode="x unified",
+        showlegend=True,
+        legend={"orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0},
+        xaxis_title=x_title,
+        yaxis_title=y_title,
+    )
     figure.update_xaxes(zeroline=False, hoverformat=".3g")
     _loss_axis(figure, loss, log)
     return figure
@@ -59,9 +79,16 @@ def lines(
 
 @literal
 def plane(
-    xs: np.ndarray, ys: np.ndarray, loss: np.ndarray, *, titles: tuple[str, str], value: str, log: bool = False,
-    top: float | None = None, path: Path | None = None,
-) -> go.Figure:  # fmt: skip
+    xs: np.ndarray,
+    ys: np.ndarray,
+    loss: np.ndarray,
+    *,
+    titles: tuple[str, str],
+    value: str,
+    log: bool = False,
+    top: float | None = None,
+    path: Path | None = None,
+) -> go.Figure:
     """The loss [y, x] as a filled map with contour lines, and over it the path, or a star where the model is.
 
     titles: of the axes · value: what the loss is called · top: losses above it are drawn in its colour; None where
@@ -71,21 +98,31 @@ def plane(
     shown = np.minimum(shown, top) if top is not None else shown
     figure = go.Figure(
         go.Contour(
-            x=xs, y=ys, z=_gaps2(_scaled(shown, log)), customdata=_gaps2(loss), colorscale=SEQUENTIAL, ncontours=18,
+            x=xs,
+            y=ys,
+            z=_gaps2(_scaled(shown, log)),
+            customdata=_gaps2(loss),
+            colorscale=SEQUENTIAL,
+            ncontours=18,
             contours={"coloring": "heatmap", "showlines": True},
-            line={"width": 0.6, "color": "rgba(255,255,255,0.55)"}, colorbar=_bar(shown, value, log),
+            line={"width": 0.6, "color": "rgba(255,255,255,0.55)"},
+            colorbar=_bar(shown, value, log),
             hovertemplate=f"{titles[0]} %{{x:.3g}}<br>{titles[1]} %{{y:.3g}}<br>{value} %{{customdata:.4g}}"
             "<extra></extra>",
         )
-    )  # fmt: skip
+    )
     if path is None:
         figure.add_scatter(x=[0], y=[0], mode="markers", marker=_star(), hoverinfo="skip")
     else:
         _draw_path(figure, path, (xs, ys))
     figure.update_layout(
-        height=HEIGHT, margin={"l": 60, "r": 10, "t": 10, "b": 46}, showlegend=False, xaxis_title=titles[0],
-        yaxis_title=titles[1], hoverlabel_align="left",
-    )  # fmt: skip
+        height=HEIGHT,
+        margin={"l": 60, "r": 10, "t": 10, "b": 46},
+        showlegend=False,
+        xaxis_title=titles[0],
+        yaxis_title=titles[1],
+        hoverlabel_align="left",
+    )
     figure.update_xaxes(range=[xs[0], xs[-1]], constrain="domain", zeroline=False, showgrid=False)
     figure.update_yaxes(range=[ys[0], ys[-1]], constrain="domain", zeroline=False, showgrid=False)
     if path is None:
@@ -101,10 +138,13 @@ def rings(
     far = np.hypot(*np.meshgrid(xs, ys)).ravel()
     figure = go.Figure(
         go.Scatter(
-            x=far, y=_gaps(loss.ravel()), mode="markers", marker={"size": 4, "opacity": 0.7},
+            x=far,
+            y=_gaps(loss.ravel()),
+            mode="markers",
+            marker={"size": 4, "opacity": 0.7},
             hovertemplate=f"{x_title} %{{x:.3g}}<br>{y_title} %{{y:.4g}}<extra></extra>",
         )
-    )  # fmt: skip
+    )
     figure.update_layout(
         height=HEIGHT, margin={"l": 60, "r": 10, "t": 10, "b": 46}, xaxis_title=x_title, yaxis_title=y_title
     )
@@ -115,20 +155,36 @@ def rings(
 
 @literal
 def moments(
-    step: np.ndarray, own: np.ndarray, drawn: np.ndarray, *, names: tuple[str, str], x_title: str, y_title: str,
+    step: np.ndarray,
+    own: np.ndarray,
+    drawn: np.ndarray,
+    *,
+    names: tuple[str, str],
+    x_title: str,
+    y_title: str,
     log: bool = False,
-) -> go.Figure:  # fmt: skip
+) -> go.Figure:
     """The moments of a path, one beside the other: the loss of each itself, and that of its shadow on the plane."""
     figure = go.Figure()
     for name, values, dash, symbol in zip(names, (own, drawn), DASHES, ("circle", "diamond-open"), strict=False):
         figure.add_scatter(
-            x=[f"{s:,}" for s in step], y=_gaps(values), name=name, mode="lines+markers", hovertemplate="%{y:.4g}",
-            line={"dash": dash, "width": 2}, marker={"symbol": symbol, "size": 7},
-        )  # fmt: skip
+            x=[f"{s:,}" for s in step],
+            y=_gaps(values),
+            name=name,
+            mode="lines+markers",
+            hovertemplate="%{y:.4g}",
+            line={"dash": dash, "width": 2},
+            marker={"symbol": symbol, "size": 7},
+        )
     figure.update_layout(
-        height=HEIGHT, margin={"l": 60, "r": 10, "t": 10, "b": 46}, hovermode="x unified", showlegend=True,
-        legend={"orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0}, xaxis_title=x_title, yaxis_title=y_title,
-    )  # fmt: skip
+        height=HEIGHT,
+        margin={"l": 60, "r": 10, "t": 10, "b": 46},
+        hovermode="x unified",
+        showlegend=True,
+        legend={"orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0},
+        xaxis_title=x_title,
+        yaxis_title=y_title,
+    )
     figure.update_xaxes(type="category", zeroline=False, nticks=9, tickangle=0)
     _loss_axis(figure, np.concatenate([own, drawn]), log)
     return figure
@@ -161,20 +217,30 @@ def _draw_path(figure: go.Figure, path: Path, axes: tuple[np.ndarray, np.ndarray
     x, y = path.place.T
     figure.add_scatter(x=x, y=y, mode="lines", line={"width": 5, "color": INK}, hoverinfo="skip")
     figure.add_scatter(
-        x=x, y=y, mode="lines+markers", line={"width": 2.2, "color": PAPER},
+        x=x,
+        y=y,
+        mode="lines+markers",
+        line={"width": 2.2, "color": PAPER},
         marker={"size": 8, "color": PAPER, "line": {"color": INK, "width": 1.5}},
         customdata=np.stack([path.step, path.own], -1).tolist(),
         hovertemplate=f"{path.names[0]} %{{customdata[0]:,}}<br>{path.names[1]} %{{customdata[1]:.4g}}<extra></extra>",
-    )  # fmt: skip
+    )
     if path.shown >= 0:
-        figure.add_scatter(x=x[path.shown :][:1], y=y[path.shown :][:1], mode="markers", marker=_star(),
-                           hoverinfo="skip")  # fmt: skip
+        figure.add_scatter(
+            x=x[path.shown :][:1], y=y[path.shown :][:1], mode="markers", marker=_star(), hoverinfo="skip"
+        )
     spans = (float(np.ptp(axes[0])), float(np.ptp(axes[1])))
     for i in labelled(path.place, spans):
         figure.add_annotation(
-            x=x[i], y=y[i], text=f"{path.step[i]:,}", showarrow=False, yshift=15, bgcolor="rgba(22,24,29,0.7)",
-            font={"color": PAPER, "size": 11}, borderpad=1,
-        )  # fmt: skip
+            x=x[i],
+            y=y[i],
+            text=f"{path.step[i]:,}",
+            showarrow=False,
+            yshift=15,
+            bgcolor="rgba(22,24,29,0.7)",
+            font={"color": PAPER, "size": 11},
+            borderpad=1,
+        )
 
 
 def _star() -> dict[str, object]:

@@ -32,21 +32,32 @@ def shares(
 ) -> go.Figure:
     """One column of bars a measure over the same layers, each bar the share of its layer."""
     figure = make_subplots(
-        1, len(measures), shared_yaxes=True, subplot_titles=[measure.title for measure in measures],
+        1,
+        len(measures),
+        shared_yaxes=True,
+        subplot_titles=[measure.title for measure in measures],
         horizontal_spacing=0.04,
-    )  # fmt: skip
+    )
     for column, measure in enumerate(measures, 1):
         figure.add_bar(
-            y=list(names), x=measure.shares(), customdata=list(measure.values), orientation="h", row=1, col=column,
+            y=list(names),
+            x=measure.shares(),
+            customdata=list(measure.values),
+            orientation="h",
+            row=1,
+            col=column,
             marker_color=colors[(column - 1) % len(colors)] if colors else None,
             hovertemplate="%{y}: %{customdata:,} (%{x:.1f} %)<extra></extra>",
-        )  # fmt: skip
+        )
     figure.update_xaxes(range=[0, 100], tickvals=[0, 50], title={"text": x_title, "standoff": 4})
     figure.update_yaxes(autorange="reversed", tickfont={"size": 11}, type="category")
     figure.update_yaxes(title_text=y_title, row=1, col=1)
     figure.update_layout(
-        height=90 + ROW * len(names), margin={"l": 10, "r": 10, "t": 26, "b": 40}, showlegend=False, bargap=0.3,
-    )  # fmt: skip
+        height=90 + ROW * len(names),
+        margin={"l": 10, "r": 10, "t": 26, "b": 40},
+        showlegend=False,
+        bargap=0.3,
+    )
     figure.update_annotations(font_size=12)
     return figure
 

@@ -21,9 +21,16 @@ WRITTEN = 20  # classes up to which the counts stand in the cells
 
 @literal
 def confusion(
-    counts: np.ndarray, names: Sequence[str], *, titles: tuple[str, str], hover: str, scale_title: str,
-    only_mistakes: bool = True, chosen: tuple[int, int] = (-1, -1), height: int = 440,
-) -> go.Figure:  # fmt: skip
+    counts: np.ndarray,
+    names: Sequence[str],
+    *,
+    titles: tuple[str, str],
+    hover: str,
+    scale_title: str,
+    only_mistakes: bool = True,
+    chosen: tuple[int, int] = (-1, -1),
+    height: int = 440,
+) -> go.Figure:
     """Counts [target, predicted]: a row is what the samples are, a column what the network says.
 
     Classes that never occur are left out. customdata of a cell: [target, predicted], the classes' numbers. `hover` has
@@ -38,25 +45,59 @@ def confusion(
     cells = [[[t, p] for p in there] for t in there]
     said = [[hover.format(target=names[t], predicted=names[p], n=f"{counts[t, p]:,}") for p in there] for t in there]
     most = float(np.nanmax(shown)) if k and np.isfinite(shown).any() else 0.0
-    figure = go.Figure(go.Heatmap(
-        z=shown, x=list(range(k)), y=list(range(k)), customdata=cells, hovertext=said, hoverongaps=True,
-        hovertemplate="%{hovertext}<extra></extra>", colorscale=SEQUENTIAL, zmin=0, zmax=most or 1.0, xgap=1, ygap=1,
-        colorbar={"title": {"text": scale_title, "side": "right"}, "thickness": 12, "tickformat": ",d", "tick0": 0,
-                  "dtick": _step(most)},
-    ))  # fmt: skip
+    figure = go.Figure(
+        go.Heatmap(
+            z=shown,
+            x=list(range(k)),
+            y=list(range(k)),
+            customdata=cells,
+            hovertext=said,
+            hoverongaps=True,
+            hovertemplate="%{hovertext}<extra></extra>",
+            colorscale=SEQUENTIAL,
+            zmin=0,
+            zmax=most or 1.0,
+            xgap=1,
+            ygap=1,
+            colorbar={
+                "title": {"text": scale_title, "side": "right"},
+                "thickness": 12,
+                "tickformat": ",d",
+                "tick0": 0,
+                "dtick": _step(most),
+            },
+        )
+    )
     if only_mistakes:  # the cells without a colour are as large, can still be clicked, and say what they are
         figure.add_heatmap(
-            z=np.where(np.eye(k) > 0, 0.0, np.nan), x=list(range(k)), y=list(range(k)), customdata=cells,
+            z=np.where(np.eye(k) > 0, 0.0, np.nan),
+            x=list(range(k)),
+            y=list(range(k)),
+            customdata=cells,
             text=[[f"{n:,}" if i == j else "" for j, n in enumerate(row)] for i, row in enumerate(found.tolist())],
-            texttemplate="%{text}" if k <= WRITTEN else None, textfont={"color": GREY}, hovertext=said,
-            hovertemplate="%{hovertext}<extra></extra>", hoverongaps=False, showscale=False, xgap=1, ygap=1,
+            texttemplate="%{text}" if k <= WRITTEN else None,
+            textfont={"color": GREY},
+            hovertext=said,
+            hovertemplate="%{hovertext}<extra></extra>",
+            hoverongaps=False,
+            showscale=False,
+            xgap=1,
+            ygap=1,
             colorscale=[[0, FAINT], [1, FAINT]],
-        )  # fmt: skip
+        )
     figure.update_layout(annotations=_written(found, shown, most) if k <= WRITTEN else [])
     for axis, title in ((figure.layout.xaxis, titles[0]), (figure.layout.yaxis, titles[1])):
-        axis.update(tickvals=list(range(k)), ticktext=[names[i] for i in there], showgrid=False, zeroline=False,
-                    title={"text": title, "standoff": 6}, tickfont={"size": 12 if k <= 30 else 8}, tickangle=0,
-                    range=[-0.5, k - 0.5], constrain="domain")  # fmt: skip
+        axis.update(
+            tickvals=list(range(k)),
+            ticktext=[names[i] for i in there],
+            showgrid=False,
+            zeroline=False,
+            title={"text": title, "standoff": 6},
+            tickfont={"size": 12 if k <= 30 else 8},
+            tickangle=0,
+            range=[-0.5, k - 0.5],
+            constrain="domain",
+        )
     figure.update_yaxes(range=[k - 0.5, -0.5], scaleanchor="x")
     figure.update_layout(height=height, margin={"l": 56, "r": 8, "t": 10, "b": 46}, shapes=_frames(there, chosen))
     return figure
@@ -72,8 +113,16 @@ def _step(most: float) -> int:
 def _written(found: np.ndarray, shown: np.ndarray, most: float) -> list[dict[str, object]]:
     """The counts of the coloured cells that are not empty; dark on bright, bright on dark."""
     cells = [(int(t), int(p)) for t, p in np.argwhere((found > 0) & np.isfinite(shown))]
-    return [{"x": p, "y": t, "text": f"{found[t, p]:,}", "showarrow": False,
-             "font": {"color": "#101418" if found[t, p] > 0.5 * most else "#ffffff"}} for t, p in cells]  # fmt: skip
+    return [
+        {
+            "x": p,
+            "y": t,
+            "text": f"{found[t, p]:,}",
+            "showarrow": False,
+            "font": {"color": "#101418" if found[t, p] > 0.5 * most else "#ffffff"},
+        }
+        for t, p in cells
+    ]
 
 
 def _frames(there: list[int], chosen: tuple[int, int]) -> list[dict[str, object]]:
@@ -91,9 +140,17 @@ def _frames(there: list[int], chosen: tuple[int, int]) -> list[dict[str, object]
 
 @literal
 def reliability(  # noqa: PLR0913 (all but four are by keyword)
-    edges: np.ndarray, count: np.ndarray, confidence: np.ndarray, accuracy: np.ndarray, *,
-    titles: tuple[str, str, str], names: tuple[str, str], hover: str, colors: Sequence[str] = (), height: int = 400,
-) -> go.Figure:  # fmt: skip
+    edges: np.ndarray,
+    count: np.ndarray,
+    confidence: np.ndarray,
+    accuracy: np.ndarray,
+    *,
+    titles: tuple[str, str, str],
+    names: tuple[str, str],
+    hover: str,
+    colors: Sequence[str] = (),
+    height: int = 400,
+) -> go.Figure:
     """How often answers are right, by how sure the network is; on the dashed line the two agree. Below: how many.
 
     titles: of the confidence, the accuracy and the counts · names: of the bars and of the line · hover has the places
@@ -103,33 +160,57 @@ def reliability(  # noqa: PLR0913 (all but four are by keyword)
     figure = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.74, 0.26], vertical_spacing=0.05)
     middle, width = (edges[:-1] + edges[1:]) / 2, np.diff(edges)
     said = [
-        hover.format(low=f"{edges[i]:.0%}", high=f"{edges[i + 1]:.0%}", n=f"{int(count[i]):,}",
-                     confidence=f"{confidence[i]:.1%}", accuracy=f"{accuracy[i]:.1%}") if count[i] else ""
+        hover.format(
+            low=f"{edges[i]:.0%}",
+            high=f"{edges[i + 1]:.0%}",
+            n=f"{int(count[i]):,}",
+            confidence=f"{confidence[i]:.1%}",
+            accuracy=f"{accuracy[i]:.1%}",
+        )
+        if count[i]
+        else ""
         for i in range(len(count))
-    ]  # fmt: skip
+    ]
     bars = {"x": middle, "width": width * 0.94, "hovertext": said, "hovertemplate": "%{hovertext}<extra></extra>"}
     figure.add_bar(y=accuracy, name=names[0], marker_color=accent, row=1, col=1, **bars)
     dashes = {"dash": "dash", "color": GREY, "width": 2}
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", name=names[1], line=dashes, hoverinfo="skip", row=1, col=1)
-    figure.add_scatter(x=confidence, y=accuracy, mode="markers", showlegend=False, hovertext=said, row=1, col=1,
-                       cliponaxis=False,
-                       marker={"color": accent, "size": 8, "line": {"color": "#ffffff", "width": 1.5}},
-                       hovertemplate="%{hovertext}<extra></extra>")  # fmt: skip
+    figure.add_scatter(
+        x=confidence,
+        y=accuracy,
+        mode="markers",
+        showlegend=False,
+        hovertext=said,
+        row=1,
+        col=1,
+        cliponaxis=False,
+        marker={"color": accent, "size": 8, "line": {"color": "#ffffff", "width": 1.5}},
+        hovertemplate="%{hovertext}<extra></extra>",
+    )
     figure.add_bar(y=count, showlegend=False, marker_color=GREY, row=2, col=1, **bars)
     figure.update_xaxes(range=[0, 1], tickformat=".0%")
     figure.update_xaxes(title={"text": titles[0], "standoff": 4}, row=2, col=1)
     figure.update_yaxes(range=[0, 1.03], tickformat=".0%", title=titles[1], row=1, col=1)
     figure.update_yaxes(title=titles[2], nticks=3, row=2, col=1)
-    figure.update_layout(height=height, margin={"l": 60, "r": 22, "t": 8, "b": 44},
-                         legend={"orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0})  # fmt: skip
+    figure.update_layout(
+        height=height,
+        margin={"l": 60, "r": 22, "t": 8, "b": 44},
+        legend={"orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0},
+    )
     return figure
 
 
 @literal
 def per_class(
-    names: Sequence[str], precision: np.ndarray, recall: np.ndarray, *, titles: tuple[str, str],
-    measures: tuple[str, str], colors: Sequence[str] = (), height: int = 400,
-) -> go.Figure:  # fmt: skip
+    names: Sequence[str],
+    precision: np.ndarray,
+    recall: np.ndarray,
+    *,
+    titles: tuple[str, str],
+    measures: tuple[str, str],
+    colors: Sequence[str] = (),
+    height: int = 400,
+) -> go.Figure:
     """For each class a line from its precision to its recall, the worst class first; NaN is left out."""
     worst = np.fmin(np.nan_to_num(precision, nan=1.0), np.nan_to_num(recall, nan=1.0))
     order = np.argsort(worst, kind="stable")
@@ -137,45 +218,94 @@ def per_class(
     at = list(range(len(order)))
     lines = [(i, i, None) for i in at]
     ends = [(precision[k], recall[k], None) for k in order]
-    figure.add_scatter(x=[x for line in lines for x in line], y=[y for end in ends for y in end], mode="lines",
-                       line={"color": GREY, "width": 2}, hoverinfo="skip", showlegend=False)  # fmt: skip
+    figure.add_scatter(
+        x=[x for line in lines for x in line],
+        y=[y for end in ends for y in end],
+        mode="lines",
+        line={"color": GREY, "width": 2},
+        hoverinfo="skip",
+        showlegend=False,
+    )
     for i, (name, values) in enumerate(zip(measures, (precision, recall), strict=True)):
         figure.add_scatter(
-            x=at, y=values[order], mode="markers", name=name, customdata=[names[k] for k in order],
-            hovertemplate="%{customdata}: %{y:.1%}", marker={"size": 10, "symbol": ("circle", "diamond")[i],
-                                                             "color": colors[i % len(colors)] if colors else None},
-        )  # fmt: skip
-    figure.update_xaxes(title={"text": titles[0], "standoff": 6}, tickvals=at, ticktext=[names[k] for k in order],
-                        tickfont={"size": 12 if len(at) <= 30 else 8}, tickangle=0 if len(at) <= 50 else -60,
-                        showgrid=False, zeroline=False)  # fmt: skip
+            x=at,
+            y=values[order],
+            mode="markers",
+            name=name,
+            customdata=[names[k] for k in order],
+            hovertemplate="%{customdata}: %{y:.1%}",
+            marker={
+                "size": 10,
+                "symbol": ("circle", "diamond")[i],
+                "color": colors[i % len(colors)] if colors else None,
+            },
+        )
+    figure.update_xaxes(
+        title={"text": titles[0], "standoff": 6},
+        tickvals=at,
+        ticktext=[names[k] for k in order],
+        tickfont={"size": 12 if len(at) <= 30 else 8},
+        tickangle=0 if len(at) <= 50 else -60,
+        showgrid=False,
+        zeroline=False,
+    )
     figure.update_yaxes(title=titles[1], tickformat=".0%")
-    figure.update_layout(height=height, margin={"l": 60, "r": 8, "t": 8, "b": 46},
-                         legend={"orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0})  # fmt: skip
+    figure.update_layout(
+        height=height,
+        margin={"l": 60, "r": 8, "t": 8, "b": 46},
+        legend={"orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0},
+    )
     return figure
 
 
 @literal
 def numbers(  # noqa: PLR0913 (all but two are by keyword)
-    target: np.ndarray, predicted: np.ndarray, *, samples: np.ndarray, titles: tuple[str, str], line: str, name: str,
-    current: int, current_name: str, colors: Sequence[str] = (), height: int = 440,
-) -> go.Figure:  # fmt: skip
+    target: np.ndarray,
+    predicted: np.ndarray,
+    *,
+    samples: np.ndarray,
+    titles: tuple[str, str],
+    line: str,
+    name: str,
+    current: int,
+    current_name: str,
+    colors: Sequence[str] = (),
+    height: int = 440,
+) -> go.Figure:
     """What the network answers against what is right; on the dashed line they are one. customdata: the sample."""
     accent = colors[0] if colors else "#1b62a8"
     ends = [float(np.nanmin(target)), float(np.nanmax(target))]
-    figure = go.Figure(go.Scatter(
-        x=target, y=predicted, mode="markers", customdata=samples.tolist(), name=name,
-        marker={"size": 5, "color": accent, "opacity": 0.55}, hovertemplate="%{customdata}: %{x:.3f} → %{y:.3f}",
-    ))  # fmt: skip
-    figure.add_scatter(x=ends, y=ends, mode="lines", name=line, line={"dash": "dash", "color": GREY, "width": 2},
-                       hoverinfo="skip")  # fmt: skip
+    figure = go.Figure(
+        go.Scatter(
+            x=target,
+            y=predicted,
+            mode="markers",
+            customdata=samples.tolist(),
+            name=name,
+            marker={"size": 5, "color": accent, "opacity": 0.55},
+            hovertemplate="%{customdata}: %{x:.3f} → %{y:.3f}",
+        )
+    )
+    figure.add_scatter(
+        x=ends, y=ends, mode="lines", name=line, line={"dash": "dash", "color": GREY, "width": 2}, hoverinfo="skip"
+    )
     at = np.flatnonzero(samples == current)
-    figure.add_scatter(x=target[at], y=predicted[at], mode="markers", name=current_name,
-                       marker={"symbol": "circle-open", "size": 17, "color": WRONG, "line": {"width": 3}},
-                       hovertemplate="%{x:.3f} → %{y:.3f}")  # fmt: skip
+    figure.add_scatter(
+        x=target[at],
+        y=predicted[at],
+        mode="markers",
+        name=current_name,
+        marker={"symbol": "circle-open", "size": 17, "color": WRONG, "line": {"width": 3}},
+        hovertemplate="%{x:.3f} → %{y:.3f}",
+    )
     figure.update_xaxes(title={"text": titles[0], "standoff": 6}, zeroline=False)
     figure.update_yaxes(title=titles[1], zeroline=False)
-    figure.update_layout(height=height, margin={"l": 60, "r": 8, "t": 8, "b": 46}, hovermode="closest",
-                         legend={"orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0})  # fmt: skip
+    figure.update_layout(
+        height=height,
+        margin={"l": 60, "r": 8, "t": 8, "b": 46},
+        hovermode="closest",
+        legend={"orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0},
+    )
     return figure
 
 
@@ -184,11 +314,17 @@ def by_step(
     accuracy: np.ndarray, asked: np.ndarray, *, titles: tuple[str, str], colors: Sequence[str] = (), height: int = 400
 ) -> go.Figure:
     """The share answered right at each step of the rows; steps at which nothing is asked have none."""
-    figure = go.Figure(go.Scatter(
-        x=list(range(len(accuracy))), y=accuracy, customdata=asked, mode="lines+markers",
-        line={"color": colors[0] if colors else None, "width": 2}, marker={"size": 6},
-        hovertemplate="%{x}: %{y:.1%} (%{customdata:,})<extra></extra>",
-    ))  # fmt: skip
+    figure = go.Figure(
+        go.Scatter(
+            x=list(range(len(accuracy))),
+            y=accuracy,
+            customdata=asked,
+            mode="lines+markers",
+            line={"color": colors[0] if colors else None, "width": 2},
+            marker={"size": 6},
+            hovertemplate="%{x}: %{y:.1%} (%{customdata:,})<extra></extra>",
+        )
+    )
     figure.update_xaxes(title={"text": titles[0], "standoff": 6}, zeroline=False)
     figure.update_yaxes(title=titles[1], tickformat=".0%", range=[-0.02, 1.02])
     figure.update_layout(height=height, margin={"l": 60, "r": 8, "t": 10, "b": 46}, showlegend=False)
@@ -215,24 +351,60 @@ def gallery(tiles: Sequence[Tile], *, columns: int = 12, height: int = 92) -> go
     """
     rows = -(-len(tiles) // columns)
     at = [(i % columns, -(i // columns)) for i in range(len(tiles))]
-    figure = go.Figure(go.Scatter(
-        x=[x for x, _y in at], y=[y + 0.12 for _x, y in at], mode="markers", customdata=[t.sample for t in tiles],
-        hovertext=[t.hover for t in tiles], hovertemplate="%{hovertext}<extra></extra>",
-        marker={"symbol": "square", "size": height * 0.68, "opacity": 0.01, "color": GREY},
-    ))  # fmt: skip
+    figure = go.Figure(
+        go.Scatter(
+            x=[x for x, _y in at],
+            y=[y + 0.12 for _x, y in at],
+            mode="markers",
+            customdata=[t.sample for t in tiles],
+            hovertext=[t.hover for t in tiles],
+            hovertemplate="%{hovertext}<extra></extra>",
+            marker={"symbol": "square", "size": height * 0.68, "opacity": 0.01, "color": GREY},
+        )
+    )
     figure.add_scatter(
-        x=[x for x, _y in at], y=[y - 0.4 for _x, y in at], mode="text", text=[t.caption for t in tiles],
-        hoverinfo="skip", textfont={"color": [WRONG if t.wrong else GREY for t in tiles], "size": 12},
-    )  # fmt: skip
+        x=[x for x, _y in at],
+        y=[y - 0.4 for _x, y in at],
+        mode="text",
+        text=[t.caption for t in tiles],
+        hoverinfo="skip",
+        textfont={"color": [WRONG if t.wrong else GREY for t in tiles], "size": 12},
+    )
     half = 0.36
     figure.update_layout(
-        images=[{"source": t.source, "xref": "x", "yref": "y", "x": x, "y": y + 0.12, "xanchor": "center",
-                 "yanchor": "middle", "sizex": 0.84, "sizey": 0.72, "sizing": "contain", "layer": "below"}
-                for t, (x, y) in zip(tiles, at, strict=True)],
-        shapes=[{"type": "rect", "x0": x - 0.44, "x1": x + 0.44, "y0": y + 0.12 - half - 0.02, "y1": y + 0.14 + half,
-                 "line": {"color": WRONG, "width": 3}} for t, (x, y) in zip(tiles, at, strict=True) if t.current],
-        height=rows * height + 8, margin={"l": 0, "r": 0, "t": 4, "b": 4}, showlegend=False, hovermode="closest",
-    )  # fmt: skip
+        images=[
+            {
+                "source": t.source,
+                "xref": "x",
+                "yref": "y",
+                "x": x,
+                "y": y + 0.12,
+                "xanchor": "center",
+                "yanchor": "middle",
+                "sizex": 0.84,
+                "sizey": 0.72,
+                "sizing": "contain",
+                "layer": "below",
+            }
+            for t, (x, y) in zip(tiles, at, strict=True)
+        ],
+        shapes=[
+            {
+                "type": "rect",
+                "x0": x - 0.44,
+                "x1": x + 0.44,
+                "y0": y + 0.12 - half - 0.02,
+                "y1": y + 0.14 + half,
+                "line": {"color": WRONG, "width": 3},
+            }
+            for t, (x, y) in zip(tiles, at, strict=True)
+            if t.current
+        ],
+        height=rows * height + 8,
+        margin={"l": 0, "r": 0, "t": 4, "b": 4},
+        showlegend=False,
+        hovermode="closest",
+    )
     figure.update_xaxes(visible=False, range=[-0.5, columns - 0.5], fixedrange=True)
     figure.update_yaxes(visible=False, range=[0.5 - rows, 0.5], fixedrange=True)
     return figure

@@ -56,35 +56,59 @@ def curve(shown: Cascade, words: Words, *, height: int = 330) -> go.Figure:
     _band(figure, x, _gaps(low), _gaps(high), BAND, words.band)
     if np.isfinite(shown.given):
         figure.add_scatter(
-            x=[x[0], x[-1]], y=[shown.given] * 2, mode="lines", name=words.given,
+            x=[x[0], x[-1]],
+            y=[shown.given] * 2,
+            mode="lines",
+            name=words.given,
             line={"color": "#8a8f99", "width": 1.5, "dash": "dash"},
             hovertemplate=f"{words.given}: %{{y:.2f}}<extra></extra>",
-        )  # fmt: skip
+        )
     rows = zip(mean, low, high, strict=True)
     said = [words.hover.format(mean=_two(m), low=_two(a), high=_two(b)) for m, a, b in rows]
     figure.add_scatter(
-        x=x, y=_gaps(mean), mode="lines+markers", name=words.mean, line={"color": LINE, "width": 2.5},
-        marker={"size": 7}, customdata=x, text=said, hovertemplate="%{text}<extra></extra>",
-    )  # fmt: skip
+        x=x,
+        y=_gaps(mean),
+        mode="lines+markers",
+        name=words.mean,
+        line={"color": LINE, "width": 2.5},
+        marker={"size": 7},
+        customdata=x,
+        text=said,
+        hovertemplate="%{text}<extra></extra>",
+    )
     at = x.index(shown.here)
     figure.add_scatter(
-        x=[shown.here], y=_gaps(mean[at : at + 1]), mode="markers", showlegend=False, hoverinfo="skip",
-        marker={"size": 14, "symbol": "circle-open", "color": HERE, "line": {"width": 3}}, cliponaxis=False,
-    )  # fmt: skip
+        x=[shown.here],
+        y=_gaps(mean[at : at + 1]),
+        mode="markers",
+        showlegend=False,
+        hoverinfo="skip",
+        marker={"size": 14, "symbol": "circle-open", "color": HERE, "line": {"width": 3}},
+        cliponaxis=False,
+    )
     figure.add_vline(x=shown.here, line={"width": 1.2, "dash": "dot", "color": HERE})
     least = float(np.nanmin([0.0, -spread, *low[np.isfinite(low)], shown.given]))
     figure.update_yaxes(range=[max(-1.05, least - 0.12), 1.06], title={"text": words.y, "standoff": 4}, zeroline=True)
     named = len(x) <= NAMED
     slanted = sum(map(len, shown.added)) > ROOM
     figure.update_xaxes(
-        title={"text": words.x, "standoff": 4}, range=[x[0] - 0.3, x[-1] + 0.3], showgrid=False, zeroline=False,
-        tickvals=x if named else None, ticktext=list(shown.added) if named else None, tickfont={"size": 11},
-        tickangle=-35 if named and slanted else 0, automargin=True,
-    )  # fmt: skip
+        title={"text": words.x, "standoff": 4},
+        range=[x[0] - 0.3, x[-1] + 0.3],
+        showgrid=False,
+        zeroline=False,
+        tickvals=x if named else None,
+        ticktext=list(shown.added) if named else None,
+        tickfont={"size": 11},
+        tickangle=-35 if named and slanted else 0,
+        automargin=True,
+    )
     figure.update_layout(
-        height=height, margin={"l": 52, "r": 10, "t": 8, "b": 44}, hovermode="closest",
-        showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 11}},
-    )  # fmt: skip
+        height=height,
+        margin={"l": 52, "r": 10, "t": 8, "b": 44},
+        hovermode="closest",
+        showlegend=True,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 11}},
+    )
     return figure
 
 
@@ -99,12 +123,17 @@ def mean_and_range(correlation: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
 
 
 def _band(
-    figure: go.Figure, x: Sequence[float], low: Sequence[float | None], high: Sequence[float | None], color: str,
+    figure: go.Figure,
+    x: Sequence[float],
+    low: Sequence[float | None],
+    high: Sequence[float | None],
+    color: str,
     name: str,
-) -> None:  # fmt: skip
+) -> None:
     figure.add_scatter(x=x, y=low, mode="lines", line={"width": 0}, showlegend=False, hoverinfo="skip")
-    figure.add_scatter(x=x, y=high, mode="lines", line={"width": 0}, fill="tonexty", fillcolor=color, name=name,
-                       hoverinfo="skip")  # fmt: skip
+    figure.add_scatter(
+        x=x, y=high, mode="lines", line={"width": 0}, fill="tonexty", fillcolor=color, name=name, hoverinfo="skip"
+    )
 
 
 def _two(value: float) -> str:

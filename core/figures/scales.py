@@ -6,8 +6,17 @@ import numpy as np
 
 SEQUENTIAL = "cividis"  # dark is low, bright is high
 BLUE_ORANGE = (
-    "#08306b", "#1f5fa8", "#5b9bd0", "#a6cce6", "#e6f0f7", "#fbeee2", "#f5c08f", "#e08a3c", "#b3560f", "#6e2f04",
-)  # fmt: skip
+    "#08306b",
+    "#1f5fa8",
+    "#5b9bd0",
+    "#a6cce6",
+    "#e6f0f7",
+    "#fbeee2",
+    "#f5c08f",
+    "#e08a3c",
+    "#b3560f",
+    "#6e2f04",
+)
 DIVERGING = [[i / (len(BLUE_ORANGE) - 1), color] for i, color in enumerate(BLUE_ORANGE)]  # orange above zero
 
 

@@ -11,9 +11,13 @@ import plotly.graph_objects as go
 from core.figures.literal import literal
 
 COLORS = {
-    "main": "#d55e00", "second": "#3a8fc9", "plain": "#8b929c", "limit": "#b0518f", "pace": "#8a6d00",
+    "main": "#d55e00",
+    "second": "#3a8fc9",
+    "plain": "#8b929c",
+    "limit": "#b0518f",
+    "pace": "#8a6d00",
     "gates": "#00875f",
-}  # fmt: skip (each at least 3 : 1 against both themes' backgrounds)
+}  # (each at least 3 : 1 against both themes' backgrounds)
 ROOM = 2.0  # decades that a limit may stand out above what it limits
 
 
@@ -39,25 +43,39 @@ def back_in_time(
         gap = np.full((len(samples), 1), np.nan)
         k = np.arange(samples.shape[1] + 1)
         figure.add_scatter(
-            x=np.tile(k, len(samples)), y=positive(np.concatenate([samples, gap], 1)).ravel(), mode="lines", name=each,
-            line={"color": COLORS["plain"], "width": 0.8}, opacity=0.45, hoverinfo="skip",
-        )  # fmt: skip
+            x=np.tile(k, len(samples)),
+            y=positive(np.concatenate([samples, gap], 1)).ravel(),
+            mode="lines",
+            name=each,
+            line={"color": COLORS["plain"], "width": 0.8},
+            opacity=0.45,
+            hoverinfo="skip",
+        )
     for line in lines:
         figure.add_scatter(
-            x=np.arange(len(line.values)), y=positive(line.values), mode="lines", name=line.name,
+            x=np.arange(len(line.values)),
+            y=positive(line.values),
+            mode="lines",
+            name=line.name,
             line={"color": COLORS[line.role], "width": line.width, "dash": line.dash},
             hovertemplate=f"{line.name}<br>%{{x}} {step}<br>%{{y:.3g}}<extra></extra>",
-        )  # fmt: skip
+        )
     low, high = frame(lines, samples)
     figure.update_xaxes(title={"text": x_title, "standoff": 4}, zeroline=False, rangemode="tozero")
     figure.update_yaxes(
-        type="log", range=[low, high], exponentformat="power", title={"text": y_title, "standoff": 4},
-        dtick="D2" if high - low < 2.5 else max(1, round((high - low) / 7)), minor={"ticks": ""},
-    )  # fmt: skip
+        type="log",
+        range=[low, high],
+        exponentformat="power",
+        title={"text": y_title, "standoff": 4},
+        dtick="D2" if high - low < 2.5 else max(1, round((high - low) / 7)),
+        minor={"ticks": ""},
+    )
     figure.update_layout(
-        height=380, margin={"l": 62, "r": 10, "t": 8, "b": 42}, hovermode="closest",
+        height=380,
+        margin={"l": 62, "r": 10, "t": 8, "b": 42},
+        hovermode="closest",
         legend={"orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0, "font": {"size": 11}},
-    )  # fmt: skip
+    )
     return figure
 
 

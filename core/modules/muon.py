@@ -19,9 +19,15 @@ class Muon(torch.optim.Optimizer):
     """Its groups: the hidden matrices, then the rest; both have lr and weight_decay (decoupled from the gradient)."""
 
     def __init__(
-        self, network: nn.Module, lr: float = 1e-3, weight_decay: float = 0.0, momentum: float = 0.95,
-        nesterov: bool = True, ns_steps: int = 5, fused: bool = True,
-    ) -> None:  # fmt: skip
+        self,
+        network: nn.Module,
+        lr: float = 1e-3,
+        weight_decay: float = 0.0,
+        momentum: float = 0.95,
+        nesterov: bool = True,
+        ns_steps: int = 5,
+        fused: bool = True,
+    ) -> None:
         matrices = hidden_matrices(network)
         chosen = {id(p) for p in matrices}
         rest = [p for p in network.parameters() if id(p) not in chosen]

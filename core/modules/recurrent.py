@@ -53,12 +53,18 @@ class Rnn(Recurrent):
     """nn.RNN. `init` orthogonal: U is orthogonal times `gain`; identity: U is the identity and biases 0 (Le 2015)."""
 
     def __init__(
-        self, input_size: int, hidden_size: int, num_layers: int = 1, bidirectional: bool = False,
-        nonlinearity: str = "tanh", init: str = "default", gain: float = 1.0,
-    ) -> None:  # fmt: skip
-        super().__init__(nn.RNN(
-            input_size, hidden_size, num_layers, nonlinearity, batch_first=True, bidirectional=bidirectional
-        ))  # fmt: skip
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        nonlinearity: str = "tanh",
+        init: str = "default",
+        gain: float = 1.0,
+    ) -> None:
+        super().__init__(
+            nn.RNN(input_size, hidden_size, num_layers, nonlinearity, batch_first=True, bidirectional=bidirectional)
+        )
         for name, weight in self.core.named_parameters():
             if weight.is_meta or init == "default":
                 continue
@@ -72,9 +78,13 @@ class Lstm(Recurrent):
     """nn.LSTM. It has two biases that are added; with a `forget_bias` above 0 their sum is that at the forget gate."""
 
     def __init__(
-        self, input_size: int, hidden_size: int, num_layers: int = 1, bidirectional: bool = False,
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bidirectional: bool = False,
         forget_bias: float = 0.0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(nn.LSTM(input_size, hidden_size, num_layers, batch_first=True, bidirectional=bidirectional))
         gate = slice(hidden_size, 2 * hidden_size)  # torch's order: input, forget, cell, output
         for name, bias in self.core.named_parameters():
@@ -86,7 +96,5 @@ class Lstm(Recurrent):
 class Gru(Recurrent):
     """nn.GRU."""
 
-    def __init__(
-        self, input_size: int, hidden_size: int, num_layers: int = 1, bidirectional: bool = False
-    ) -> None:
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bidirectional: bool = False) -> None:
         super().__init__(nn.GRU(input_size, hidden_size, num_layers, batch_first=True, bidirectional=bidirectional))

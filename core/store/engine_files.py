@@ -1,8 +1,8 @@
 """The files beside the runs: the engine's lock, the lock of one run, and the logs. Its address: core.store.addresses.
 
-    runs/.engine.lock      held by the one engine that starts and resumes the runs of this folder (mode 600)
-         <id>/.lock        held by the worker that trains the run, so that two never write the same rows
-    $LAYERLAB_HOME/logs/   web.log, engine.log (rotating), engine-output.txt (what the workers print)
+runs/.engine.lock      held by the one engine that starts and resumes the runs of this folder (mode 600)
+     <id>/.lock        held by the worker that trains the run, so that two never write the same rows
+$LAYERLAB_HOME/logs/   web.log, engine.log (rotating), engine-output.txt (what the workers print)
 """
 
 from __future__ import annotations

@@ -146,9 +146,12 @@ class History:
             one.curve.thin()
             if one.step >= 0:
                 smooth[name] = {
-                    "steps": one.curve.steps.tolist(), "values": [float(f"{v:.6g}") for v in one.curve.values.tolist()],
-                    "sum": one.sum, "weight": one.weight, "last": one.step,
-                }  # fmt: skip
+                    "steps": one.curve.steps.tolist(),
+                    "values": [float(f"{v:.6g}") for v in one.curve.values.tolist()],
+                    "sum": one.sum,
+                    "weight": one.weight,
+                    "last": one.step,
+                }
         told = {"after": 0, "offset": self.offset, "rows": self.rows(), "thinned": self.count, "smooth": smooth}
         return json.dumps(told, separators=(",", ":"), allow_nan=False)
 

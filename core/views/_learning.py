@@ -36,14 +36,22 @@ def evidence(subject: Subject, network: Network, events: list[Event], options: G
     constant, chance = best_constant(y, subject.form.task, subject.form.classes, train.label_smoothing)
     return {
         "floor": floor(train, subject.form.classes),
-        "constant": constant, "chance": chance, "accuracy": sum(late) / len(late) if late else math.nan,
-        "val_loss": (said["val/loss"] or [math.nan])[-1], "val_accuracy": (said["val/accuracy"] or [math.nan])[-1],
-        "weight_decay": train.weight_decay, "weights": weights_kept(subject), "normed": both_statistics(subject),
-        "limited": limited(subject, network, options.batch), "data": subject.splits.nothing_to_learn(),
+        "constant": constant,
+        "chance": chance,
+        "accuracy": sum(late) / len(late) if late else math.nan,
+        "val_loss": (said["val/loss"] or [math.nan])[-1],
+        "val_accuracy": (said["val/accuracy"] or [math.nan])[-1],
+        "weight_decay": train.weight_decay,
+        "weights": weights_kept(subject),
+        "normed": both_statistics(subject),
+        "limited": limited(subject, network, options.batch),
+        "data": subject.splits.nothing_to_learn(),
         "sigmoids": [name for name, module in network.named_modules() if isinstance(module, nn.Sigmoid)],
-        "label_noise": train.label_noise, "early_stopping": train.early_stopping,
-        "more_samples": more_samples(subject), "activation": _activation(subject),
-    }  # fmt: skip
+        "label_noise": train.label_noise,
+        "early_stopping": train.early_stopping,
+        "more_samples": more_samples(subject),
+        "activation": _activation(subject),
+    }
 
 
 def _activation(subject: Subject) -> str:
@@ -81,8 +89,11 @@ def weights_kept(subject: Subject) -> dict[str, float]:
     start = subject.at(subject.run.moments()[0])
     found = {}
     for name, layer in subject.network.named_children():
-        pairs = [(p, q) for p, q in zip(layer.parameters(), start.get_submodule(name).parameters(), strict=True)
-                 if p.dim() > 1]  # fmt: skip
+        pairs = [
+            (p, q)
+            for p, q in zip(layer.parameters(), start.get_submodule(name).parameters(), strict=True)
+            if p.dim() > 1
+        ]
         before = sum(float(q.double().square().sum()) for _p, q in pairs)
         if before:
             found[name] = math.sqrt(sum(float(p.double().square().sum()) for p, _q in pairs) / before)

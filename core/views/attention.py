@@ -103,10 +103,17 @@ def look(subject: Subject, options: Options, report: Report) -> Seen:
         row = one_row(attention, x, read, options.temperature, head, query)
         removal = removed(subject, tokens, query)
     arrays: dict[str, Any] = {
-        "rollout": heads.rollout[names[-1]], "real": tokens.real, "read": read,
-        "query": row.query, "keys": row.keys, "values": row.values,
-        "scores": row.scores, "masked": row.masked, "weights": row.weights, "result": row.result,
-    }  # fmt: skip
+        "rollout": heads.rollout[names[-1]],
+        "real": tokens.real,
+        "read": read,
+        "query": row.query,
+        "keys": row.keys,
+        "values": row.values,
+        "scores": row.scores,
+        "masked": row.masked,
+        "weights": row.weights,
+        "result": row.result,
+    }
     for name in names:
         arrays |= {f"entropy/{name}": heads.entropy[name], f"uniform/{name}": np.array([heads.uniform[name]])}
         if name in heads.weights:
@@ -117,11 +124,20 @@ def look(subject: Subject, options: Options, report: Report) -> Seen:
     if what_if:
         arrays["shown"] = shown
     facts = {
-        "tokens": tokens.names, "classes": tokens.classes, "grid": tokens.grid, "layers": names, "head": head,
-        "query": query, "heads": attention.heads, "causal": attention.causal, "what_if": what_if,
-        "why_masked": _why_masked(read[query], tokens), "unit": "" if subject.form.task == NUMBER else "nats",
-        "loss": 0.0, "ablation_samples": 0,
-    }  # fmt: skip
+        "tokens": tokens.names,
+        "classes": tokens.classes,
+        "grid": tokens.grid,
+        "layers": names,
+        "head": head,
+        "query": query,
+        "heads": attention.heads,
+        "causal": attention.causal,
+        "what_if": what_if,
+        "why_masked": _why_masked(read[query], tokens),
+        "unit": "" if subject.form.task == NUMBER else "nats",
+        "loss": 0.0,
+        "ablation_samples": 0,
+    }
     said = [
         _row_words(subject, options, row, tokens, head, query),
         *_arithmetic_words(options, row, tokens),
@@ -480,8 +496,10 @@ def _removal_words(
         answer += " given at this token"
     moves = f"changes it by {_change(-float(removal[worth]))}"
     if most == worth:
-        return [f"What head {head} reads most here also matters most: taking away {_named(tokens, most)} changes "
-                f"{answer} by {_change(-float(removal[most]))}, more than taking away any other token."]  # fmt: skip
+        return [
+            f"What head {head} reads most here also matters most: taking away {_named(tokens, most)} changes "
+            f"{answer} by {_change(-float(removal[most]))}, more than taking away any other token."
+        ]
     return [
         f"Weights and effect disagree: of the other tokens head {head} reads {_named(tokens, most)} most "
         f"(weight {float(row.weights[most]):.3f}), but taking it away changes {answer} by "
@@ -535,8 +553,10 @@ def _what_if_words(options: Options, attention: Attention) -> list[str]:
     if options.causal and attention.causal:
         words.append("This model is causal by itself: no token reads a later one, with the switch or without.")
     elif options.causal:
-        words.append("As if causal: the weights as they would be if no token could read later ones. The model reads "
-                     "both ways; its answer stays as it is.")  # fmt: skip
+        words.append(
+            "As if causal: the weights as they would be if no token could read later ones. The model reads "
+            "both ways; its answer stays as it is."
+        )
     return words
 
 
@@ -545,8 +565,10 @@ def _padding_words(tokens: Tokens) -> list[str]:
     if not count:
         return []
     one = count == 1
-    return [f"{count} padding token{'' if one else 's'} fill{'s' if one else ''} the row up to its length; "
-            f"{'it is' if one else 'they are'} masked: no token reads {'it' if one else 'them'}."]  # fmt: skip
+    return [
+        f"{count} padding token{'' if one else 's'} fill{'s' if one else ''} the row up to its length; "
+        f"{'it is' if one else 'they are'} masked: no token reads {'it' if one else 'them'}."
+    ]
 
 
 # ── code ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

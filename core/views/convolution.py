@@ -46,13 +46,22 @@ SHOWN = 8  # input maps shown one by one; the rest is summed
 TOLERANCE = 1e-5  # of the sum of all |products|: what float32 may lose
 NORMS: tuple[type[nn.Module], ...] = (nn.BatchNorm2d, nn.GroupNorm)
 ACTIVATIONS: tuple[type[nn.Module], ...] = (
-    nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh,
-)  # fmt: skip
+    nn.ReLU,
+    nn.ReLU6,
+    nn.LeakyReLU,
+    nn.GELU,
+    nn.SiLU,
+    nn.Sigmoid,
+    nn.Tanh,
+)
 SAME: tuple[type[nn.Module], ...] = (nn.Dropout, nn.Identity)  # hand on what they get
 NAMES = {
-    "BatchNorm2d": "batch norm", "GroupNorm": "group norm", "LeakyReLU": "leaky ReLU", "Sigmoid": "sigmoid",
+    "BatchNorm2d": "batch norm",
+    "GroupNorm": "group norm",
+    "LeakyReLU": "leaky ReLU",
+    "Sigmoid": "sigmoid",
     "Tanh": "tanh",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -99,21 +108,46 @@ def look(subject: Subject, options: Convolution, report: Report) -> Seen:
     difference = abs(total + bias - own)
     after = _after(subject, ran, cell)
     arrays = {
-        "input": given, "output": made, "patch": window.patch, "padding": window.outside, "kernel": kernel,
-        "products": products, "contributions": contributions, "channels": np.array(window.channels),
-        "order": order.numpy(), "rows": window.rows, "columns": window.columns, "sum": np.array(total),
-        "bias": np.array(bias), "value": np.array(total + bias), "receptive_field": field,
-    }  # fmt: skip
+        "input": given,
+        "output": made,
+        "patch": window.patch,
+        "padding": window.outside,
+        "kernel": kernel,
+        "products": products,
+        "contributions": contributions,
+        "channels": np.array(window.channels),
+        "order": order.numpy(),
+        "rows": window.rows,
+        "columns": window.columns,
+        "sum": np.array(total),
+        "bias": np.array(bias),
+        "value": np.array(total + bias),
+        "receptive_field": field,
+    }
     facts = {
-        "address": address, "inner": inner, "chosen": chosen, "map": cell.map, "row": cell.row, "column": cell.column,
-        "maps": len(made), "kernel_size": conv.kernel_size, "stride": conv.stride, "dilation": conv.dilation,
-        "padding": pads(conv), "padding_mode": conv.padding_mode, "groups": conv.groups,
-        "has_bias": conv.bias is not None, "listed": min(SHOWN, len(order)),
-        "rest": float(contributions[order[SHOWN:]].sum()), "padded": int(window.outside.sum()),
-        "difference": difference, "agrees": difference <= TOLERANCE * max(1.0, float(products.abs().sum()) + abs(bias)),
+        "address": address,
+        "inner": inner,
+        "chosen": chosen,
+        "map": cell.map,
+        "row": cell.row,
+        "column": cell.column,
+        "maps": len(made),
+        "kernel_size": conv.kernel_size,
+        "stride": conv.stride,
+        "dilation": conv.dilation,
+        "padding": pads(conv),
+        "padding_mode": conv.padding_mode,
+        "groups": conv.groups,
+        "has_bias": conv.bias is not None,
+        "listed": min(SHOWN, len(order)),
+        "rest": float(contributions[order[SHOWN:]].sum()),
+        "padded": int(window.outside.sum()),
+        "difference": difference,
+        "agrees": difference <= TOLERANCE * max(1.0, float(products.abs().sum()) + abs(bias)),
         "reads_input": given.shape == subject.x.shape[1:] and torch.equal(given, subject.x[0]),
-        "after": after, "then": _then(subject, cell, after),
-    }  # fmt: skip
+        "after": after,
+        "then": _then(subject, cell, after),
+    }
     return subject.seen(arrays, facts, [*words, *_words(arrays, facts)], _code(conv, cell))
 
 
@@ -402,8 +436,10 @@ def _code(conv: nn.Conv2d, cell: Cell) -> str:
     per_group = conv.in_channels // conv.groups
     first = cell.map // (conv.out_channels // conv.groups) * per_group
     (top, left), (k, j), (d, e) = (
-        (cell.row * conv.stride[0], cell.column * conv.stride[1]), conv.kernel_size, conv.dilation
-    )  # fmt: skip
+        (cell.row * conv.stride[0], cell.column * conv.stride[1]),
+        conv.kernel_size,
+        conv.dilation,
+    )
     rows, columns = f"{top}:{top + d * (k - 1) + 1}:{d}", f"{left}:{left + e * (j - 1) + 1}:{e}"
     return (
         "import torch\n"

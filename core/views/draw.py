@@ -34,11 +34,14 @@ def look(subject: Subject, _options: Options, _report: Report) -> Seen:
     sure, order = answers.sort(descending=True)
     best = int(order[0])
     facts = {
-        "shown": subject.shown, "kind": subject.form.kind,
+        "shown": subject.shown,
+        "kind": subject.form.kind,
         "target": "" if subject.y is None else subject.label(int(subject.y)),
-        "predicted": subject.label(best), "confidence": float(sure[0]),
-        "classes": [subject.label(k) for k in range(len(answers))], **known_habit(subject),
-    }  # fmt: skip
+        "predicted": subject.label(best),
+        "confidence": float(sure[0]),
+        "classes": [subject.label(k) for k in range(len(answers))],
+        **known_habit(subject),
+    }
     arrays = {"answers": answers, "saliency": saliency, subject.layer: kept}
     words = sentences(subject, sure, order, saliency)
     return subject.seen(arrays, facts, words, code(subject.layer))

@@ -109,8 +109,10 @@ def look(subject: Subject, options: Embeddings, report: Report) -> Seen:
     marked = found.extra if extra >= 0 else found.arrays["points"][picks.samples == subject.sample]
     words = list(found.words)
     if extra >= 0 and not len(marked):
-        words.append(f"Sample {extra} is not among the points, and {options.method} cannot place another one: click "
-                     "a point, or look with PCA.")  # fmt: skip
+        words.append(
+            f"Sample {extra} is not among the points, and {options.method} cannot place another one: click "
+            "a point, or look with PCA."
+        )
     return subject.seen({**found.arrays, "marked": marked}, found.facts, words, code(subject, options))
 
 
@@ -174,8 +176,10 @@ def products(rows: Tensor, points: int) -> Products:
     centred = centred - centred[:points].mean(0)
     found = (centred @ centred[:points].T).double().numpy()
     if not np.isfinite(found).all():
-        raise CannotShow("What this layer gives is not finite at this moment, so there are no places. Choose an "
-                         "earlier moment, or another layer.")  # fmt: skip
+        raise CannotShow(
+            "What this layer gives is not finite at this moment, so there are no places. Choose an "
+            "earlier moment, or another layer."
+        )
     return Products(found[:points], found[points:])
 
 
@@ -302,9 +306,12 @@ def boundary(subject: Subject, points: np.ndarray) -> Arrays:
     with torch.no_grad():
         sure, named = subject.network(torch.from_numpy(grid.reshape(-1, 2))).softmax(-1).max(-1)
     return {
-        "boundary": named.numpy().reshape(GRID, GRID), "boundary/confidence": sure.numpy().reshape(GRID, GRID),
-        "boundary/x": x, "boundary/y": y, "boundary/points": points,
-    }  # fmt: skip
+        "boundary": named.numpy().reshape(GRID, GRID),
+        "boundary/confidence": sure.numpy().reshape(GRID, GRID),
+        "boundary/x": x,
+        "boundary/y": y,
+        "boundary/points": points,
+    }
 
 
 # ── all of it ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -335,10 +342,15 @@ def _cloud(subject: Subject, options: Embeddings, picks: Picks, extra: int, repo
         arrays |= {"components": scores, "explained": shares, "turn": turn}
     near = separation(of, target, picks.samples, number)
     facts: dict[str, Any] = {
-        "task": subject.form.task, "kind": subject.form.kind, "classes": subject.splits.classes, "separation": near,
-        "chance": 0.0 if number else float(np.bincount(target).max() / n), "features": found.rows.shape[1],
-        "input": separation(given, target, picks.samples, number) if given else None, "method": options.method,
-    }  # fmt: skip
+        "task": subject.form.task,
+        "kind": subject.form.kind,
+        "classes": subject.splits.classes,
+        "separation": near,
+        "chance": 0.0 if number else float(np.bincount(target).max() / n),
+        "features": found.rows.shape[1],
+        "input": separation(given, target, picks.samples, number) if given else None,
+        "method": options.method,
+    }
     words = [_separated(subject, facts), *_placed(subject, options, facts, shares), *words, *found.words]
     if options.every_layer:
         arrays["separation"], facts["layers"] = _by_layer(subject, options, picks, target, report)
@@ -357,13 +369,18 @@ def _answers(subject: Subject, picks: Picks, given: Tensor) -> Arrays:
     y = subject.splits.test[1].numpy()
     if subject.form.task == NUMBER:
         target, predicted = y[picks.samples], given.reshape(-1).numpy()
-        return {"samples": picks.samples, "target": target, "predicted": predicted,
-                "error": np.abs(predicted - target)}  # fmt: skip
+        return {"samples": picks.samples, "target": target, "predicted": predicted, "error": np.abs(predicted - target)}
     steps = {"steps": picks.steps} if subject.form.task == EACH_STEP else {}
     target = y[picks.samples, picks.steps] if steps else y[picks.samples]
     sure, named = given.softmax(-1).max(-1)
-    return {"samples": picks.samples, **steps, "target": target, "predicted": named.numpy(),
-            "correct": named.numpy() == target, "confidence": sure.numpy()}  # fmt: skip
+    return {
+        "samples": picks.samples,
+        **steps,
+        "target": target,
+        "predicted": named.numpy(),
+        "correct": named.numpy() == target,
+        "confidence": sure.numpy(),
+    }
 
 
 def _input(subject: Subject, picks: Picks) -> Products | None:
@@ -427,14 +444,14 @@ def _placed(subject: Subject, options: Embeddings, facts: dict[str, Any], shares
         return [
             f"{options.method} keeps neighbours together. How far apart two groups are, how large a group is and how "
             f"densely it lies mean little. Another moment is placed anew; the picture is turned {turned}.",
-        ]  # fmt: skip
+        ]
     if not shares.any():
         return ["This layer gives the same for every sample: all points lie on one place."]
     each = ", ".join(f"{share:.1%}" for share in shares)
     return [
         f"The picture keeps {shares.sum():.1%} of the variance of the {facts['features']:,} values ({each} by its "
         f"components). It is turned, which changes no distance, {turned}.",
-    ]  # fmt: skip
+    ]
 
 
 # ── code ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -460,8 +477,8 @@ _STEPS = {
 }
 _REAL = {
     True: "    real = (x != 0).float()  # 0 is padding\n"
-          "    real = torch.nn.functional.pad(real, (made[0].shape[1] - x.shape[1], 0), value=1.0)  # a class token\n",
-}  # fmt: skip
+    "    real = torch.nn.functional.pad(real, (made[0].shape[1] - x.shape[1], 0), value=1.0)  # a class token\n",
+}
 _FURTHER = {
     "PCA": "",
     "t-SNE": '''

@@ -43,10 +43,22 @@ MOST_SEARCHED = 200_000_000  # values of all layers of all samples of one search
 MOST_VALUES = 8_000_000  # of all arrays of an answer: 32 MB; half of them for the chosen layer
 MOST_WEIGHTS = 500_000  # of the kernels of one layer
 
-KEEPS_MAPS = frozenset({  # map c of what it gives is made of map c of what it gets
-    "batch_norm", "group_norm", "relu", "leaky_relu", "gelu", "silu", "sigmoid", "tanh", "max_pool", "avg_pool",
-    "dropout", "global_pool",
-})  # fmt: skip
+KEEPS_MAPS = frozenset(
+    {  # map c of what it gives is made of map c of what it gets
+        "batch_norm",
+        "group_norm",
+        "relu",
+        "leaky_relu",
+        "gelu",
+        "silu",
+        "sigmoid",
+        "tanh",
+        "max_pool",
+        "avg_pool",
+        "dropout",
+        "global_pool",
+    }
+)
 CUTS_AT_ZERO = frozenset({"relu", "residual", "depthwise_separable"})  # ends with a ReLU
 KEEPS_ZERO = frozenset({"max_pool", "avg_pool", "global_pool", "dropout", "flatten", "rows"})  # above zero or not
 
@@ -79,10 +91,17 @@ def look(subject: Subject, options: FeatureMaps, report: Report) -> Seen:
         if kernels.numel() <= MOST_WEIGHTS:
             arrays[f"{kernels_of}/kernels"] = kernels
     facts = {
-        "order": order.tolist(), "map": unit, "searched": found.searched, "tested": len(subject.splits.test[0]),
-        "kernels_of": kernels_of, "rectified": rectified, "unit": unit_name(chosen), "names": names(subject),
-        "given": given(subject) if pictures else None, "options": options,
-    }  # fmt: skip
+        "order": order.tolist(),
+        "map": unit,
+        "searched": found.searched,
+        "tested": len(subject.splits.test[0]),
+        "kernels_of": kernels_of,
+        "rectified": rectified,
+        "unit": unit_name(chosen),
+        "names": names(subject),
+        "given": given(subject) if pictures else None,
+        "options": options,
+    }
     words = [
         _what(subject, chosen, strength),
         *_asked_for(options.map, unit, chosen),

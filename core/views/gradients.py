@@ -69,24 +69,37 @@ def look(subject: Subject, options: Gradients, report: Report) -> Seen:
     ratios = through_time(network, batch, loss, report)
     judged = [name for name in found.norms if has_matrix(network.get_submodule(name))]
     evidence = diagnosis.Evidence(
-        norms={name: found.norms[name] for name in judged}, dead=found.dead, saturated=found.saturated,
-        through_time=ratios, losses=so_far.losses, update_ratios=so_far.middle(),
+        norms={name: found.norms[name] for name in judged},
+        dead=found.dead,
+        saturated=found.saturated,
+        through_time=ratios,
+        losses=so_far.losses,
+        update_ratios=so_far.middle(),
         ended=_ended(subject, events) or _not_finite(subject, network, batch, found),
-        lr=subject.experiment.train.lr, swept=_swept(subject),
+        lr=subject.experiment.train.lr,
+        swept=_swept(subject),
         **_learning.evidence(subject, network, [event for event in events if event.step <= subject.step], options),
-    )  # fmt: skip
+    )
     verdicts = diagnosis.diagnose(evidence)
     arrays: dict[str, Any] = {
-        "norms": np.array(list(found.norms.values())), "dead": np.array(list(found.dead.values())),
-        "saturated": np.array(list(found.saturated.values())), **history.arrays(),
-    }  # fmt: skip
+        "norms": np.array(list(found.norms.values())),
+        "dead": np.array(list(found.dead.values())),
+        "saturated": np.array(list(found.saturated.values())),
+        **history.arrays(),
+    }
     for name, (counts, edges) in found.histograms.items():
         arrays |= {f"histogram/{name}": counts, f"histogram/edges/{name}": edges}
     facts = {
-        "verdicts": [asdict(one) for one in verdicts], "layers": list(found.norms), "judged": judged,
-        "relus": list(found.dead), "squashing": list(found.saturated), "loss": found.loss, "batch": len(batch[0]),
-        "ratio": evidence.ratio(), "through_time": ratios,
-    }  # fmt: skip
+        "verdicts": [asdict(one) for one in verdicts],
+        "layers": list(found.norms),
+        "judged": judged,
+        "relus": list(found.dead),
+        "squashing": list(found.saturated),
+        "loss": found.loss,
+        "batch": len(batch[0]),
+        "ratio": evidence.ratio(),
+        "through_time": ratios,
+    }
     words = [f"{one.sentence()} {one.advice()}".strip() for one in verdicts]
     return subject.seen(arrays, facts, words, _code(subject, len(batch[0])))
 
@@ -353,7 +366,7 @@ def _code(subject: Subject, count: int) -> str:
     losses = {
         NUMBER: "F.mse_loss(network(x).reshape(y.shape), y)",
         EACH_STEP: f"F.cross_entropy(network(x).flatten(0, -2), y.flatten(){more})",
-    }  # fmt: skip
+    }
     return f"""import torch
 import torch.nn.functional as F
 

@@ -76,10 +76,15 @@ class _Drawing:
             arrays.pop("accuracy")
         centre_loss, centre_right = self.ground.at()
         facts |= {
-            "kind": self.options.kind, "task": self.subject.form.task, "part": self.options.part,
-            "samples": self.samples, "parameters": sum(w.numel() for w in self.ground.centre),
-            "centre_loss": centre_loss, "centre_accuracy": centre_right, "losses": _losses(arrays["loss"]),
-        }  # fmt: skip
+            "kind": self.options.kind,
+            "task": self.subject.form.task,
+            "part": self.options.part,
+            "samples": self.samples,
+            "parameters": sum(w.numel() for w in self.ground.centre),
+            "centre_loss": centre_loss,
+            "centre_accuracy": centre_right,
+            "losses": _losses(arrays["loss"]),
+        }
         said = [*words, *self.words, *_batch_norm(self.ground.network), *self._about_the_loss()]
         return self.subject.seen(arrays, facts, said, self._code())
 
@@ -141,10 +146,17 @@ class _Drawing:
         loss, accuracy = self._grid(xs, ys, found.axes, progress)
         drawn = [self.ground.at(*zip(place.tolist(), found.axes, strict=True))[0] for place in found.place]
         arrays = {
-            "x": xs, "y": ys, "loss": loss, "accuracy": accuracy, "step": np.array(steps), "place": found.place,
-            "moment_loss": np.array(own), "drawn_loss": np.array(drawn), "off_plane": found.off,
+            "x": xs,
+            "y": ys,
+            "loss": loss,
+            "accuracy": accuracy,
+            "step": np.array(steps),
+            "place": found.place,
+            "moment_loss": np.array(own),
+            "drawn_loss": np.array(drawn),
+            "off_plane": found.off,
             "explained": found.explained,
-        }  # fmt: skip
+        }
         here = steps.index(self.subject.step) if self.subject.step in steps else -1
         return arrays, {"here": here}, self._path_words(arrays)
 
@@ -249,9 +261,17 @@ class _Drawing:
         last = {LINE: _LINE_CODE, PLANE: _PLANE_CODE}.get(o.kind, _PATH_CODE)
         begin = _LOSS_CODE if last is _PATH_CODE else _LOSS_CODE + _RANDOM_CODE
         return (begin + last).format(
-            samples=self.samples, part=o.part, loss=loss, seed=o.seed, radius=o.radius, half=half, end=half + 1,
-            size=len(self.steps), count=o.directions, margin=MARGIN,
-        )  # fmt: skip
+            samples=self.samples,
+            part=o.part,
+            loss=loss,
+            seed=o.seed,
+            radius=o.radius,
+            half=half,
+            end=half + 1,
+            size=len(self.steps),
+            count=o.directions,
+            margin=MARGIN,
+        )
 
 
 def thinned(steps: Sequence[int], shown: int) -> list[int]:

@@ -66,14 +66,24 @@ def look(subject: Subject, options: Maximise, report: Report) -> Seen:
     top = np.argsort(-real, kind="stable")[:TOP]
     made = np.array(values, np.float32)
     arrays = {
-        "frames": pixels(torch.stack(kept), subject), "steps": np.array(sorted(shown)), "activations": made,
-        "picture": kept[-1], "real": real, "real_top": top, "real_pictures": subject.splits.shown[top],
-    }  # fmt: skip
+        "frames": pixels(torch.stack(kept), subject),
+        "steps": np.array(sorted(shown)),
+        "activations": made,
+        "picture": kept[-1],
+        "real": real,
+        "real_top": top,
+        "real_pictures": subject.splits.shown[top],
+    }
     label = subject.label(unit) if _answers(subject) else ""
     facts = {
-        "unit": unit, "units": units, "mean": float(real.mean()), "best": float(real.max()), "noise": noise,
-        "label": label, "scale": scale,
-    }  # fmt: skip
+        "unit": unit,
+        "units": units,
+        "mean": float(real.mean()),
+        "best": float(real.max()),
+        "noise": noise,
+        "label": label,
+        "scale": scale,
+    }
     words = _words(subject, options, facts, made, top)
     return subject.seen(arrays, facts, words, _code(address, facts, options, low, high))
 

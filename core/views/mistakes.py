@@ -126,13 +126,18 @@ def _classes(subject: Subject, options: Mistakes, found: Answers) -> Seen:
     fits = np.flatnonzero(in_row & in_column)
     chosen = fits[_order(found, options.order)[fits].argsort(kind="stable")][: options.count]
     arrays |= _gallery(subject, found, chosen) | _one_by_one(subject, found, words)
-    error = expected_calibration_error(arrays["calibration/count"], arrays["calibration/confidence"],
-                                       arrays["calibration/accuracy"])  # fmt: skip
+    error = expected_calibration_error(
+        arrays["calibration/count"], arrays["calibration/confidence"], arrays["calibration/accuracy"]
+    )
     facts = {
-        **_facts(subject, fits), "chosen": (target, predicted), "ece": error, "right": int(right.sum()),
-        "accuracy": float(right.mean()) if len(right) else float("nan"), "answers": len(right),
+        **_facts(subject, fits),
+        "chosen": (target, predicted),
+        "ece": error,
+        "right": int(right.sum()),
+        "accuracy": float(right.mean()) if len(right) else float("nan"),
+        "answers": len(right),
         "confidence": float(found.confidence.mean()) if len(right) else float("nan"),
-    }  # fmt: skip
+    }
     return subject.seen(arrays, facts, [*_said(subject, facts, confusion), *words], _CLASSES_CODE)
 
 
@@ -198,26 +203,41 @@ def _one_by_one(subject: Subject, found: Answers, words: list[str]) -> Arrays:
     if len(found.samples) > MOST:
         words.append(f"The {len(found.samples):,} answers are too many to be handed out one by one.")
         return {}
-    each = {"samples": found.samples, "target": found.target, "predicted": found.predicted, "loss": found.loss,
-            "confidence": found.confidence, "margin": found.margin}  # fmt: skip
+    each = {
+        "samples": found.samples,
+        "target": found.target,
+        "predicted": found.predicted,
+        "loss": found.loss,
+        "confidence": found.confidence,
+        "margin": found.margin,
+    }
     return each | ({"steps": found.steps} if subject.form.task == EACH_STEP else {})
 
 
 def _gallery(subject: Subject, found: Answers, chosen: np.ndarray) -> Arrays:
     samples = found.samples[chosen]
     return {
-        "gallery/index": chosen, "gallery/samples": samples, "gallery/steps": found.steps[chosen],
-        "gallery/shown": subject.splits.shown[samples], "gallery/target": found.target[chosen],
-        "gallery/predicted": found.predicted[chosen], "gallery/loss": found.loss[chosen],
-        "gallery/confidence": found.confidence[chosen], "gallery/margin": found.margin[chosen],
-    }  # fmt: skip
+        "gallery/index": chosen,
+        "gallery/samples": samples,
+        "gallery/steps": found.steps[chosen],
+        "gallery/shown": subject.splits.shown[samples],
+        "gallery/target": found.target[chosen],
+        "gallery/predicted": found.predicted[chosen],
+        "gallery/loss": found.loss[chosen],
+        "gallery/confidence": found.confidence[chosen],
+        "gallery/margin": found.margin[chosen],
+    }
 
 
 def _facts(subject: Subject, fits: np.ndarray) -> dict[str, Any]:
     return {
-        "task": subject.form.task, "kind": subject.form.kind, "classes": subject.splits.classes,
-        "vocabulary": subject.splits.vocabulary, "test_samples": len(subject.splits.test[0]), "fits": len(fits),
-    }  # fmt: skip
+        "task": subject.form.task,
+        "kind": subject.form.kind,
+        "classes": subject.splits.classes,
+        "vocabulary": subject.splits.vocabulary,
+        "test_samples": len(subject.splits.test[0]),
+        "fits": len(fits),
+    }
 
 
 def _said(subject: Subject, facts: dict[str, Any], confusion: np.ndarray) -> list[str]:
@@ -284,8 +304,14 @@ def _numbers(subject: Subject, options: Mistakes, found: Answers) -> Seen:
     order = "worst first" if options.order == "least certain first" else options.order
     chosen = _order(found, order).argsort(kind="stable")[: options.count]
     residual = found.predicted - found.target
-    arrays: Arrays = {"samples": found.samples, "target": found.target, "predicted": found.predicted,
-                      "residual": residual, "loss": found.loss, **_gallery(subject, found, chosen)}  # fmt: skip
+    arrays: Arrays = {
+        "samples": found.samples,
+        "target": found.target,
+        "predicted": found.predicted,
+        "residual": residual,
+        "loss": found.loss,
+        **_gallery(subject, found, chosen),
+    }
     mse, guess = float(np.mean(found.loss)), float(np.var(found.target))
     facts = {**_facts(subject, found.samples), "chosen": (-1, -1), "answers": len(residual), "mse": mse, "guess": guess}
     words = [

@@ -56,12 +56,23 @@ def look(subject: Subject, options: States, report: Report) -> Seen:
     best = test.separation.argsort(descending=True, stable=True)
     order = best.tolist() if options.by_separation else list(range(at.core.hidden_size))
     facts = {
-        "cell_kind": at.kind, "stack": at.stack + 1, "stacks": at.core.num_layers, "backward": at.backward,
-        "gates": GATES[at.kind], "steps": step_names(subject, count), "step_word": step_word(subject),
-        "order": order, "best": best[:BEST].tolist(), "difference": difference, "explained": path.explained,
-        "tested": test.count, "classes": list(subject.splits.classes), "task": subject.form.task,
-        "settled": settled(told), "target_index": target_index(subject),
-    }  # fmt: skip
+        "cell_kind": at.kind,
+        "stack": at.stack + 1,
+        "stacks": at.core.num_layers,
+        "backward": at.backward,
+        "gates": GATES[at.kind],
+        "steps": step_names(subject, count),
+        "step_word": step_word(subject),
+        "order": order,
+        "best": best[:BEST].tolist(),
+        "difference": difference,
+        "explained": path.explained,
+        "tested": test.count,
+        "classes": list(subject.splits.classes),
+        "task": subject.form.task,
+        "settled": settled(told),
+        "target_index": target_index(subject),
+    }
     words = [*at.words, *sentences(subject, at, arrays, facts, test.read)]
     return subject.seen(arrays, facts, words, code(subject, at))
 
@@ -221,9 +232,11 @@ def reading(subject: Subject, at: Chosen) -> tuple[str, str]:
         take = "first" if at.backward else "last"
         return take, "the state when all has been read"
     words = {
-        "last": "the state at the last step", "first": "the state at the first step",
-        "mean": "the mean of the states of all steps", "max": "the largest value over all steps",
-    }  # fmt: skip
+        "last": "the state at the last step",
+        "first": "the state at the first step",
+        "mean": "the mean of the states of all steps",
+        "max": "the largest value over all steps",
+    }
     return take, words[take]
 
 

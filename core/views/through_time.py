@@ -85,12 +85,21 @@ def look(subject: Subject, options: ThroughTime, report: Report) -> Seen:
     sequence = found.state[1:]
     shares = [share for row in sequence if (share := first_to_last(row)) is not None]
     facts: dict[str, Any] = {
-        **judged(mean_ends(sequence)), **found.bare, "cell_kind": at.kind, "stack": at.stack + 1,
-        "stacks": at.core.num_layers, "backward": at.backward, "steps": _steps(found.state), "at_end": found.at_end,
-        "what_if": what_if, "step_word": step_word(subject), "probe": len(sequence),
-        "spread": (min(shares), max(shares)) if shares else (), "limits": LIMITS,
+        **judged(mean_ends(sequence)),
+        **found.bare,
+        "cell_kind": at.kind,
+        "stack": at.stack + 1,
+        "stacks": at.core.num_layers,
+        "backward": at.backward,
+        "steps": _steps(found.state),
+        "at_end": found.at_end,
+        "what_if": what_if,
+        "step_word": step_word(subject),
+        "probe": len(sequence),
+        "spread": (min(shares), max(shares)) if shares else (),
+        "limits": LIMITS,
         "asked": {"gain": options.gain, "forget_bias": options.forget_bias},
-    }  # fmt: skip
+    }
     words = [*at.words, *told, *sentences(subject, at, found, facts, arrays)]
     return subject.seen(arrays, facts, words, code(subject, at, y))
 
@@ -174,9 +183,10 @@ def backwards(
     order = _order(last, counts, steps, at.backward)
     at_end = at.top and _only_at(direct[..., at.columns()], last)
     found = Backwards(
-        _ordered(hidden.norm(dim=-1), order), _ordered(torch.stack(cell, 1).norm(dim=-1), order) if cell else None,
+        _ordered(hidden.norm(dim=-1), order),
+        _ordered(torch.stack(cell, 1).norm(dim=-1), order) if cell else None,
         at_end,
-    )  # fmt: skip
+    )
     return _with_limits(found, at, core, moments, torch.stack(cell, 1) if cell else hidden, last, order)
 
 

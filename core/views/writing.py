@@ -37,16 +37,23 @@ def look(subject: Subject, options: Writing, report: Report) -> Seen:
     words = tuple(splits.vocabulary[token] for token in tokens)
     facts = {"prompt": options.prompt, "text": "".join(words), "words": words, "window": window}
     return Seen(
-        "writing", subject.step, 0, "", {"tokens": np.array(tokens), "chance": np.array(chances, np.float32)}, facts,
-        _words(options, len(start), window, float(np.mean(chances))), _code(start, options, window, splits),
-    )  # fmt: skip
+        "writing",
+        subject.step,
+        0,
+        "",
+        {"tokens": np.array(tokens), "chance": np.array(chances, np.float32)},
+        facts,
+        _words(options, len(start), window, float(np.mean(chances))),
+        _code(start, options, window, splits),
+    )
 
 
 def _words(options: Writing, start: int, window: int, mean: float) -> tuple[str, ...]:
     how = (
-        "each time the likeliest token" if options.temperature <= 0
+        "each time the likeliest token"
+        if options.temperature <= 0
         else f"each token drawn from softmax(logits / {options.temperature:g})"
-    )  # fmt: skip
+    )
     said = [f"{options.length} tokens, {how}; on average the model gave {mean:.0%} to what was taken."]
     if start > window:
         said.append(f"The model sees {window} tokens: of the start text only the last {window} act.")
@@ -56,9 +63,10 @@ def _words(options: Writing, start: int, window: int, mean: float) -> tuple[str,
 def _code(start: Tensor, options: Writing, window: int, splits: Splits) -> str:
     known = allowed_in(splits).nonzero().flatten().tolist()
     take = (
-        "int(logits.argmax())" if options.temperature <= 0
+        "int(logits.argmax())"
+        if options.temperature <= 0
         else f"int(torch.multinomial((logits / {options.temperature!r}).softmax(0), 1, generator=drawn))"
-    )  # fmt: skip
+    )
     return (
         f"import torch\n\ntokens = {start.tolist()}  # the start text, by place in the vocabulary\n"
         f"unknown = torch.ones({len(splits.vocabulary)}, dtype=torch.bool)\nunknown[{known}] = False\n"

@@ -18,9 +18,13 @@ with data:
     )
 with preset:
     setup.entry(
-        "model", _("preset"), registry.ARCHITECTURES, builder.new_preset, label_visibility="collapsed",
+        "model",
+        _("preset"),
+        registry.ARCHITECTURES,
+        builder.new_preset,
+        label_visibility="collapsed",
         icon=":material/layers:",
-    )  # fmt: skip
+    )
 with more.popover(_("Options"), width="stretch"):
     st.markdown(_("**Preset**"))
     setup.network_fields(faults)
@@ -45,13 +49,21 @@ with buttons.container(horizontal=True, horizontal_alignment="right", vertical_a
         _("Undo"), icon=":material/undo:", type="tertiary", on_click=builder.undo, disabled=not builder.undoable()
     )
     st.button(
-        _("Reset"), icon=":material/restart_alt:", type="tertiary", on_click=builder.reset,
-        help=_("Back to the layers of the preset."), disabled=setup.own_layers() is None,
-    )  # fmt: skip
+        _("Reset"),
+        icon=":material/restart_alt:",
+        type="tertiary",
+        on_click=builder.reset,
+        help=_("Back to the layers of the preset."),
+        disabled=setup.own_layers() is None,
+    )
     st.button(
-        _("Clear"), icon=":material/clear_all:", type="tertiary", on_click=builder.clear,
-        help=_("Begin from nothing."), disabled=not network.layers,
-    )  # fmt: skip
+        _("Clear"),
+        icon=":material/clear_all:",
+        type="tertiary",
+        on_click=builder.clear,
+        help=_("Begin from nothing."),
+        disabled=not network.layers,
+    )
     if st.button(_("Train this"), type="primary", disabled=not network.asked.possible):
         st.switch_page(TRAIN)
 if not exchange.write_link(network.asked):

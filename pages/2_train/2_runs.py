@@ -16,9 +16,13 @@ if not runs:
 
 rows = runs_table.rows(runs)
 words = st.text_input(
-    _("Filter"), key="runs.filter", persist_state="session", placeholder=_("name, preset, data or state"),
-    label_visibility="collapsed", icon=":material/search:",
-)  # fmt: skip
+    _("Filter"),
+    key="runs.filter",
+    persist_state="session",
+    placeholder=_("name, preset, data or state"),
+    label_visibility="collapsed",
+    icon=":material/search:",
+)
 found = runs_table.matching(rows, words)
 marked = runs_table.table(found)
 runs_table.actions(marked, TRAIN, LOOK)

@@ -42,8 +42,10 @@ def rest(seen: Seen) -> Seen:
 def table(seen: Seen) -> list[dict[str, Any]]:
     """One row a class."""
     before, after = seen.arrays["probabilities"].tolist()
-    return [{_("class"): name, _("before"): a, _("after"): b, _("after − before"): b - a}
-            for name, a, b in zip(seen.facts["classes"], before, after, strict=True)]  # fmt: skip
+    return [
+        {_("class"): name, _("before"): a, _("after"): b, _("after − before"): b - a}
+        for name, a, b in zip(seen.facts["classes"], before, after, strict=True)
+    ]
 
 
 def names(seen: Seen) -> tuple[str, str]:
@@ -67,19 +69,26 @@ def flat(values: np.ndarray) -> np.ndarray:
 
 def _pictures(seen: Seen) -> None:
     arrays, picture = seen.arrays, seen.facts["kind"] == PICTURE
-    first, last = (_("{title}: “{name}”, {share}").format(
-        title=title, name=seen.facts["classes"][int(row.argmax())], share=f"{row.max():.1%}")
-        for title, row in zip((_("original"), _("attacked")), arrays["probabilities"], strict=True))  # fmt: skip
+    first, last = (
+        _("{title}: “{name}”, {share}").format(
+            title=title, name=seen.facts["classes"][int(row.argmax())], share=f"{row.max():.1%}"
+        )
+        for title, row in zip((_("original"), _("attacked")), arrays["probabilities"], strict=True)
+    )
     most = float(np.abs(arrays["change"]).max())
     change = _("change")
     if picture and most:
         change = _("change, {times} times as strong").format(times=f"{max(1.0, HALF / most):.0f}")
     show = pixels if picture else flat
-    panels = [Panel(first, show(arrays["original"]), not picture), Panel(change, flat(arrays["change"]), True),
-              Panel(last, show(arrays["attacked"]), not picture)]  # fmt: skip
+    panels = [
+        Panel(first, show(arrays["original"]), not picture),
+        Panel(change, flat(arrays["change"]), True),
+        Panel(last, show(arrays["attacked"]), not picture),
+    ]
     unit = _("grey levels of 255") if picture else _("units of the data")
     alt = _("The original, the change of at most {most} {unit}, and the attacked sample.").format(
-        most=f"{most:.3g}", unit=unit)  # fmt: skip
+        most=f"{most:.3g}", unit=unit
+    )
     figure.show(figures.beside(panels, scale_title=unit), key="attack.sample", alt=alt)
     if picture and len(arrays["change"]) > 1:
         st.caption(_("The change is drawn as its mean over the colours."))
@@ -89,8 +98,9 @@ def _features(seen: Seen) -> None:
     a = seen.arrays
     features = [str(i) for i in range(a["original"].size)]
     values = np.stack([a["original"].ravel(), a["attacked"].ravel()])
-    picture = figures.grouped(values, features, (_("original"), _("attacked")),
-                              titles=(_("feature"), _("value (units of the data)")))  # fmt: skip
+    picture = figures.grouped(
+        values, features, (_("original"), _("attacked")), titles=(_("feature"), _("value (units of the data)"))
+    )
     changes = "; ".join(f"{i}: {x:.3g} → {y:.3g}" for i, (x, y) in enumerate(values.T))
     figure.show(picture, key="attack.sample", alt=_("Features before and after: {all}.").format(all=changes))
 
@@ -119,12 +129,15 @@ def word(vocabulary: Sequence[str], token: int) -> str:
 def _answers(seen: Seen) -> None:
     st.markdown("**" + _("What it answers") + "**")
     picture = figures.probabilities(
-        [plain_name(name) for name in seen.facts["classes"]], seen.arrays["probabilities"], (_("before"), _("after")),
+        [plain_name(name) for name in seen.facts["classes"]],
+        seen.arrays["probabilities"],
+        (_("before"), _("after")),
         titles=(_("class"), _("probability")),
-    )  # fmt: skip
+    )
     before, after = (row[seen.facts["index"]] for row in seen.arrays["probabilities"])
     alt = _("Probabilities of the classes before and after. That of “{name}” goes from {before} to {after}.").format(
-        name=names(seen)[0], before=f"{before:.1%}", after=f"{after:.1%}")  # fmt: skip
+        name=names(seen)[0], before=f"{before:.1%}", after=f"{after:.1%}"
+    )
     figure.show(picture, key="attack.answers", alt=alt)
 
 
@@ -144,18 +157,26 @@ def _sizes(seen: Seen) -> None:
         Line(_("“{name}”, attacked").format(name=first), a["sizes"], a["curve"]),
         Line(_("“{name}”, attacked").format(name=other), a["sizes"], a["curve/other"]),
         Line(_("“{name}”, changed at random").format(name=first), sizes, random.mean(1), random.min(1), random.max(1)),
-    ]  # fmt: skip
+    ]
     tokens = facts["unit"] == "tokens"
     norm = "" if tokens else _("largest change, ") if facts["norm"] == "linf" else _("L2 norm, ")
     unit = {"tokens": _("replaced tokens"), "grey levels": _("grey levels of 255")}.get(facts["unit"], _("data units"))
     picture = figures.against(
-        lines, titles=(norm + unit, _("probability")), log=not tokens,
-        marked=facts["size"] if facts["turned"] else None, marked_name=_("turned here"),
-    )  # fmt: skip
-    alt = _("The probability of “{name}” falls from {first} to {last} as the attack may change more; after random "
-            "changes it is {random} on average at the largest size.").format(
-        name=first, first=f"{a['curve'][0]:.1%}", last=f"{a['curve'][-1]:.1%}", random=f"{random[-1].mean():.1%}",
-    )  # fmt: skip
+        lines,
+        titles=(norm + unit, _("probability")),
+        log=not tokens,
+        marked=facts["size"] if facts["turned"] else None,
+        marked_name=_("turned here"),
+    )
+    alt = _(
+        "The probability of “{name}” falls from {first} to {last} as the attack may change more; after random "
+        "changes it is {random} on average at the largest size."
+    ).format(
+        name=first,
+        first=f"{a['curve'][0]:.1%}",
+        last=f"{a['curve'][-1]:.1%}",
+        random=f"{random[-1].mean():.1%}",
+    )
     figure.show(picture, key="attack.sizes", alt=alt)
 
 
@@ -171,13 +192,16 @@ def _maps(seen: Seen) -> None:
     before, after = seen.arrays["map/before"], seen.arrays["map/after"]
     titles, scale = (_("before"), _("after")), _("attribution")
     if kind in (PICTURE, SEQUENCE):
-        panels = [Panel(title, flat(values) if kind == SEQUENCE else values.sum(0), True)
-                  for title, values in zip(titles, (before, after), strict=True)]  # fmt: skip
+        panels = [
+            Panel(title, flat(values) if kind == SEQUENCE else values.sum(0), True)
+            for title, values in zip(titles, (before, after), strict=True)
+        ]
         picture = figures.beside(panels, scale_title=scale)
     elif kind == TOKENS:
         there = np.flatnonzero(seen.arrays["original"])
-        old, new = ([word(facts["vocabulary"], int(seen.arrays[name][i])) for i in there]
-                    for name in ("original", "attacked"))  # fmt: skip
+        old, new = (
+            [word(facts["vocabulary"], int(seen.arrays[name][i])) for i in there] for name in ("original", "attacked")
+        )
         shown = [a if a == b else f"{a}→{b}" for a, b in zip(old, new, strict=True)]
         picture = figures.rows(np.stack([before, after])[:, there], shown, titles, scale_title=scale)
     else:

@@ -28,9 +28,13 @@ def kinds(seen: Seen) -> dict[str, str]:
     over = {"picture": _("over the picture")} if seen.facts["grid"][0] else {}
     lines = {} if over else {"lines": _("token to token")}
     return {
-        **over, **lines, "maps": _("all heads"), "row": _("one row, step by step"), "rollout": _("all layers"),
+        **over,
+        **lines,
+        "maps": _("all heads"),
+        "row": _("one row, step by step"),
+        "rollout": _("all layers"),
         "worth": _("worth of heads"),
-    }  # fmt: skip
+    }
 
 
 def choice(seen: Seen) -> str:
@@ -38,10 +42,17 @@ def choice(seen: Seen) -> str:
     names = kinds(seen)
     if st.session_state.get("attention.kind") not in names:
         st.session_state["attention.kind"] = next(iter(names))
-    return str(st.segmented_control(
-        _("picture"), list(names), format_func=lambda k: plain(names[k]), key="attention.kind", required=True,
-        label_visibility="collapsed", persist_state="session",
-    ))  # fmt: skip
+    return str(
+        st.segmented_control(
+            _("picture"),
+            list(names),
+            format_func=lambda k: plain(names[k]),
+            key="attention.kind",
+            required=True,
+            label_visibility="collapsed",
+            persist_state="session",
+        )
+    )
 
 
 def draw(seen: Seen, kind: str) -> None:
@@ -67,8 +78,10 @@ def window(seen: Seen) -> np.ndarray:
     at = int(np.searchsorted(places, seen.facts["query"]))
     start = min(at // PAGE * PAGE, len(places) - 1)
     shown = places[start : start + PAGE]
-    said = _("Tokens {first} to {last} of {all} are drawn; the page follows the query token. Weights on other tokens "
-             "are left out here, but not in the arrays.")  # fmt: skip
+    said = _(
+        "Tokens {first} to {last} of {all} are drawn; the page follows the query token. Weights on other tokens "
+        "are left out here, but not in the arrays."
+    )
     st.caption(fill(said, first=shown[0], last=shown[-1], all=len(places)))
     return shown
 
@@ -108,32 +121,44 @@ def lines(seen: Seen) -> None:
     _mount(
         key=KEY,
         data={
-            "tokens": names(seen, places), "said": [spoken(seen, int(i)) for i in places],
-            "numbers": places.tolist(), "query": int(at[0]) if len(at) else -1, "head": seen.facts["head"],
-            "heads": [{"name": name, "color": colors[i % len(colors)], "weights": share[i].tolist()}
-                      for i, name in enumerate(head_names(seen))],
-            "padding": _("{n} × padding").format(n=hidden) if hidden else "", "stage": STAGE,
+            "tokens": names(seen, places),
+            "said": [spoken(seen, int(i)) for i in places],
+            "numbers": places.tolist(),
+            "query": int(at[0]) if len(at) else -1,
+            "head": seen.facts["head"],
+            "heads": [
+                {"name": name, "color": colors[i % len(colors)], "weights": share[i].tolist()}
+                for i, name in enumerate(head_names(seen))
+            ],
+            "padding": _("{n} × padding").format(n=hidden) if hidden else "",
+            "stage": STAGE,
             "words": _words(len(places) < len(real(seen))),
         },
-        on_query_change=partial(_set, "query"), on_head_change=partial(_set, "head"),
-    )  # fmt: skip
+        on_query_change=partial(_set, "query"),
+        on_head_change=partial(_set, "head"),
+    )
 
 
 def _words(paged: bool) -> dict[str, str]:
     said = {
         "line": _("{reader} reads most of {read}: {weight}. Point at a token, or press it to keep it."),
-        "mean": _("{reader} reads most of {read}: {weight} in the mean of the heads. Point at a token, or press it to "
-                  "keep it."),
-    }  # fmt: skip
+        "mean": _(
+            "{reader} reads most of {read}: {weight} in the mean of the heads. Point at a token, or press it to "
+            "keep it."
+        ),
+    }
     if paged:
         said = {
             "line": _("Of the tokens drawn here {reader} reads most of {read}: {weight}."),
             "mean": _("Of the tokens drawn here {reader} reads most of {read}: {weight} in the mean of the heads."),
         }
     return said | {
-        "all": _("all heads"), "heads": _("Heads whose lines are drawn"), "readers": _("Tokens that read"),
-        "padding": _("Padding is masked: no token reads it."), "masked": _("masked: may not be read"),
-    }  # fmt: skip
+        "all": _("all heads"),
+        "heads": _("Heads whose lines are drawn"),
+        "readers": _("Tokens that read"),
+        "padding": _("Padding is masked: no token reads it."),
+        "masked": _("masked: may not be read"),
+    }
 
 
 def _set(name: str) -> None:
@@ -150,12 +175,18 @@ def picture(seen: Seen) -> None:
     shown = own[:, first:].reshape(-1, rows, columns)
     over = titles(seen)
     if first:
-        over = [_("{head} · class token {share:.2f}").format(head=h, share=w) for h, w in zip(over, own[:, 0],
-                                                                                              strict=True)]  # fmt: skip
+        over = [
+            _("{head} · class token {share:.2f}").format(head=h, share=w) for h, w in zip(over, own[:, 0], strict=True)
+        ]
     fig = figures.on_picture(
-        seen.facts["shown"], shown, titles=over, bar_title=_("weight"), first=first, query=query,
+        seen.facts["shown"],
+        shown,
+        titles=over,
+        bar_title=_("weight"),
+        first=first,
+        query=query,
         patch=patch_name(seen),
-    )  # fmt: skip
+    )
     who = reader(seen)
     said = _("What **{who}** reads, head by head. Press a patch to see what it reads.")
     if columns == 1:
@@ -164,8 +195,13 @@ def picture(seen: Seen) -> None:
     alt = _("The picture, once for each of {n} heads, with the weights of {who} laid over it.")
     figure.show(fig, key="attention.picture", alt=alt.format(n=len(own), who=who), on_click=_patch)
     if first and query >= first:
-        st.button(_("Back to the class token"), icon=":material/undo:", type="tertiary", key="attention.class",
-                  on_click=lambda: look.choose(VIEW, query=0))  # fmt: skip
+        st.button(
+            _("Back to the class token"),
+            icon=":material/undo:",
+            type="tertiary",
+            key="attention.class",
+            on_click=lambda: look.choose(VIEW, query=0),
+        )
 
 
 def reader(seen: Seen) -> str:
@@ -197,54 +233,81 @@ def maps(seen: Seen) -> None:
     square = np.ix_(range(seen.facts["heads"]), places, places)
     shown = figures.masked_out(weights(seen)[square], seen.arrays["read"][np.ix_(places, places)])
     axes = _("key: is read"), _("query: reads"), _("weight")
-    size = _maps(seen, shown, places, titles(seen), "attention.maps", axes,
-                 _("For each head a map: rows are the tokens that read, columns those that are read."))  # fmt: skip
+    size = _maps(
+        seen,
+        shown,
+        places,
+        titles(seen),
+        "attention.maps",
+        axes,
+        _("For each head a map: rows are the tokens that read, columns those that are read."),
+    )
     if np.isnan(shown).any():
-        said = _("Empty: masked, may not be read. Tokens that may read fewer than {n} others have large weights "
-                 "whatever they do; the colours do not reach up to theirs.")  # fmt: skip
+        said = _(
+            "Empty: masked, may not be read. Tokens that may read fewer than {n} others have large weights "
+            "whatever they do; the colours do not reach up to theirs."
+        )
         st.caption(fill(said, n=figures.FEW * size))
 
 
 def rollout(seen: Seen) -> None:
     """All layers together."""
-    st.markdown(_(
-        "**Attention rollout**: in each layer the mean of the heads, plus each token's own self (the shortcut), "
-        "brought back to a sum of 1; the layers multiplied. It says from where information could have come, not "
-        "whether it was used. What a token has kept of itself is left out "
-        "of the colours; empty: nothing can have come from there."
-    ))  # fmt: skip
+    st.markdown(
+        _(
+            "**Attention rollout**: in each layer the mean of the heads, plus each token's own self (the shortcut), "
+            "brought back to a sum of 1; the layers multiplied. It says from where information could have come, not "
+            "whether it was used. What a token has kept of itself is left out "
+            "of the colours; empty: nothing can have come from there."
+        )
+    )
     found = {name: seen.arrays[f"rollout/{name}"] for name in seen.facts["layers"] if f"rollout/{name}" in seen.arrays}
     layers = [name for name, one in found.items() if one.shape == found[seen.layer].shape][-MOST_LAYERS:]
     own = np.stack([found[name] for name in layers])
     query, places = seen.facts["query"], real(seen)
-    over = [_("after {layer} · itself {share:.2f}").format(layer=name, share=one[query, query])
-            for name, one in zip(layers, own, strict=True)]  # fmt: skip
+    over = [
+        _("after {layer} · itself {share:.2f}").format(layer=name, share=one[query, query])
+        for name, one in zip(layers, own, strict=True)
+    ]
     itself = np.eye(own.shape[1], dtype=bool)  # it would outshine all others
     own = np.where(itself | (own == 0), np.nan, own)
     if seen.facts["grid"][0]:
         first, (rows, columns) = seen.facts["classes"], seen.facts["grid"]
         fig = figures.on_picture(
-            seen.facts["shown"], own[:, query, first:].reshape(-1, rows, columns), titles=over,
-            bar_title=_("share"), first=first, query=query, patch=patch_name(seen),
-        )  # fmt: skip
+            seen.facts["shown"],
+            own[:, query, first:].reshape(-1, rows, columns),
+            titles=over,
+            bar_title=_("share"),
+            first=first,
+            query=query,
+            patch=patch_name(seen),
+        )
         alt = _("Attention rollout of {who}, laid over the picture, after each layer.").format(who=reader(seen))
         figure.show(fig, key="attention.rollout", on_click=_patch, alt=alt)
         return
     axes = _("token at the beginning"), _("token after the layer"), _("share")
-    _maps(seen, own[np.ix_(range(len(own)), places, places)], places, over, "attention.rollout", axes,
-          _("Attention rollout after each layer: rows are its tokens, columns those at the beginning."))  # fmt: skip
+    _maps(
+        seen,
+        own[np.ix_(range(len(own)), places, places)],
+        places,
+        over,
+        "attention.rollout",
+        axes,
+        _("Attention rollout after each layer: rows are its tokens, columns those at the beginning."),
+    )
 
 
 def _maps(
     seen: Seen, shown: np.ndarray, places: np.ndarray, over: list[str], key: str, axes: tuple[str, str, str], alt: str
-) -> int:  # fmt: skip
+) -> int:
     """Maps [map, query, key]; axes: the titles of key, query and value. Gives how many tokens one block holds."""
     blocks, labels, size = figures.in_blocks(shown, names(seen, places))
     at = int(np.searchsorted(places, seen.facts["query"])) // size
     fig = figures.heads(blocks, labels, titles=over, x_title=axes[0], y_title=axes[1], bar_title=axes[2], query=at)
     if size > 1:
-        said = _("{n} tokens are shown in blocks of {size}: a block's weight is the sum over its keys, the mean over "
-                 "its queries. The arrays to download are whole.")  # fmt: skip
+        said = _(
+            "{n} tokens are shown in blocks of {size}: a block's weight is the sum over its keys, the mean over "
+            "its queries. The arrays to download are whole."
+        )
         st.caption(fill(said, n=len(places), size=size))
 
     def clicked(point: dict[str, Any]) -> None:
@@ -271,9 +334,14 @@ def row(seen: Seen) -> None:
     why = [_("masked: later") if seen.facts["why_masked"][i] == "later" else _("masked: padding") for i in places]
     one = figures.Row(names(seen, places), part["scores"], part["masked"], part["weights"], part["values"], why)
     fig = figures.row(
-        one, x_title=_("key: is read"), score_title=_("score"), weight_title=_("weight"), feature_title=_("feature"),
-        value_title=_("weight × value"), result_title=_("sum"),
-    )  # fmt: skip
+        one,
+        x_title=_("key: is read"),
+        score_title=_("score"),
+        weight_title=_("weight"),
+        feature_title=_("feature"),
+        value_title=_("weight × value"),
+        result_title=_("sum"),
+    )
     figure.show(
         fig, key="attention.row", alt=_("Scores, weights and weighted values of each key, one above the other.")
     )
@@ -289,15 +357,26 @@ def worth(seen: Seen) -> None:
     even = float(seen.arrays[f"uniform/{seen.layer}"][0])
     unit = seen.facts["unit"] or _("squared units")
     fig = figures.measured(
-        layers, spread, seen.arrays.get("ablation"), x_title=_("head"),
+        layers,
+        spread,
+        seen.arrays.get("ablation"),
+        x_title=_("head"),
         entropy_title=_("entropy of its weights (nats; even: {even:.2f})").format(even=even),
         rise_title=_("rise of the test loss without it ({unit})").format(unit=unit),
-    )  # fmt: skip
-    figure.show(fig, key="attention.worth", on_click=_head, alt=_("For every head of every layer its entropy and, once "
-                "measured, the rise of the test loss without it."))  # fmt: skip
+    )
+    figure.show(
+        fig,
+        key="attention.worth",
+        on_click=_head,
+        alt=_("For every head of every layer its entropy and, once measured, the rise of the test loss without it."),
+    )
     if "ablation" not in seen.arrays:
-        st.button(_("Measure what each head is worth"), icon=":material/straighten:", key="attention.measure",
-                  on_click=lambda: look.choose(VIEW, ablation=True))  # fmt: skip
+        st.button(
+            _("Measure what each head is worth"),
+            icon=":material/straighten:",
+            key="attention.measure",
+            on_click=lambda: look.choose(VIEW, ablation=True),
+        )
         st.caption(_("Silences one head after the other and runs up to 512 test samples each time."))
     else:
         said = _("Loss with all heads: {loss:.3g} {unit} on {n} test samples. Press a head to look at it.")
@@ -318,9 +397,12 @@ def table(seen: Seen) -> list[dict[str, Any]]:
     lines_ = []
     for i, name in enumerate(seen.facts["tokens"]):
         line = {
-            _("token"): i, _("key"): visible(str(name)), _("score"): float(a["scores"][i]),
-            _("masked"): why[seen.facts["why_masked"][i]], _("weight"): float(a["weights"][i]),
-        }  # fmt: skip
+            _("token"): i,
+            _("key"): visible(str(name)),
+            _("score"): float(a["scores"][i]),
+            _("masked"): why[seen.facts["why_masked"][i]],
+            _("weight"): float(a["weights"][i]),
+        }
         if effect is not None:
             line[_("answer falls without it by")] = float(effect[i]) if np.isfinite(effect[i]) else None
         lines_.append(line)

@@ -39,7 +39,13 @@ class Place:
 
 
 def draw(
-    place: Place, found: Explained | None, failed: str, *, kind: str, over: bool, agree: Callable[[], None],
+    place: Place,
+    found: Explained | None,
+    failed: str,
+    *,
+    kind: str,
+    over: bool,
+    agree: Callable[[], None],
     spread: Callable[[], None],
 ) -> None:
     """The card of one method; `found` is None while its map is on its way.
@@ -109,12 +115,20 @@ def _seeds(place: Place, found: Explained, spread: Callable[[], None]) -> None:
     told = found.facts.get("spread")
     if told:
         words = _("{n} seeds: top tenth {alike} in common, correlation {r}, ± {deviation} of the largest value")
-        st.caption(words.format(n=len(told["seeds"]), alike=f"{told['overlap']:.0%}", r=f"{told['correlation']:.2f}",
-                                deviation=f"{told['deviation']:.0%}"))  # fmt: skip
+        st.caption(
+            words.format(
+                n=len(told["seeds"]),
+                alike=f"{told['overlap']:.0%}",
+                r=f"{told['correlation']:.2f}",
+                deviation=f"{told['deviation']:.0%}",
+            )
+        )
     if told or found.facts.get("draws"):
         label = _("One seed") if told else _("Spread over {n} seeds").format(n=place.asked.seeds)
-        help_ = _("This method draws at random. The mean over several seeds shows what was not luck; it takes so many "
-                  "times as long.")  # fmt: skip
+        help_ = _(
+            "This method draws at random. The mean over several seeds shows what was not luck; it takes so many "
+            "times as long."
+        )
         key = f"why.spread.{place.method.name}"
         if st.button(plain(label), key=key, icon=":material/casino:", type="tertiary", help=help_):
             spread()
@@ -139,11 +153,19 @@ def meaning(found: Explained) -> str | None:
     if found.gap is not None:
         said.append(_("gap: by how much the sum of the map misses the difference that it should be."))
     if found.change is not None:
-        said.append(_("map ±: by how much a value changes at most when every other point of the way is left out, as a "
-                      "share of the largest value."))  # fmt: skip
+        said.append(
+            _(
+                "map ±: by how much a value changes at most when every other point of the way is left out, as a "
+                "share of the largest value."
+            )
+        )
     if found.error is not None:
-        said.append(_("chance ±: the standard error of a mean over random draws, where it is largest, as a share of "
-                      "the largest value. More draws make it smaller."))  # fmt: skip
+        said.append(
+            _(
+                "chance ±: the standard error of a mean over random draws, where it is largest, as a share of "
+                "the largest value. More draws make it smaller."
+            )
+        )
     return " ".join(said) or None
 
 
@@ -162,8 +184,12 @@ def passes(units: float) -> str:
 
 def cost(found: Explained) -> list[str]:
     """What it has cost, and what luck it depended on."""
-    said = [passes(found.cost), _("{n} ms").format(n=f"{1000 * found.seconds:.0f}") if found.seconds < 1
-            else _("{n} s").format(n=f"{found.seconds:.1f}")]  # fmt: skip
+    said = [
+        passes(found.cost),
+        _("{n} ms").format(n=f"{1000 * found.seconds:.0f}")
+        if found.seconds < 1
+        else _("{n} s").format(n=f"{found.seconds:.1f}"),
+    ]
     if found.layer:
         said.append(found.layer)
     if "seed" in found.code or found.facts.get("seeded"):

@@ -21,14 +21,26 @@ def draw(network: Network) -> None:
     titles = {"picture": _("Picture"), "code": _("PyTorch"), "sizes": _("Sizes")}
     with st.container(horizontal=True, vertical_alignment="center", key="build.views"):
         view = st.segmented_control(
-            _("view"), list(titles), format_func=lambda v: titles[v], default="picture", required=True,
-            key="build.view", persist_state="session", label_visibility="collapsed",
-        )  # fmt: skip
+            _("view"),
+            list(titles),
+            format_func=lambda v: titles[v],
+            default="picture",
+            required=True,
+            key="build.view",
+            persist_state="session",
+            label_visibility="collapsed",
+        )
         if view == "code" and network.found and network.found.code:
             st.download_button(
-                _("Download"), network.found.code, "network.py", "text/x-python", icon=":material/download:",
-                type="tertiary", on_click="ignore", key="build.code",
-            )  # fmt: skip
+                _("Download"),
+                network.found.code,
+                "network.py",
+                "text/x-python",
+                icon=":material/download:",
+                type="tertiary",
+                on_click="ignore",
+                key="build.code",
+            )
     {"picture": network_picture.draw, "code": _code, "sizes": _sizes}[view](network)
 
 
@@ -60,5 +72,6 @@ def _sizes(network: Network) -> None:
 
 def _table(names: list[str], measures: list[Measure]) -> list[dict[str, Any]]:
     columns = {measure.title: measure.values for measure in measures}
-    return [{_("layer"): name} | {title: values[i] for title, values in columns.items()}
-            for i, name in enumerate(names)]  # fmt: skip
+    return [
+        {_("layer"): name} | {title: values[i] for title, values in columns.items()} for i, name in enumerate(names)
+    ]

@@ -23,9 +23,14 @@ def overlay(runs: list[Run], marked: int) -> None:
     }
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         metric = st.segmented_control(
-            _("curve"), list(metrics), format_func=lambda m: metrics[m][0], default="train/loss", required=True,
-            key="runs.metric", label_visibility="collapsed",
-        )  # fmt: skip
+            _("curve"),
+            list(metrics),
+            format_func=lambda m: metrics[m][0],
+            default="train/loss",
+            required=True,
+            key="runs.metric",
+            label_visibility="collapsed",
+        )
         log = st.toggle(_("log scale"), key="runs.log")
         if marked > len(runs):
             st.caption(_("The first {n} of {all} marked runs.").format(n=len(runs), all=marked))
@@ -39,9 +44,14 @@ def overlay(runs: list[Run], marked: int) -> None:
         st.caption(_("★ the smallest validation loss: the weights of this step are kept as the best."))
     with st.expander(_("Table"), icon=":material/table:"):
         heads = {
-            "name": _("run"), "points": _("points"), "first": _("first"), "lowest": _("lowest"),
-            "highest": _("highest"), "last": _("last"), "last_step": _("last step"),
-        }  # fmt: skip
+            "name": _("run"),
+            "points": _("points"),
+            "first": _("first"),
+            "lowest": _("lowest"),
+            "highest": _("highest"),
+            "last": _("last"),
+            "last_step": _("last step"),
+        }
         st.dataframe([{heads[k]: v for k, v in row.items()} for row in curves.table(lines)], hide_index=True)
 
 

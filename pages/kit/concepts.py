@@ -25,11 +25,16 @@ def draw(seen: Seen) -> None:
     rows = _rows(seen)
     said = _("share of the samples of “{label}” whose logit rises towards the concept (score)")
     figure.show(
-        concepts.scores(rows, x_title=said.format(label=seen.facts["class"])), key=f"concepts.scores{len(rows)}",
+        concepts.scores(rows, x_title=said.format(label=seen.facts["class"])),
+        key=f"concepts.scores{len(rows)}",
         alt="; ".join(row.hover for row in rows),
-    )  # fmt: skip
-    st.caption(_("Small dots are repeats, the large mark is their mean; the band is what chance gives. Draw something "
-                 "under “Draw” and come back: your drawing is then one more concept."))  # fmt: skip
+    )
+    st.caption(
+        _(
+            "Small dots are repeats, the large mark is their mean; the band is what chance gives. Draw something "
+            "under “Draw” and come back: your drawing is then one more concept."
+        )
+    )
 
 
 def table(seen: Seen) -> list[dict[str, Any]]:
@@ -37,15 +42,22 @@ def table(seen: Seen) -> list[dict[str, Any]]:
     a, facts = seen.arrays, seen.facts
     rows = [
         {
-            _("concept"): concept(name), _("verdict"): verdict(facts["verdicts"][i]), **_score(a["scores"][i]),
-            _("p (corrected)"): f"{a['p_corrected'][i]:.2g}", _("p"): f"{a['p'][i]:.2g}",
+            _("concept"): concept(name),
+            _("verdict"): verdict(facts["verdicts"][i]),
+            **_score(a["scores"][i]),
+            _("p (corrected)"): f"{a['p_corrected'][i]:.2g}",
+            _("p"): f"{a['p'][i]:.2g}",
             _("told apart"): f"{a['accuracy'][i].mean():.1%}",
             _("CAVs that raise this sample"): f"{a['sample'][i]:.0%}",
         }
         for i, name in enumerate(facts["concepts"])
-    ]  # fmt: skip
-    chance = {_("concept"): concept(facts["against"]), _("verdict"): _("chance"), **_score(a["random"]),
-              _("told apart"): f"{a['random/accuracy'].mean():.1%}"}  # fmt: skip
+    ]
+    chance = {
+        _("concept"): concept(facts["against"]),
+        _("verdict"): _("chance"),
+        **_score(a["random"]),
+        _("told apart"): f"{a['random/accuracy'].mean():.1%}",
+    }
     return [*rows, chance]
 
 
@@ -59,22 +71,36 @@ def concept(name: str) -> str:
     if first == "class" and rest:
         return _("class {name}").format(name=rest)
     return {
-        "horizontal stroke": _("horizontal stroke"), "vertical stroke": _("vertical stroke"),
-        "rising stroke": _("rising stroke"), "falling stroke": _("falling stroke"), "loop": _("loop"), "dot": _("dot"),
-        "circle": _("circle"), "square": _("square"), "triangle": _("triangle"), "cross": _("cross"),
-        "star": _("star"), "ring": _("ring"), "patch top left": _("patch top left"),
-        "patch top right": _("patch top right"), "patch bottom left": _("patch bottom left"),
-        "patch bottom right": _("patch bottom right"), "your drawing": _("your drawing"),
-        "random pictures": _("random pictures"), "all concepts mixed": _("all concepts mixed"),
-    }.get(name, name)  # fmt: skip
+        "horizontal stroke": _("horizontal stroke"),
+        "vertical stroke": _("vertical stroke"),
+        "rising stroke": _("rising stroke"),
+        "falling stroke": _("falling stroke"),
+        "loop": _("loop"),
+        "dot": _("dot"),
+        "circle": _("circle"),
+        "square": _("square"),
+        "triangle": _("triangle"),
+        "cross": _("cross"),
+        "star": _("star"),
+        "ring": _("ring"),
+        "patch top left": _("patch top left"),
+        "patch top right": _("patch top right"),
+        "patch bottom left": _("patch bottom left"),
+        "patch bottom right": _("patch bottom right"),
+        "your drawing": _("your drawing"),
+        "random pictures": _("random pictures"),
+        "all concepts mixed": _("all concepts mixed"),
+    }.get(name, name)
 
 
 def verdict(kind: str) -> str:
     """What the test says."""
     return {
-        "for": _("speaks for it"), "against": _("speaks against it"), "none": _("not significant"),
+        "for": _("speaks for it"),
+        "against": _("speaks against it"),
+        "none": _("not significant"),
         "unseen": _("cannot be told apart here"),
-    }[kind]  # fmt: skip
+    }[kind]
 
 
 def _rows(seen: Seen) -> list[Row]:
@@ -85,8 +111,16 @@ def _rows(seen: Seen) -> list[Row]:
         apart = _("told apart {share}").format(share=f"{a['accuracy'][i].mean():.0%}")
         said = verdict(facts["verdicts"][i])
         hover = f"{concept(name)}: {a['scores'][i].mean():.2f} ± {a['scores'][i].std():.2f}, {said}, {p}, {apart}"
-        made.append(Row(concept(name), [png(one) for one in a["pictures"][i]], a["scores"][i], facts["verdicts"][i],
-                        Markup(f"<b>{escaped(said)}</b><br>{escaped(p)} · {escaped(apart)}"), hover))  # fmt: skip
+        made.append(
+            Row(
+                concept(name),
+                [png(one) for one in a["pictures"][i]],
+                a["scores"][i],
+                facts["verdicts"][i],
+                Markup(f"<b>{escaped(said)}</b><br>{escaped(p)} · {escaped(apart)}"),
+                hover,
+            )
+        )
     name = concept(facts["against"])
     hover = f"{name}: {a['random'].mean():.2f} ± {a['random'].std():.2f}"
     told = _("told apart {share}").format(share=f"{a['random/accuracy'].mean():.0%}")

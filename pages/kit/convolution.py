@@ -36,10 +36,14 @@ def choice(seen: Seen) -> None:
         return
     st.session_state["convolution.inner"] = seen.facts["chosen"]
     st.segmented_control(
-        fill(_("convolution inside {layer}"), layer=seen.layer), inner, format_func=plain, key="convolution.inner",
-        required=True, label_visibility="collapsed",
+        fill(_("convolution inside {layer}"), layer=seen.layer),
+        inner,
+        format_func=plain,
+        key="convolution.inner",
+        required=True,
+        label_visibility="collapsed",
         on_change=lambda: look.choose(VIEW, inner=st.session_state["convolution.inner"]),
-    )  # fmt: skip
+    )
 
 
 # ── where the window lies ────────────────────────────────────────────────────────────────────────────────────────────
@@ -57,22 +61,26 @@ def pictures(seen: Seen) -> None:
         own = window if facts["reads_input"] else None
         figure.show(
             figures.sample(facts["shown"], arrays["receptive_field"], own, titles=titles),
-            key=_key(seen, "sample"), alt=_alt_field(seen),
-        )  # fmt: skip
+            key=_key(seen, "sample"),
+            alt=_alt_field(seen),
+        )
     if not facts["reads_input"]:
         strongest = int(arrays["channels"][arrays["order"][0]])
         with next(places):
             _head(_("**{layer} gets** · its map {map}, with the window").format(layer=name, map=strongest))
             figure.show(
                 figures.given(arrays["input"][strongest], window, titles=titles, value=value),
-                key=_key(seen, "given"), alt=_alt_window(seen, strongest),
-            )  # fmt: skip
+                key=_key(seen, "given"),
+                alt=_alt_window(seen, strongest),
+            )
     with next(places):
         _head(_("**{layer} makes** · map {map} · click a cell").format(layer=name, map=facts["map"]))
         figure.show(
             figures.made(arrays["output"][facts["map"]], facts["row"], facts["column"], titles=titles, value=value),
-            key=_key(seen, "made"), alt=_alt_made(seen), on_click=clicked,
-        )  # fmt: skip
+            key=_key(seen, "made"),
+            alt=_alt_made(seen),
+            on_click=clicked,
+        )
 
 
 def _key(seen: Seen, name: str) -> str:
@@ -95,9 +103,13 @@ def _arrows(seen: Seen) -> None:
     with st.container(horizontal=True, gap="xsmall", width="content", key="convolution_arrows"):
         for name, (rows, columns, icon, keys) in MOVES.items():
             st.button(
-                "", icon=icon, key=f"convolution.{name}", help=words[name], shortcut=keys,
+                "",
+                icon=icon,
+                key=f"convolution.{name}",
+                help=words[name],
+                shortcut=keys,
                 on_click=partial(move, seen, rows, columns),
-            )  # fmt: skip
+            )
 
 
 def move(seen: Seen, rows: int, columns: int) -> None:
@@ -133,11 +145,10 @@ def products(seen: Seen) -> None:
     ]
     parts = [_("patch x"), _("kernel w"), _("x · w")]
     figure.show(
-        figures.arithmetic(
-            shown, columns=heads, parts=parts, patch_ends=signed(arrays["input"]), padding=_("padding")
-        ),
-        key=_key(seen, "products"), alt=_alt_products(seen),
-    )  # fmt: skip
+        figures.arithmetic(shown, columns=heads, parts=parts, patch_ends=signed(arrays["input"]), padding=_("padding")),
+        key=_key(seen, "products"),
+        alt=_alt_products(seen),
+    )
 
 
 def sum_line(seen: Seen) -> None:

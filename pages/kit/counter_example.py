@@ -42,8 +42,10 @@ def rest(seen: Seen) -> Seen:
 def table(seen: Seen) -> list[dict[str, Any]]:
     """One row a class."""
     rows = zip(seen.facts["classes"], *seen.arrays["probabilities"].tolist(), strict=True)
-    return [{_("class"): name, _("whole"): whole, _("without the removed"): without, _("only the kept"): only}
-            for name, whole, without, only in rows]  # fmt: skip
+    return [
+        {_("class"): name, _("whole"): whole, _("without the removed"): without, _("only the kept"): only}
+        for name, whole, without, only in rows
+    ]
 
 
 def titles(seen: Seen) -> list[str]:
@@ -52,22 +54,28 @@ def titles(seen: Seen) -> list[str]:
     counts = {name: int(seen.arrays[name].sum()) for name in ("removed", "kept")}
     without = _("without {n}").format(n=counts["removed"]) if facts["found_removed"] else _("nothing found")
     only = _("only {n}").format(n=counts["kept"]) if not facts["baseline_keeps"] else _("the baseline")
-    return [_("{title}: “{name}”, {share}").format(title=title, name=facts["classes"][int(row.argmax())],
-                                                   share=f"{row.max():.1%}")
-            for title, row in zip((_("whole"), without, only), seen.arrays["probabilities"], strict=True)]  # fmt: skip
+    return [
+        _("{title}: “{name}”, {share}").format(
+            title=title, name=facts["classes"][int(row.argmax())], share=f"{row.max():.1%}"
+        )
+        for title, row in zip((_("whole"), without, only), seen.arrays["probabilities"], strict=True)
+    ]
 
 
 def _pictures(seen: Seen) -> None:
     picture = seen.facts["kind"] == PICTURE
     show = pixels if picture else flat
-    panels = [Panel(title, show(seen.arrays[name]), not picture)
-              for title, name in zip(titles(seen), ("original", "without", "only"), strict=True)]  # fmt: skip
+    panels = [
+        Panel(title, show(seen.arrays[name]), not picture)
+        for title, name in zip(titles(seen), ("original", "without", "only"), strict=True)
+    ]
     drawn = figures.beside(panels, scale_title=_("value"))
     for column, chosen in ((1, "removed"), (2, "removed"), (3, "kept")):
         counter_example.outlined(drawn, places(seen, chosen), column)
     removed, kept = (int(seen.arrays[name].sum()) for name in ("removed", "kept"))
     alt = _("The sample, the sample without {removed} of {n} pieces, and {kept} pieces alone.").format(
-        removed=removed, kept=kept, n=seen.facts["count"])  # fmt: skip
+        removed=removed, kept=kept, n=seen.facts["count"]
+    )
     figure.show(drawn, key="counter.sample", alt=alt)
     st.caption(_("Outlined: what is removed in the first two pictures, what is kept in the third."))
 
@@ -85,7 +93,8 @@ def _features(seen: Seen) -> None:
     drawn = figures.grouped(values, features, titles(seen), titles=(_("feature"), _("value (units of the data)")))
     removed = np.flatnonzero(seen.arrays["removed"]).tolist()
     alt = _("The features; {removed} removed, {kept} alone keep the answer.").format(
-        removed=removed, kept=np.flatnonzero(seen.arrays["kept"]).tolist())  # fmt: skip
+        removed=removed, kept=np.flatnonzero(seen.arrays["kept"]).tolist()
+    )
     figure.show(drawn, key="counter.sample", alt=alt)
 
 
@@ -93,17 +102,21 @@ def _tokens(seen: Seen) -> None:
     """Three sentences: whole, with the removed words struck through, with all but the kept ones struck through."""
     removed, kept = seen.arrays["removed"], seen.arrays["kept"]
     for title, gone in zip(titles(seen), (np.zeros_like(removed), removed, ~kept), strict=True):
-        chips = [f"<span>{f'<del>{html.escape(word)}</del>' if out else html.escape(word)}</span>"
-                 for word, out in zip(seen.facts["tokens"], gone, strict=True)]  # fmt: skip
+        chips = [
+            f"<span>{f'<del>{html.escape(word)}</del>' if out else html.escape(word)}</span>"
+            for word, out in zip(seen.facts["tokens"], gone, strict=True)
+        ]
         st.html(f'<div class="ll-tokens"><b>{html.escape(title)}</b>{"".join(chips)}</div>')
 
 
 def _answers(seen: Seen) -> None:
     st.markdown("**" + _("What it answers") + "**")
     drawn = figures.probabilities(
-        [plain_name(name) for name in seen.facts["classes"]], seen.arrays["probabilities"],
-        (_("whole"), _("without the removed"), _("only the kept")), titles=(_("class"), _("probability")),
-    )  # fmt: skip
+        [plain_name(name) for name in seen.facts["classes"]],
+        seen.arrays["probabilities"],
+        (_("whole"), _("without the removed"), _("only the kept")),
+        titles=(_("class"), _("probability")),
+    )
     figure.show(drawn, key="counter.answers", alt="; ".join(titles(seen)))
 
 
@@ -115,16 +128,31 @@ def _removals(seen: Seen) -> None:
         Line(_("the search"), np.arange(len(a["curve"])), a["curve"]),
         Line(_("random orders: mean, range"), np.arange(random.shape[1]), random.mean(0), random.min(0), random.max(0)),
     ]
-    unit = {"squares": _("squares"), "regions": _("regions"), "tokens": _("tokens"), "steps": _("steps"),
-            "features": _("features")}
+    unit = {
+        "squares": _("squares"),
+        "regions": _("regions"),
+        "tokens": _("tokens"),
+        "steps": _("steps"),
+        "features": _("features"),
+    }
     drawn = figures.against(
-        lines, titles=(_("removed {unit}").format(unit=unit.get(facts["unit"], _("values"))),
-                       _("probability of “{name}”").format(name=plain_name(name))),
-        log=False, marked=None, marked_name="",
-    )  # fmt: skip
+        lines,
+        titles=(
+            _("removed {unit}").format(unit=unit.get(facts["unit"], _("values"))),
+            _("probability of “{name}”").format(name=plain_name(name)),
+        ),
+        log=False,
+        marked=None,
+        marked_name="",
+    )
     last = len(a["curve"]) - 1
-    alt = _("The probability of “{name}” while pieces are removed: {last} after {n} by the search, {random} on average "
-            "after as many in a random order.").format(
-        name=name, last=f"{a['curve'][-1]:.1%}", n=last, random=f"{random[:, last].mean():.1%}",
-    )  # fmt: skip
+    alt = _(
+        "The probability of “{name}” while pieces are removed: {last} after {n} by the search, {random} on average "
+        "after as many in a random order."
+    ).format(
+        name=name,
+        last=f"{a['curve'][-1]:.1%}",
+        n=last,
+        random=f"{random[:, last].mean():.1%}",
+    )
     figure.show(drawn, key="counter.removals", alt=alt)

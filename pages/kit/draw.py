@@ -29,13 +29,19 @@ def pad(run_id: str, *, step: int, layer: str, layers: tuple[str, ...]) -> None:
     _mount(
         key=KEY,
         data={
-            "run": run_id, "step": step, "layer": layer, "layers": list(layers), "sample": here.sample(),
-            "drawn": here.drawing(), "height": HEIGHT, "words": _words(),
+            "run": run_id,
+            "step": step,
+            "layer": layer,
+            "layers": list(layers),
+            "sample": here.sample(),
+            "drawn": here.drawing(),
+            "height": HEIGHT,
+            "words": _words(),
         },
         height=HEIGHT,
         on_drawn_change=_drawn,
         on_layer_change=_layer,
-    )  # fmt: skip
+    )
 
 
 def _drawn() -> None:

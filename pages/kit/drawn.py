@@ -81,11 +81,22 @@ def frame(seen: Seen) -> Frame:
     saliency, _least, steepest = quantised(seen.arrays["saliency"], low=0.0)
     sure = facts["confidence"]
     meta = {
-        "sample": seen.sample, "layer": seen.layer, "view": KINDS[layer.ndim], "low": low, "high": high,
-        "total": len(layer), "steepest": steepest, "words": list(seen.words), "predicted": facts["predicted"],
-        "target": facts["target"], "confidence": sure if math.isfinite(sure) else 0.0, "classes": facts["classes"],
-        "box": facts["box"], "middle": facts["middle"], "blur": facts["blur"],
-    }  # fmt: skip
+        "sample": seen.sample,
+        "layer": seen.layer,
+        "view": KINDS[layer.ndim],
+        "low": low,
+        "high": high,
+        "total": len(layer),
+        "steepest": steepest,
+        "words": list(seen.words),
+        "predicted": facts["predicted"],
+        "target": facts["target"],
+        "confidence": sure if math.isfinite(sure) else 0.0,
+        "classes": facts["classes"],
+        "box": facts["box"],
+        "middle": facts["middle"],
+        "blur": facts["blur"],
+    }
     answers = np.nan_to_num(seen.arrays["answers"]).astype(np.float32)
     arrays = {"answers": answers, "saliency": saliency, "shown": facts["shown"], "view": view}
     return Frame(seen.step, time.time(), meta, arrays)

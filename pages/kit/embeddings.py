@@ -53,9 +53,12 @@ def _headline(seen: Seen) -> None:
     words = _("variance explained by the 5 nearest neighbours") if number else _("5 nearest neighbours name the class")
     better = None if facts["input"] is None else facts["separation"] - facts["input"]
     st.metric(
-        words, f"{facts['separation']:.1%}", delta_color="off", delta_arrow="off",
+        words,
+        f"{facts['separation']:.1%}",
+        delta_color="off",
+        delta_arrow="off",
         delta=None if better is None else _("{better:+.1f} points against the bare input").format(better=100 * better),
-    )  # fmt: skip
+    )
 
 
 def table(seen: Seen) -> list[dict[str, Any]]:
@@ -66,8 +69,11 @@ def table(seen: Seen) -> list[dict[str, Any]]:
         row: dict[str, Any] = {_("sample"): int(a["samples"][i])}
         row |= {_("step"): int(a["steps"][i])} if "steps" in a else {}
         if names:
-            row |= {_("target"): names[int(a["target"][i])], _("predicted"): names[int(a["predicted"][i])],
-                    _("confidence"): round(float(a["confidence"][i]), 4)}  # fmt: skip
+            row |= {
+                _("target"): names[int(a["target"][i])],
+                _("predicted"): names[int(a["predicted"][i])],
+                _("confidence"): round(float(a["confidence"][i]), 4),
+            }
         else:
             row |= {_("target"): float(a["target"][i]), _("predicted"): float(a["predicted"][i])}
         rows.append(row | {f"{'xyz'[axis]}": round(float(value), 5) for axis, value in enumerate(place)})
@@ -83,18 +89,28 @@ def _colouring(seen: Seen) -> str:
     number = seen.facts["task"] == NUMBER
     titles = {"target": _("target") if number else _("class"), "answer": _("error") if number else _("right or wrong")}
     chosen = st.segmented_control(
-        _("colour"), list(titles), format_func=lambda name: titles[name], default="target", required=True,
-        key="embeddings.colour", label_visibility="collapsed", persist_state="session",
-    )  # fmt: skip
+        _("colour"),
+        list(titles),
+        format_func=lambda name: titles[name],
+        default="target",
+        required=True,
+        key="embeddings.colour",
+        label_visibility="collapsed",
+        persist_state="session",
+    )
     return str(chosen)
 
 
 def _points(seen: Seen, by: str, height: int) -> None:
     a = seen.arrays
     named: dict[str, Any] = {
-        "samples": a["samples"], "hover": _hover(seen), "titles": _titles(seen), "marked": a["marked"],
-        "marked_name": _("sample {n}").format(n=seen.sample), "height": height,
-    }  # fmt: skip
+        "samples": a["samples"],
+        "hover": _hover(seen),
+        "titles": _titles(seen),
+        "marked": a["marked"],
+        "marked_name": _("sample {n}").format(n=seen.sample),
+        "height": height,
+    }
     if seen.facts["task"] == NUMBER:
         values, title = (a["target"], _("target")) if by == "target" else (a["error"], _("error, absolute"))
         picture = embeddings.shaded(a["points"], values, scale_title=title, **named)
@@ -121,26 +137,42 @@ def _hover(seen: Seen) -> list[str]:
     a, names = seen.arrays, _names(seen)
     if not names:
         words = _("sample {n}: is {target:.3f}, says {predicted:.3f}")
-        return [words.format(n=n, target=t, predicted=p)
-                for n, t, p in zip(a["samples"], a["target"], a["predicted"], strict=True)]  # fmt: skip
+        return [
+            words.format(n=n, target=t, predicted=p)
+            for n, t, p in zip(a["samples"], a["target"], a["predicted"], strict=True)
+        ]
     words = _("sample {n}{step}: is {target}, says {predicted} ({sure:.0%})")
     steps = [_(", step {step}").format(step=step) for step in a["steps"]] if "steps" in a else [""] * len(a["samples"])
     return [
-        words.format(n=a["samples"][i], step=steps[i], target=names[int(a["target"][i])],
-                     predicted=names[int(a["predicted"][i])], sure=a["confidence"][i])
+        words.format(
+            n=a["samples"][i],
+            step=steps[i],
+            target=names[int(a["target"][i])],
+            predicted=names[int(a["predicted"][i])],
+            sure=a["confidence"][i],
+        )
         for i in range(len(steps))
-    ]  # fmt: skip
+    ]
 
 
 def _boundary(seen: Seen) -> None:
     a, names = seen.arrays, _names(seen)
     marked = a["boundary/points"][a["samples"] == seen.sample]
     picture = embeddings.boundary(
-        a["boundary"], a["boundary/confidence"], (a["boundary/x"], a["boundary/y"]), names=names,
-        points=a["boundary/points"], target=a["target"], samples=a["samples"], hover=_hover(seen), colors=colors(),
-        titles=(_("x (plane units)"), _("y (plane units)")), marked=marked, height=BESIDE,
+        a["boundary"],
+        a["boundary/confidence"],
+        (a["boundary/x"], a["boundary/y"]),
+        names=names,
+        points=a["boundary/points"],
+        target=a["target"],
+        samples=a["samples"],
+        hover=_hover(seen),
+        colors=colors(),
+        titles=(_("x (plane units)"), _("y (plane units)")),
+        marked=marked,
+        height=BESIDE,
         marked_name=_("sample {n}").format(n=seen.sample),
-    )  # fmt: skip
+    )
     shares = [f"{name} {np.mean(a['boundary'] == k):.0%}" for k, name in enumerate(names)]
     alt = _("The class that the network names over the plane: {shares} of it.").format(shares=", ".join(shares))
     figure.show(picture, key="embeddings.boundary", alt=alt, on_click=_clicked)
@@ -153,13 +185,24 @@ def _layers(seen: Seen) -> None:
     layers, values = seen.facts["layers"], seen.arrays["separation"]
     number = seen.facts["task"] == NUMBER
     picture = embeddings.by_layer(
-        layers, values, chosen=seen.layer, chance=seen.facts["chance"], chance_name=_("by chance"), colors=colors(),
-        titles=(_("layer, from the input to the answer"),
-                _("variance explained") if number else _("5-neighbour accuracy")),
-    )  # fmt: skip
+        layers,
+        values,
+        chosen=seen.layer,
+        chance=seen.facts["chance"],
+        chance_name=_("by chance"),
+        colors=colors(),
+        titles=(
+            _("layer, from the input to the answer"),
+            _("variance explained") if number else _("5-neighbour accuracy"),
+        ),
+    )
     said = [f"{layer} {value:.1%}" for layer, value in zip(layers, values, strict=True)]
-    figure.show(picture, key="embeddings.layers", alt=_("By layer: {shares}.").format(shares=", ".join(said)),
-                on_click=lambda point: here.look_at(layer=str(point["customdata"] or seen.layer)))  # fmt: skip
+    figure.show(
+        picture,
+        key="embeddings.layers",
+        alt=_("By layer: {shares}.").format(shares=", ".join(said)),
+        on_click=lambda point: here.look_at(layer=str(point["customdata"] or seen.layer)),
+    )
 
 
 def _clicked(point: dict[str, Any]) -> None:

@@ -41,9 +41,14 @@ def file_corner(asked: Asked) -> None:
     """The experiment as a file: down and up."""
     text = json.dumps(specs.to_json(asked.experiment), indent=1)
     st.download_button(
-        _("Download the experiment"), text, f"{asked.experiment.model.architecture}.json", "application/json",
-        icon=":material/download:", on_click="ignore", width="stretch",
-    )  # fmt: skip
+        _("Download the experiment"),
+        text,
+        f"{asked.experiment.model.architecture}.json",
+        "application/json",
+        icon=":material/download:",
+        on_click="ignore",
+        width="stretch",
+    )
     st.file_uploader(_("Open an experiment's file"), key="setup.file", on_change=_opened, max_upload_size=1)
     file = st.session_state.get("setup.file")
     if file is not None:

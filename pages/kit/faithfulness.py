@@ -24,18 +24,29 @@ def draw(seen: Seen) -> None:
     """The two curves of every method with those of random orders, and the numbers below them."""
     st.markdown(_heading(seen))
     names = there(seen)
-    kinds = (("deletion", _("Deletion: the most important pieces go first"), _("pieces deleted (%)")),
-             ("insertion", _("Insertion: the most important pieces come first"), _("pieces inserted (%)")))  # fmt: skip
+    kinds = (
+        ("deletion", _("Deletion: the most important pieces go first"), _("pieces deleted (%)")),
+        ("insertion", _("Insertion: the most important pieces come first"), _("pieces inserted (%)")),
+    )
     shown = [
-        Lines(title, x_title, [mean_of(seen.arrays[f"{kind}/{name}"]) for name in names],
-              mean_of(seen.arrays[f"{kind}/{RANDOM}"]))
+        Lines(
+            title,
+            x_title,
+            [mean_of(seen.arrays[f"{kind}/{name}"]) for name in names],
+            mean_of(seen.arrays[f"{kind}/{RANDOM}"]),
+        )
         for kind, title, x_title in kinds
-    ]  # fmt: skip
+    ]
     picture = faithfulness.panels(
-        seen.arrays["share"], shown, [_(seen.facts["methods"][name]) for name in names], y_title=_followed(seen),
-        random=_("random order"), colors=colors(), ends=(-0.02, 1.02) if _chance(seen) else None,
+        seen.arrays["share"],
+        shown,
+        [_(seen.facts["methods"][name]) for name in names],
+        y_title=_followed(seen),
+        random=_("random order"),
+        colors=colors(),
+        ends=(-0.02, 1.02) if _chance(seen) else None,
         height=330 + 20 * (len(names) // 6),
-    )  # fmt: skip
+    )
     alt = _("Deletion and insertion curves of {names}, and of random orders; their areas are in the table.")
     said = alt.format(names=", ".join(_(seen.facts["methods"][name]) for name in names))
     figure.show(picture, key="faithfulness.curves", alt=said)
@@ -80,12 +91,14 @@ def table(seen: Seen) -> list[dict[str, Any]]:
     rows = [(_(seen.facts["methods"][name]), name) for name in there(seen)]
     return [
         {
-            _("order of"): title, _("area under deletion"): _cell(seen, "deletion_area", name),
+            _("order of"): title,
+            _("area under deletion"): _cell(seen, "deletion_area", name),
             _("area under insertion"): _cell(seen, "insertion_area", name),
-            _("infidelity"): _cell(seen, "infidelity", name), _("sensitivity"): _cell(seen, "sensitivity", name),
+            _("infidelity"): _cell(seen, "infidelity", name),
+            _("sensitivity"): _cell(seen, "sensitivity", name),
         }
         for title, name in [*rows, (_("random order, random map"), RANDOM)]
-    ]  # fmt: skip
+    ]
 
 
 def _cell(seen: Seen, kind: str, name: str) -> str:
@@ -101,13 +114,19 @@ def _cell(seen: Seen, kind: str, name: str) -> str:
 def _columns() -> dict[str, Any]:
     """What each number means, over its column."""
     told = {
-        _("area under deletion"): _("The mean of the curve while pieces are deleted. Small is good: the answer falls "
-                                    "early."),
-        _("area under insertion"): _("The mean of the curve while pieces are inserted. Large is good: the answer is "
-                                     "there early."),
-        _("infidelity"): _("Random pieces are removed: the share of the logit's changes that the map, scaled as well "
-                           "as can be, does not say. 0 is all said, 1 is nothing said. ± over the seeds."),
-        _("sensitivity"): _("The largest change of the map under a little noise on the input, as a share of the map. "
-                            "Small is good, but a map that never changes says nothing. ± over the seeds."),
-    }  # fmt: skip
+        _("area under deletion"): _(
+            "The mean of the curve while pieces are deleted. Small is good: the answer falls early."
+        ),
+        _("area under insertion"): _(
+            "The mean of the curve while pieces are inserted. Large is good: the answer is there early."
+        ),
+        _("infidelity"): _(
+            "Random pieces are removed: the share of the logit's changes that the map, scaled as well "
+            "as can be, does not say. 0 is all said, 1 is nothing said. ± over the seeds."
+        ),
+        _("sensitivity"): _(
+            "The largest change of the map under a little noise on the input, as a share of the map. "
+            "Small is good, but a map that never changes says nothing. ± over the seeds."
+        ),
+    }
     return {name: st.column_config.TextColumn(name, help=words) for name, words in told.items()}

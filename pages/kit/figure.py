@@ -29,12 +29,16 @@ def show(fig: go.Figure, *, key: str, alt: str, on_click: Callable[[dict[str, An
     _mount(
         key=key,
         data={
-            "figure": fig.to_json(), "alt": alt, "height": height, "name": key, "clicks": on_click is not None,
+            "figure": fig.to_json(),
+            "alt": alt,
+            "height": height,
+            "name": key,
+            "clicks": on_click is not None,
             "words": {"png": _("Download as a PNG picture")},
         },
         height=height,
         on_click_change=lambda: _clicked(key, on_click),
-    )  # fmt: skip
+    )
 
 
 def _clicked(key: str, on_click: Callable[[dict[str, Any]], None] | None) -> None:

@@ -38,9 +38,15 @@ def options_form(
 
 
 def field(
-    address: str, kind: Any, default: Any, option: Option, faults: Faults, *, disabled: bool = False,
+    address: str,
+    kind: Any,
+    default: Any,
+    option: Option,
+    faults: Faults,
+    *,
+    disabled: bool = False,
     told: DeltaGenerator | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """The widget of one option, and the sentence under it (or in `told`) when its value cannot be."""
     st.session_state.setdefault(address, None if option.auto and default == option.low else to_widget(default))
     name = address.partition(".")[2]
@@ -119,8 +125,9 @@ def several(address: str, label: Markdown, known: Registry, help: Markdown) -> N
     """The choice of any number of a catalog's entries; its value is the list of their names."""
     st.session_state.setdefault(address, [])
     titles = {one.name: _(one.title) for one in known}
-    st.multiselect(label, titles, format_func=lambda n: titles[n], key=address, help=help, placeholder=_("none"),
-                   **_KEEP)  # fmt: skip
+    st.multiselect(
+        label, titles, format_func=lambda n: titles[n], key=address, help=help, placeholder=_("none"), **_KEEP
+    )
 
 
 def applies(part: str, cls: type, option: Option) -> bool:

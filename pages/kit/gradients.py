@@ -16,14 +16,23 @@ from pages.kit import figure, here
 from pages.kit.words import Markdown, _, plain
 
 ICONS = {
-    "diverged": ":material/error:", "dead": ":material/power_off:", "exploding": ":material/trending_up:",
-    "exploding_in_time": ":material/trending_up:", "vanishing": ":material/trending_down:",
-    "vanishing_in_time": ":material/trending_down:", "lr_too_large": ":material/speed:",
-    "lr_too_small": ":material/hourglass_empty:", "healthy": ":material/check_circle:",
-    "data": ":material/dataset:", "limited_answer": ":material/vertical_align_bottom:",
-    "weight_decay": ":material/compress:", "not_learned": ":material/trending_flat:",
-    "overfitting": ":material/call_split:", "norms_lag": ":material/update:", "unjudged": ":material/pending:",
-}  # fmt: skip
+    "diverged": ":material/error:",
+    "dead": ":material/power_off:",
+    "exploding": ":material/trending_up:",
+    "exploding_in_time": ":material/trending_up:",
+    "vanishing": ":material/trending_down:",
+    "vanishing_in_time": ":material/trending_down:",
+    "lr_too_large": ":material/speed:",
+    "lr_too_small": ":material/hourglass_empty:",
+    "healthy": ":material/check_circle:",
+    "data": ":material/dataset:",
+    "limited_answer": ":material/vertical_align_bottom:",
+    "weight_decay": ":material/compress:",
+    "not_learned": ":material/trending_flat:",
+    "overfitting": ":material/call_split:",
+    "norms_lag": ":material/update:",
+    "unjudged": ":material/pending:",
+}
 TOLD = 2  # sentences of a verdict that are in sight
 MULTIPLES = 5  # layers whose outputs are counted in a picture
 SHARES = 12  # activations whose shares are drawn; the table has all
@@ -60,23 +69,34 @@ def flow(seen: Seen) -> None:
     layers, steps = seen.facts["layers"], seen.arrays["history/steps"]
     kind = st.session_state.get("gradients.history") or "grad_norm"
     picture = gradients.flow(
-        steps, seen.arrays[f"history/{kind}"], Bars(layers, seen.arrays["norms"], _aside(seen), seen.layer),
-        x_title=_("step"), y_title=_("layer, from the input on"), value=kinds[kind], now_title=_("gradient norm now"),
+        steps,
+        seen.arrays[f"history/{kind}"],
+        Bars(layers, seen.arrays["norms"], _aside(seen), seen.layer),
+        x_title=_("step"),
+        y_title=_("layer, from the input on"),
+        value=kinds[kind],
+        now_title=_("gradient norm now"),
         shown=seen.step,
-    )  # fmt: skip
+    )
     figure.show(picture, key="gradients.flow", alt=_alt(seen), on_click=_layer_clicked(layers))
     left, right = st.columns([0.28, 0.72], vertical_alignment="center") if steps.size else (None, st.container())
     right.caption(plain(_how(seen)))
     if left is not None:
         left.segmented_control(
-            _("over the training"), list(kinds), format_func=lambda name: kinds[name], key="gradients.history",
-            default="grad_norm", label_visibility="collapsed",
-        )  # fmt: skip
+            _("over the training"),
+            list(kinds),
+            format_func=lambda name: kinds[name],
+            key="gradients.history",
+            default="grad_norm",
+            label_visibility="collapsed",
+        )
 
 
 def _how(seen: Seen) -> str:
-    text = _("Now: one backward pass over the first {n} training samples (loss {loss:.3g}). Batch norms read the "
-             "batch, as in training; dropout is off.")  # fmt: skip
+    text = _(
+        "Now: one backward pass over the first {n} training samples (loss {loss:.3g}). Batch norms read the "
+        "batch, as in training; dropout is off."
+    )
     said = [text.format(n=seen.facts["batch"], loss=seen.facts["loss"])]
     if seen.arrays["history/steps"].size:
         said.append(_("Left: the batch of each step, after clipping."))
@@ -107,14 +127,19 @@ def activations(seen: Seen) -> None:
     """What some layers give, the chosen one among them; beside it the units that pass no gradient."""
     kind, names, values = _shares(seen)
     left, right = st.columns([0.7, 0.3], gap="small") if names else (st.container(), st.container())
-    shown = spread([n.removeprefix("histogram/edges/") for n in seen.arrays if n.startswith("histogram/edges/")],
-                   seen.layer)  # fmt: skip
+    shown = spread(
+        [n.removeprefix("histogram/edges/") for n in seen.arrays if n.startswith("histogram/edges/")], seen.layer
+    )
     counts = [seen.arrays[f"histogram/{name}"] for name in shown]
     with left:
         picture = gradients.histograms(
-            shown, counts, [seen.arrays[f"histogram/edges/{name}"] for name in shown], chosen=seen.layer,
-            x_title=_("output"), y_title=_("how many"),
-        )  # fmt: skip
+            shown,
+            counts,
+            [seen.arrays[f"histogram/edges/{name}"] for name in shown],
+            chosen=seen.layer,
+            x_title=_("output"),
+            y_title=_("how many"),
+        )
         alt = _("Histograms of the outputs of {layers} for the batch.").format(layers=", ".join(shown))
         figure.show(picture, key="gradients.histograms", alt=alt)
     if not names:
@@ -149,16 +174,20 @@ def spread(names: list[str], chosen: str, most: int = MULTIPLES) -> list[str]:
 def thresholds() -> None:
     """Where each verdict begins, and where that number comes from."""
     with st.expander(_("Where do the verdicts begin, and why there?"), icon=":material/rule:"):
-        text = _("No number here is a law: each stands between networks that were seen to learn and networks that were "
-                 "seen not to, or follows its source. Seeds move the evidence by a factor of 2 or so.")  # fmt: skip
+        text = _(
+            "No number here is a law: each stands between networks that were seen to learn and networks that were "
+            "seen not to, or follows its source. Seeds move the evidence by a factor of 2 or so."
+        )
         st.caption(text)
         rows = [
             {
                 _("verdict"): ", ".join(_(diagnosis.TITLES[state]) for state in one.states),
-                _("what is compared"): _(one.measure), _("begins"): one.limit, _("source"): _(one.source),
+                _("what is compared"): _(one.measure),
+                _("begins"): one.limit,
+                _("source"): _(one.source),
             }
             for one in diagnosis.THRESHOLDS
-        ]  # fmt: skip
+        ]
         st.table(rows)
 
 
@@ -170,11 +199,15 @@ def table(seen: Seen) -> list[dict[str, Any]]:
     size = dict(zip(facts["layers"], norms.tolist(), strict=True))
     rows = []
     for name in dict.fromkeys([*facts["layers"], *dead, *saturated]):
-        rows.append({
-            _("layer"): name, _("gradient norm"): _number(size.get(name)), _("dead units"): _share(dead.get(name)),
-            _("saturated outputs"): _share(saturated.get(name)),
-            _("first state ÷ last"): _number(facts["through_time"].get(name)),
-        })  # fmt: skip
+        rows.append(
+            {
+                _("layer"): name,
+                _("gradient norm"): _number(size.get(name)),
+                _("dead units"): _share(dead.get(name)),
+                _("saturated outputs"): _share(saturated.get(name)),
+                _("first state ÷ last"): _number(facts["through_time"].get(name)),
+            }
+        )
     return rows
 
 

@@ -45,8 +45,11 @@ def follow() -> list[str]:
         if wanted is not None:
             st.session_state["sample"] = wanted
         else:
-            notices.append(_("The link's sample is not a number from 0 to {last}; sample {n} is shown.").format(
-                last=f"{LAST_SAMPLE:,}", n=st.session_state.get("sample", 0)))  # fmt: skip
+            notices.append(
+                _("The link's sample is not a number from 0 to {last}; sample {n} is shown.").format(
+                    last=f"{LAST_SAMPLE:,}", n=st.session_state.get("sample", 0)
+                )
+            )
     st.session_state.setdefault("sample", 0)
     if given.get("layer"):
         st.session_state["layer"] = given["layer"][:60]

@@ -44,11 +44,12 @@ def title(group: str, seen: Seen) -> str:
     said = {
         "helpful": _("Learning these has lowered the loss of this sample (“{label}”) most"),
         "harmful": _("Learning these has raised it most"),
-        "alike": _("The most alike training samples that are “{label}”") if seen.facts["task"] == CLASSES
+        "alike": _("The most alike training samples that are “{label}”")
+        if seen.facts["task"] == CLASSES
         else _("The most alike training samples"),
         "others": _("The most alike training samples that are something else"),
         "suspects": _("These pull on their own answer most: look whether their labels are right"),
-    }[group]  # fmt: skip
+    }[group]
     return said.format(label=label[:40])
 
 
@@ -58,19 +59,26 @@ def table(seen: Seen) -> list[dict[str, Any]]:
     for group in seen.facts["groups"]:
         for k, place in enumerate(seen.arrays[f"{group}/at"].astype(int)):
             label, truth = seen.facts["labels"][group][k], seen.facts["truths"][group][k]
-            rows.append({
-                _("group"): _group(group), _("training sample"): int(seen.arrays["index"][place]),
-                _("label"): visible(label), _("true label"): visible(truth),
-                _measure(seen): f"{seen.arrays['scores'][place]:.4g}",
-            })  # fmt: skip
+            rows.append(
+                {
+                    _("group"): _group(group),
+                    _("training sample"): int(seen.arrays["index"][place]),
+                    _("label"): visible(label),
+                    _("true label"): visible(truth),
+                    _measure(seen): f"{seen.arrays['scores'][place]:.4g}",
+                }
+            )
     return rows
 
 
 def _group(group: str) -> str:
     return {
-        "helpful": _("helpful"), "harmful": _("harmful"), "alike": _("alike"), "others": _("alike, another label"),
+        "helpful": _("helpful"),
+        "harmful": _("harmful"),
+        "alike": _("alike"),
+        "others": _("alike, another label"),
         "suspects": _("suspect"),
-    }[group]  # fmt: skip
+    }[group]
 
 
 def _measure(seen: Seen) -> str:
@@ -137,8 +145,9 @@ def _when(seen: Seen) -> None:
     picture = influence.when(steps, sums, titles=(_("kept moment (step)"), _measure(seen)))
     said = [f"{name} " + ", ".join(f"{v:.2g}" for v in values) for name, values in sums.items()]
     alt = _("Influence of the shown samples at steps {steps}: {all}.")
-    figure.show(picture, key=f"influence.when{len(sums)}",
-                alt=alt.format(steps=", ".join(map(str, steps)), all="; ".join(said)))  # fmt: skip
+    figure.show(
+        picture, key=f"influence.when{len(sums)}", alt=alt.format(steps=", ".join(map(str, steps)), all="; ".join(said))
+    )
 
 
 def _spread(seen: Seen) -> None:

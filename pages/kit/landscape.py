@@ -36,9 +36,13 @@ def _scale(seen: Seen) -> bool:
     """The switch of the scale, and beside it what could not be drawn."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         kind = seen.facts["kind"]
-        log = st.toggle(_("logarithmic scale"), key=f"landscape.log.{kind}", value=kind == PATH,
-                        help=_("Equal distances are equal ratios: what is flat near the bottom becomes visible."),
-                        persist_state="session")  # fmt: skip
+        log = st.toggle(
+            _("logarithmic scale"),
+            key=f"landscape.log.{kind}",
+            value=kind == PATH,
+            help=_("Equal distances are equal ratios: what is flat near the bottom becomes visible."),
+            persist_state="session",
+        )
         if top := None if log else _top(seen):
             words = _("Losses above {top}, up to {high}, have the colour of {top}.")
             st.caption(words.format(top=f"{top:.3g}", high=f"{seen.facts['losses']['high']:.3g}"))
@@ -58,9 +62,14 @@ def _lines(seen: Seen, log: bool) -> list[Row]:
     found = seen.arrays
     names = [_("direction {n}").format(n=k + 1) for k in range(len(found["loss"]))]
     picture = landscape.lines(
-        found["distance"], found["loss"], names=names, centre=_("the model itself"), x_title=_distance(),
-        y_title=loss_name(seen), log=log,
-    )  # fmt: skip
+        found["distance"],
+        found["loss"],
+        names=names,
+        centre=_("the model itself"),
+        x_title=_distance(),
+        y_title=loss_name(seen),
+        log=log,
+    )
     figure.show(picture, key="landscape.lines", alt=_alt(seen))
     return [
         {_("distance"): float(a), **{name: float(v) for name, v in zip(names, column, strict=True)}}
@@ -74,14 +83,17 @@ def _plane(seen: Seen, log: bool) -> list[Row]:
     titles = _("first direction (filter lengths)"), _("second direction (filter lengths)")
     with left:
         picture = landscape.plane(
-            found["x"], found["y"], found["loss"], titles=titles, value=loss, log=log,
+            found["x"],
+            found["y"],
+            found["loss"],
+            titles=titles,
+            value=loss,
+            log=log,
             top=None if log else _top(seen),
-        )  # fmt: skip
+        )
         figure.show(picture, key="landscape.plane", alt=_alt(seen))
     with right:
-        picture = landscape.rings(
-            found["x"], found["y"], found["loss"], x_title=_distance(), y_title=loss, log=log
-        )  # fmt: skip
+        picture = landscape.rings(found["x"], found["y"], found["loss"], x_title=_distance(), y_title=loss, log=log)
         figure.show(picture, key="landscape.rings", alt=_("The same points: their loss over their distance."))
     rows = [(x, y, found["loss"][j, i]) for j, y in enumerate(found["y"]) for i, x in enumerate(found["x"])]
     return [{_("first direction"): float(x), _("second direction"): float(y), loss: float(v)} for x, y, v in rows]
@@ -93,22 +105,39 @@ def _path(seen: Seen, log: bool) -> list[Row]:
     share = [f"{part:.0%}" for part in found["explained"]]
     words = _("main direction {n} (distance; {share} of variance)")
     with left:
-        path = landscape.Path(found["step"], found["place"], found["moment_loss"], seen.facts["here"],
-                              (_("step"), _("its own loss")))  # fmt: skip
+        path = landscape.Path(
+            found["step"], found["place"], found["moment_loss"], seen.facts["here"], (_("step"), _("its own loss"))
+        )
         picture = landscape.plane(
-            found["x"], found["y"], found["loss"], value=loss, log=log,
+            found["x"],
+            found["y"],
+            found["loss"],
+            value=loss,
+            log=log,
             titles=(words.format(n=1, share=share[0]), words.format(n=2, share=share[1])),
-            top=None if log else _top(seen), path=path,
-        )  # fmt: skip
+            top=None if log else _top(seen),
+            path=path,
+        )
         figure.show(picture, key="landscape.path", alt=_alt(seen))
     with right:
         picture = landscape.moments(
-            found["step"], found["moment_loss"], found["drawn_loss"], names=(_("the moment itself"), _("as drawn")),
-            x_title=_("step (the kept moments)"), y_title=loss, log=log,
-        )  # fmt: skip
+            found["step"],
+            found["moment_loss"],
+            found["drawn_loss"],
+            names=(_("the moment itself"), _("as drawn")),
+            x_title=_("step (the kept moments)"),
+            y_title=loss,
+            log=log,
+        )
         figure.show(picture, key="landscape.moments", alt=_("Each moment's own loss, and that of its place drawn."))
-    heads = (_("step"), _("main direction 1"), _("main direction 2"), _("distance from the plane"), _("its own loss"),
-             _("loss where it is drawn"))  # fmt: skip
+    heads = (
+        _("step"),
+        _("main direction 1"),
+        _("main direction 2"),
+        _("distance from the plane"),
+        _("its own loss"),
+        _("loss where it is drawn"),
+    )
     columns = found["step"], *found["place"].T, found["off_plane"], found["moment_loss"], found["drawn_loss"]
     return [dict(zip(heads, row, strict=True)) for row in zip(*(np.asarray(c).tolist() for c in columns), strict=True)]
 

@@ -62,9 +62,10 @@ def live_view(  # noqa: PLR0913 (a widget: all by name)
 def floor_words(floor: float, labels: str) -> dict[str, Any]:
     """What the chart of the loss says where the two curves have not the same footing."""
     names = {
-        "smoothed": _("train, smoothed labels"), "mixed": _("train, mixed labels"),
+        "smoothed": _("train, smoothed labels"),
+        "mixed": _("train, mixed labels"),
         "smoothed and mixed": _("train, smoothed and mixed labels"),
-    }  # fmt: skip
+    }
     text = _("{name}: {floor} at least; validation: plain labels")
     return {"value": floor, "name": names[labels], "text": text.format(name=names[labels], floor=f"{floor:.2g}")}
 

@@ -106,8 +106,9 @@ def _offered(view: View, layers: tuple[LayerSpec, ...], form: DataForm) -> list[
 def _options(view: View, offered: list[str]) -> Any:
     given = {
         name: st.session_state[_key(view.name, name)]
-        for name in offered if st.session_state.get(_key(view.name, name)) is not None
-    }  # fmt: skip
+        for name in offered
+        if st.session_state.get(_key(view.name, name)) is not None
+    }
     return specs.options_of(view.options, given)
 
 
@@ -138,9 +139,12 @@ def _layer(view: View, layers: tuple[LayerSpec, ...], form: DataForm) -> None:
     st.session_state["look.layer"] = here.layer() if here.layer() in offered else offered[0]
     kinds = {layer.name: _(registry.LAYERS.get(layer.kind).title) for layer in layers}
     st.selectbox(
-        _("layer"), offered, key="look.layer", format_func=lambda n: f"{n} · {kinds[n]}" if n in kinds else n,
+        _("layer"),
+        offered,
+        key="look.layer",
+        format_func=lambda n: f"{n} · {kinds[n]}" if n in kinds else n,
         on_change=lambda: here.look_at(layer=st.session_state["look.layer"]),
-    )  # fmt: skip
+    )
 
 
 # ── the sample ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -216,9 +220,13 @@ def beneath(**there: bool) -> str | None:
     """Which of table, arrays and code is to be seen; those that are `there` are offered."""
     titles = {"table": _("Table"), "arrays": _("Arrays"), "code": _("PyTorch")}
     return st.segmented_control(
-        _("beneath"), [name for name in titles if there[name]], format_func=lambda n: titles[n], key="look.beneath",
-        label_visibility="collapsed", persist_state="session",
-    )  # fmt: skip
+        _("beneath"),
+        [name for name in titles if there[name]],
+        format_func=lambda n: titles[n],
+        key="look.beneath",
+        label_visibility="collapsed",
+        persist_state="session",
+    )
 
 
 def rows(table: Sequence[dict[str, Any]]) -> None:
@@ -228,17 +236,30 @@ def rows(table: Sequence[dict[str, Any]]) -> None:
 
 def arrays(seen: Seen) -> None:
     """Every array with its shape, to download together or one as lines."""
-    st.dataframe([{_("array"): n, _("shape"): "×".join(map(str, a.shape)) or "1"} for n, a in seen.arrays.items()],
-                 hide_index=True, height="content" if len(seen.arrays) < 8 else 240)  # fmt: skip
+    st.dataframe(
+        [{_("array"): n, _("shape"): "×".join(map(str, a.shape)) or "1"} for n, a in seen.arrays.items()],
+        hide_index=True,
+        height="content" if len(seen.arrays) < 8 else 240,
+    )
     stem = f"{seen.view}-step{seen.step}"
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.download_button(_("Download all (npz)"), lambda: npz(seen), f"{stem}.npz", on_click="ignore", key="look.npz",
-                           icon=":material/download:")  # fmt: skip
+        st.download_button(
+            _("Download all (npz)"),
+            lambda: npz(seen),
+            f"{stem}.npz",
+            on_click="ignore",
+            key="look.npz",
+            icon=":material/download:",
+        )
         name = st.selectbox(_("array"), list(seen.arrays), key="look.csv_of", label_visibility="collapsed", width=220)
         st.download_button(
-            _("This one (CSV)"), lambda: csv(seen.arrays[name]), f"{stem}-{name.replace('/', '-')}.csv", key="look.csv",
-            on_click="ignore", icon=":material/download:",
-        )  # fmt: skip
+            _("This one (CSV)"),
+            lambda: csv(seen.arrays[name]),
+            f"{stem}-{name.replace('/', '-')}.csv",
+            key="look.csv",
+            on_click="ignore",
+            icon=":material/download:",
+        )
 
 
 def npz(seen: Seen) -> bytes:

@@ -48,24 +48,37 @@ def told(seen: Seen, values: np.ndarray) -> dict[str, Any]:
     kernel, kernels = (seen.arrays.get(f"{facts['kernels_of']}/{name}") for name in ("kernel", "kernels"))
     given = facts["given"] if options.overlay else None
     return {
-        "name": seen.layer, "height": HEIGHT, "units": units, "chosen": unit, "own": options.own_scale,
-        "overlay": options.overlay, "page": min(options.page, figures.pages(len(order))),
-        "pages": figures.pages(len(order)), "every": every, "everyLarge": every_large,
+        "name": seen.layer,
+        "height": HEIGHT,
+        "units": units,
+        "chosen": unit,
+        "own": options.own_scale,
+        "overlay": options.overlay,
+        "page": min(options.page, figures.pages(len(order))),
+        "pages": figures.pages(len(order)),
+        "every": every,
+        "everyLarge": every_large,
         "ends": [float(finite.min()), float(finite.max())],
-        "dead": dead[units].tolist(), "chosenDead": bool(dead[unit]), "strength": strength[units].tolist(),
-        "maps": _sent(sheet), "large": _sent(large),
+        "dead": dead[units].tolist(),
+        "chosenDead": bool(dead[unit]),
+        "strength": strength[units].tolist(),
+        "maps": _sent(sheet),
+        "large": _sent(large),
         "kernels": _sent(kernels[units].mean(1)) if options.kernels and kernels is not None else None,
         "kernel": _sent(kernel[: figures.KERNELS]) if options.kernels and kernel is not None else None,
         "given": {"data": _text(given), "shape": list(given.shape)} if given is not None else None,
         "words": _words(seen, values, units, every, 0 if kernel is None else len(kernel)),
-    }  # fmt: skip
+    }
 
 
 def _sent(values: np.ndarray) -> dict[str, Any]:
     made = figures.painted(values)
     return {
-        "data": _text(made.data), "shape": list(made.data.shape), "low": made.low.tolist(), "high": made.high.tolist(),
-    }  # fmt: skip
+        "data": _text(made.data),
+        "shape": list(made.data.shape),
+        "low": made.low.tolist(),
+        "high": made.high.tolist(),
+    }
 
 
 def _text(data: np.ndarray) -> str:
@@ -91,14 +104,20 @@ def _words(seen: Seen, values: np.ndarray, units: list[int], every: int, channel
     most = float(np.abs(np.nan_to_num(values[unit], nan=0.0, posinf=0.0, neginf=0.0)).max())
     covered = _("Orange is above zero, blue below; opaque is {most} from zero.").format(most=f"{most:.3g}")
     return {
-        "about": about, "maps": _("Feature maps of {layer}:").format(layer=seen.layer), "dead": _("dead"),
+        "about": about,
+        "maps": _("Feature maps of {layer}:").format(layer=seen.layer),
+        "dead": _("dead"),
         "title": _("map {n}").format(n=unit),
-        "large": _("Map {n} of {layer}, large").format(n=unit, layer=seen.layer), "kernel": kernel,
-        "option": _("map {map}, strength {strength}"), "hover": _("map {map} · row {row}, column {column} · {value}"),
+        "large": _("Map {n} of {layer}, large").format(n=unit, layer=seen.layer),
+        "kernel": kernel,
+        "option": _("map {map}, strength {strength}"),
+        "hover": _("map {map} · row {row}, column {column} · {value}"),
         "weight": _("channel {channel} · row {row}, column {column} · {value}"),
-        "png": _("Download as a PNG picture"), "before": _("Page before"), "after": _("Next page"),
+        "png": _("Download as a PNG picture"),
+        "before": _("Page before"),
+        "after": _("Next page"),
         "note": covered if seen.facts["options"].overlay and seen.facts["given"] is not None else "",
-    }  # fmt: skip
+    }
 
 
 def _chosen() -> None:
@@ -155,8 +174,11 @@ def top(seen: Seen) -> None:
     name = {"map": _("map {n}"), "feature": _("feature {n}"), "unit": _("unit {n}")}[seen.facts["unit"]].format(n=unit)
     st.markdown("**" + fill(_("What drives {name} most"), name=name) + "**")
     if len(values) > 1 and values[0] == values[-1]:
-        st.caption(_("No test sample more than others: at least {n} of them share the value {value}.").format(
-            n=len(values), value=f"{values[0]:.3g}"))  # fmt: skip
+        st.caption(
+            _("No test sample more than others: at least {n} of them share the value {value}.").format(
+                n=len(values), value=f"{values[0]:.3g}"
+            )
+        )
         return
     pictures = seen.arrays.get(f"{seen.layer}/top_pictures")
     for rank, place in enumerate(st.columns(len(which), gap="small")):
@@ -166,11 +188,16 @@ def top(seen: Seen) -> None:
                 side = f'width="{TOP_SIDE}" height="{TOP_SIDE}"'
                 st.html(f'<img class="ll-sample" src="{png(pictures[rank])}" alt="" {side}>')
             st.button(
-                str(sample), key=f"maps.top.{rank}", width="stretch", on_click=here.look_at,
-                kwargs={"sample": sample}, type="primary" if sample == seen.sample else "secondary",
+                str(sample),
+                key=f"maps.top.{rank}",
+                width="stretch",
+                on_click=here.look_at,
+                kwargs={"sample": sample},
+                type="primary" if sample == seen.sample else "secondary",
                 help=_("Make test sample {n} the current one; its largest value here is {value}").format(
-                    n=sample, value=f"{values[rank]:.3g}"),
-            )  # fmt: skip
+                    n=sample, value=f"{values[rank]:.3g}"
+                ),
+            )
             st.caption(f"{values[rank]:.3g}")
 
 
@@ -182,9 +209,11 @@ def table(seen: Seen) -> list[dict[str, Any]]:
     name = {"map": _("map"), "feature": _("feature"), "unit": _("unit")}[seen.facts["unit"]]
     return [
         {
-            name: unit, _("strength"): float(strength[unit]),
+            name: unit,
+            _("strength"): float(strength[unit]),
             **({} if dead is None else {_("dead"): bool(dead[unit])}),
-            _("largest on test samples"): float(most[unit]), _("of sample"): int(first[unit]),
+            _("largest on test samples"): float(most[unit]),
+            _("of sample"): int(first[unit]),
         }
         for unit in seen.facts["order"]
-    ]  # fmt: skip
+    ]

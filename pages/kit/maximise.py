@@ -32,13 +32,21 @@ def draw(seen: Seen) -> None:
     with climb:
         st.markdown("**" + _("How strongly the unit answers") + "**")
         made = figures.climb(
-            seen.arrays["steps"], seen.arrays["activations"], seen.arrays["real"], x_title=_("steps uphill"),
-            y_title=_("activation"), made_name=_("made picture"), best_name=_("strongest real picture"),
-            mean_name=_("mean of real pictures"), height=HEIGHT - 20,
-        )  # fmt: skip
+            seen.arrays["steps"],
+            seen.arrays["activations"],
+            seen.arrays["real"],
+            x_title=_("steps uphill"),
+            y_title=_("activation"),
+            made_name=_("made picture"),
+            best_name=_("strongest real picture"),
+            mean_name=_("mean of real pictures"),
+            height=HEIGHT - 20,
+        )
         alt = _("The activation at each step, from {first} to {last}; of real pictures at most {best}").format(
-            first=f"{seen.arrays['activations'][0]:.3g}", last=f"{seen.arrays['activations'][-1]:.3g}",
-            best=f"{seen.facts['best']:.3g}")  # fmt: skip
+            first=f"{seen.arrays['activations'][0]:.3g}",
+            last=f"{seen.arrays['activations'][-1]:.3g}",
+            best=f"{seen.facts['best']:.3g}",
+        )
         figure.show(made, key="maximise.climb", alt=alt)
     _real(seen)
 
@@ -53,13 +61,19 @@ def told(seen: Seen) -> dict[str, Any]:
     """What the film shows."""
     frames = np.rint(seen.arrays["frames"] * 255).astype(np.uint8)
     return {
-        "frames": base64.b64encode(np.ascontiguousarray(frames).tobytes()).decode(), "shape": list(frames.shape),
-        "steps": seen.arrays["steps"].tolist(), "values": seen.arrays["activations"].tolist(),
+        "frames": base64.b64encode(np.ascontiguousarray(frames).tobytes()).decode(),
+        "shape": list(frames.shape),
+        "steps": seen.arrays["steps"].tolist(),
+        "values": seen.arrays["activations"].tolist(),
         "words": {
-            "play": _("Play"), "pause": _("Pause"), "slider": _("step uphill"), "png": _("Download as a PNG picture"),
-            "at": _("step {step}: activation {value}"), "picture": _("The made picture,"),
+            "play": _("Play"),
+            "pause": _("Pause"),
+            "slider": _("step uphill"),
+            "png": _("Download as a PNG picture"),
+            "at": _("step {step}: activation {value}"),
+            "picture": _("The made picture,"),
         },
-    }  # fmt: skip
+    }
 
 
 def _real(seen: Seen) -> None:
@@ -71,10 +85,12 @@ def _real(seen: Seen) -> None:
         with place, st.container(gap="xxsmall"):
             st.html(f'<img class="ll-sample" src="{png(picture)}" alt="" width="{REAL_SIDE}" height="{REAL_SIDE}">')
             st.button(
-                plain(sample), key=f"maximise.real.{sample}", width="stretch",
+                plain(sample),
+                key=f"maximise.real.{sample}",
+                width="stretch",
                 on_click=partial(here.look_at, sample=sample),
                 help=fill(_("Make test sample {n} the current one; the unit answers {value}"), n=sample, value=value),
-            )  # fmt: skip
+            )
             st.caption(value)
 
 

@@ -64,15 +64,20 @@ def table(seen: Seen) -> list[dict[str, Any]]:
     """One row a class; for numbers one a shown sample."""
     a = seen.arrays
     if seen.facts["task"] == NUMBER:
-        return [{_("sample"): int(n), _("target"): float(t), _("answer"): float(p), _("answer − target"): float(p - t)}
-                for n, t, p in zip(a["gallery/samples"], a["gallery/target"], a["gallery/predicted"], strict=True)]
+        return [
+            {_("sample"): int(n), _("target"): float(t), _("answer"): float(p), _("answer − target"): float(p - t)}
+            for n, t, p in zip(a["gallery/samples"], a["gallery/target"], a["gallery/predicted"], strict=True)
+        ]
     columns = {_("precision"): "precision", _("recall"): "recall", _("F1"): "f1"}
     return [
-        {_("class"): visible(name), **{title: _share(a[f"class/{key}"][k]) for title, key in columns.items()},
-         _("support"): int(a["class/support"][k])}
+        {
+            _("class"): visible(name),
+            **{title: _share(a[f"class/{key}"][k]) for title, key in columns.items()},
+            _("support"): int(a["class/support"][k]),
+        }
         for k, name in enumerate(seen.facts["classes"])
         if a["class/support"][k] or a["confusion"][:, k].any()
-    ]  # fmt: skip
+    ]
 
 
 def _share(value: float) -> float | None:
@@ -87,9 +92,15 @@ def _confusion(seen: Seen, height: int) -> None:
     counts = seen.arrays["confusion"]
     only = st.toggle(_("colour the mistakes only"), value=True, key="mistakes.only", persist_state="session")
     picture = mistakes.confusion(
-        counts, names, titles=(_("the network says"), _("it is")), scale_title=_("answers"), only_mistakes=only,
-        hover=_("{n} answers: is {target}, says {predicted}"), chosen=seen.facts["chosen"], height=height,
-    )  # fmt: skip
+        counts,
+        names,
+        titles=(_("the network says"), _("it is")),
+        scale_title=_("answers"),
+        only_mistakes=only,
+        hover=_("{n} answers: is {target}, says {predicted}"),
+        chosen=seen.facts["chosen"],
+        height=height,
+    )
     said = _("Confusion matrix of {n} answers, {right} of them right.")
     alt = said.format(n=f"{seen.facts['answers']:,}", right=f"{seen.facts['right']:,}")
     figure.show(picture, key="mistakes.confusion", alt=alt, on_click=lambda point: _cell(seen, point))
@@ -102,20 +113,31 @@ def _second(seen: Seen) -> None:
     if kept is not None and kept not in titles:
         st.session_state["mistakes.second"] = "calibration"
     chosen = st.segmented_control(
-        _("picture"), list(titles), format_func=lambda n: titles[n], default="calibration", required=True,
-        key="mistakes.second", label_visibility="collapsed", persist_state="session",
-    )  # fmt: skip
+        _("picture"),
+        list(titles),
+        format_func=lambda n: titles[n],
+        default="calibration",
+        required=True,
+        key="mistakes.second",
+        label_visibility="collapsed",
+        persist_state="session",
+    )
     {"classes": _classes, "steps": _steps}.get(str(chosen), _calibration)(seen)
 
 
 def _calibration(seen: Seen) -> None:
     a = seen.arrays
     picture = mistakes.reliability(
-        a["calibration/edges"], a["calibration/count"], a["calibration/confidence"], a["calibration/accuracy"],
-        titles=(_("confidence: how sure it is"), _("answered right"), _("answers")), colors=colors(),
-        height=HEIGHT - 12, names=(_("answered right"), _("as sure as right")),
+        a["calibration/edges"],
+        a["calibration/count"],
+        a["calibration/confidence"],
+        a["calibration/accuracy"],
+        titles=(_("confidence: how sure it is"), _("answered right"), _("answers")),
+        colors=colors(),
+        height=HEIGHT - 12,
+        names=(_("answered right"), _("as sure as right")),
         hover=_("{n} answers {low} – {high} sure: on average {confidence} sure, {accuracy} right"),
-    )  # fmt: skip
+    )
     alt = _("Reliability diagram; expected calibration error {ece:.3f}.").format(ece=seen.facts["ece"])
     figure.show(picture, key="mistakes.calibration", alt=alt)
 
@@ -126,18 +148,27 @@ def _classes(seen: Seen) -> None:
     names = [visible(seen.facts["classes"][k]) for k in there]
     precision, recall = a["class/precision"][there], a["class/recall"][there]
     picture = mistakes.per_class(
-        names, precision, recall, titles=(_("class, the worst first"), _("share of 1")), colors=colors(),
+        names,
+        precision,
+        recall,
+        titles=(_("class, the worst first"), _("share of 1")),
+        colors=colors(),
         measures=(_("precision: how often it is right when it says so"), _("recall: how many of them it finds")),
         height=HEIGHT - 12,
-    )  # fmt: skip
+    )
     said = [f"{name} {p:.0%}, {r:.0%}" for name, p, r in zip(names, precision, recall, strict=True)]
     figure.show(picture, key="mistakes.classes", alt=_("Precision and recall: {all}.").format(all="; ".join(said)))
 
 
 def _steps(seen: Seen) -> None:
     a = seen.arrays
-    picture = mistakes.by_step(a["step/accuracy"], a["step/asked"], colors=colors(), height=HEIGHT - 12,
-                               titles=(_("step of the row"), _("answered right")))  # fmt: skip
+    picture = mistakes.by_step(
+        a["step/accuracy"],
+        a["step/asked"],
+        colors=colors(),
+        height=HEIGHT - 12,
+        titles=(_("step of the row"), _("answered right")),
+    )
     asked = a["step/accuracy"][a["step/asked"] > 0]
     alt = _("Share right by step: from {first:.0%} at the first asked step to {last:.0%} at the last.")
     figure.show(picture, key="mistakes.steps", alt=alt.format(first=asked[0], last=asked[-1]))
@@ -146,10 +177,17 @@ def _steps(seen: Seen) -> None:
 def _numbers(seen: Seen) -> None:
     a, name = seen.arrays, seen.facts["classes"][0]
     picture = mistakes.numbers(
-        a["target"], a["predicted"], samples=a["samples"], current=seen.sample, colors=colors(), height=HEIGHT + 20,
-        titles=(_("target: the {name}").format(name=name), _("the network's answer")), line=_("answer = target"),
-        name=_("test samples"), current_name=_("sample {n}").format(n=seen.sample),
-    )  # fmt: skip
+        a["target"],
+        a["predicted"],
+        samples=a["samples"],
+        current=seen.sample,
+        colors=colors(),
+        height=HEIGHT + 20,
+        titles=(_("target: the {name}").format(name=name), _("the network's answer")),
+        line=_("answer = target"),
+        name=_("test samples"),
+        current_name=_("sample {n}").format(n=seen.sample),
+    )
     alt = _("Answers against targets; mean squared error {mse:.3g}.").format(mse=seen.facts["mse"])
     figure.show(picture, key="mistakes.numbers", alt=alt, on_click=_clicked)
 
@@ -182,8 +220,12 @@ def _tiles(seen: Seen) -> None:
     longest = max(len(tile.caption) for tile in tiles)
     columns = 12 if longest <= 8 else 8 if longest <= 14 else 6
     picture = mistakes.gallery(tiles, columns=columns, height=92 if columns == 12 else 104)
-    figure.show(picture, key=f"mistakes.gallery{columns}.{-(-len(tiles) // columns)}", on_click=_clicked,
-                alt="; ".join(tile.hover for tile in tiles))  # fmt: skip
+    figure.show(
+        picture,
+        key=f"mistakes.gallery{columns}.{-(-len(tiles) // columns)}",
+        on_click=_clicked,
+        alt="; ".join(tile.hover for tile in tiles),
+    )
 
 
 def _enlarged(pixels: np.ndarray) -> np.ndarray:
@@ -201,8 +243,9 @@ def _caption(seen: Seen, i: int) -> tuple[str, str, bool]:
         return f"{target:.2f} → {predicted:.2f}", said.format(n=sample, target=target, predicted=predicted), False
     names = [visible(seen.facts["classes"][int(k)]) for k in (target, predicted)]
     said = _("sample {n}: is {target}, says {predicted} ({sure:.0%}), loss {loss:.3g} nats")
-    hover = said.format(n=sample, target=names[0], predicted=names[1], sure=a["gallery/confidence"][i],
-                        loss=a["gallery/loss"][i])  # fmt: skip
+    hover = said.format(
+        n=sample, target=names[0], predicted=names[1], sure=a["gallery/confidence"][i], loss=a["gallery/loss"][i]
+    )
     wrong = bool(target != predicted)
     return f"{names[0]} → {names[1]}" if wrong else names[0], hover, wrong
 
@@ -214,9 +257,13 @@ def _texts(seen: Seen) -> None:
         caption, hover, wrong = _caption(seen, i)
         answer = f":red[**{plain(caption)}**]" if wrong else f"**{plain(caption)}**"  # first: a long row is cut off
         places[i % 2].button(
-            f"{answer} {plain(_written(seen, i))}", key=f"mistakes.item.{i}", help=plain(hover), on_click=here.look_at,
-            kwargs={"sample": int(sample)}, type="tertiary",
-        )  # fmt: skip
+            f"{answer} {plain(_written(seen, i))}",
+            key=f"mistakes.item.{i}",
+            help=plain(hover),
+            on_click=here.look_at,
+            kwargs={"sample": int(sample)},
+            type="tertiary",
+        )
 
 
 def _written(seen: Seen, i: int) -> str:

@@ -46,10 +46,14 @@ def _slider(steps: list[int], step: int, playing: bool, newest: int, best: int |
     st.session_state[key] = step
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
         st.select_slider(
-            _("step of the training"), steps, key=key, on_change=_moved, args=(newest, key),
+            _("step of the training"),
+            steps,
+            key=key,
+            on_change=_moved,
+            args=(newest, key),
             format_func=lambda s: (_("best, step {step}") if s == best else "{step}").format(step=f"{s:,}"),
             help=_("The weights were kept at these steps; every view shows the network as it was then."),
-        )  # fmt: skip
+        )
         icon, words = (":material/pause:", _("Pause")) if playing else (":material/play_arrow:", _("Play"))
         st.button(
             "", icon=icon, key="look.play", help=words, on_click=_toggle, args=(steps, step, newest), type="tertiary"

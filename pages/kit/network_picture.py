@@ -50,10 +50,15 @@ def _box(name: str, label: str, kind: str, form: Form | None) -> dict[str, Any]:
     if form:
         words += f": {_(WORDS[form.kind])} {layer_list.shape(form.shape)}"
     return {
-        "name": name, "label": label, "words": words, "form": form.kind if form else "",
-        "sizes": list(form.shape) if form else [], "shape": layer_list.shape(form.shape) if form else "",
-        "learns": False, "fault": False,
-    }  # fmt: skip
+        "name": name,
+        "label": label,
+        "words": words,
+        "form": form.kind if form else "",
+        "sizes": list(form.shape) if form else [],
+        "shape": layer_list.shape(form.shape) if form else "",
+        "learns": False,
+        "fault": False,
+    }
 
 
 def _words() -> dict[str, str]:

@@ -37,9 +37,16 @@ def draw(title: Markdown, *, counting: bool = True) -> None:
             _status(run, counting)
         with sample:
             st.number_input(
-                _("sample"), 0, here.LAST_SAMPLE, step=1, key="sample", persist_state="session",
-                icon=":material/image_search:", label_visibility="collapsed", on_change=_sampled,
-            )  # fmt: skip
+                _("sample"),
+                0,
+                here.LAST_SAMPLE,
+                step=1,
+                key="sample",
+                persist_state="session",
+                icon=":material/image_search:",
+                label_visibility="collapsed",
+                on_change=_sampled,
+            )
 
 
 def _picker(run: Run | None) -> None:
@@ -47,10 +54,16 @@ def _picker(run: Run | None) -> None:
     labels = {other.id: label(other) for other in ([*offered, run] if run else offered)}
     st.session_state[_PICK] = run.id if run and run.id in labels else None
     st.selectbox(
-        _("run"), list(labels), format_func=lambda id_: labels.get(id_, id_[:4]), key=_PICK, on_change=_picked,
-        placeholder=_("no run yet") if not labels else _("choose a run"), disabled=not labels,
-        label_visibility="collapsed", icon=":material/show_chart:",
-    )  # fmt: skip
+        _("run"),
+        list(labels),
+        format_func=lambda id_: labels.get(id_, id_[:4]),
+        key=_PICK,
+        on_change=_picked,
+        placeholder=_("no run yet") if not labels else _("choose a run"),
+        disabled=not labels,
+        label_visibility="collapsed",
+        icon=":material/show_chart:",
+    )
 
 
 def _picked() -> None:
@@ -127,4 +140,3 @@ def state_of(run: Run) -> RunState | None:
     except (EngineError, StoreError):
         pass
     return None
-

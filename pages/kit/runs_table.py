@@ -41,12 +41,19 @@ def _row(run: Run, status: Status | None) -> dict[str, Any]:
     except StoreError as error:
         return found | {"what": str(error), "damage": str(error)}
     return found | {
-        "name": _named(run, str(about.get("name", "")), what), "what": what,
-        "state": state_word(status.state), "raw_state": status.state, "step": status.step, "steps": status.steps,
-        "progress": f"{status.step:,} / {status.steps:,}", "best": _percent(seen.best_accuracy),
-        "last": _percent(seen.last_accuracy), "loss": [loss for loss in seen.loss if math.isfinite(loss)],
-        "size": size(run.bytes()), "created": about.get("created", 0),
-    }  # fmt: skip
+        "name": _named(run, str(about.get("name", "")), what),
+        "what": what,
+        "state": state_word(status.state),
+        "raw_state": status.state,
+        "step": status.step,
+        "steps": status.steps,
+        "progress": f"{status.step:,} / {status.steps:,}",
+        "best": _percent(seen.best_accuracy),
+        "last": _percent(seen.last_accuracy),
+        "loss": [loss for loss in seen.loss if math.isfinite(loss)],
+        "size": size(run.bytes()),
+        "created": about.get("created", 0),
+    }
 
 
 def _named(run: Run, name: str, what: str) -> str:
@@ -69,9 +76,15 @@ def table(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     column, number = st.column_config, st.column_config.NumberColumn
     order = ("name", "what", "state", "progress", "best", "last", "loss", "size", "created")
     event = st.dataframe(
-        shown, key=KEY, on_select="rerun", selection_mode="multi-row", hide_index=True, column_order=order,
+        shown,
+        key=KEY,
+        on_select="rerun",
+        selection_mode="multi-row",
+        hide_index=True,
+        column_order=order,
         placeholder="–",
-        height=min(ROOM, 35 * (len(shown) + 1) + 3), alt=_("{n} runs, newest first").format(n=len(shown)),
+        height=min(ROOM, 35 * (len(shown) + 1) + 3),
+        alt=_("{n} runs, newest first").format(n=len(shown)),
         column_config={
             "name": column.TextColumn(_("run"), width="medium"),
             "what": column.TextColumn(_("preset on data")),
@@ -83,7 +96,7 @@ def table(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "size": column.TextColumn(_("size"), width="small"),
             "created": column.DatetimeColumn(_("created"), format="YYYY-MM-DD HH:mm"),
         },
-    )  # fmt: skip
+    )
     return [found[i] for i in event["selection"]["rows"] if i < len(found)]
 
 

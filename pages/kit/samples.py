@@ -56,8 +56,10 @@ def _grid(inside: list[str], kind: str = "") -> str:
 def _picture(found: DataPreview, i: int) -> str:
     name = html.escape(target(found, i))
     alt = html.escape(_("training sample {i}: {target}").format(i=i, target=target(found, i)))
-    return f'<figure><img src="{png(found.samples[i])}" alt="{alt}" width="{SIDE}" height="{SIDE}">' \
-           f"<figcaption>{name}</figcaption></figure>"  # fmt: skip
+    return (
+        f'<figure><img src="{png(found.samples[i])}" alt="{alt}" width="{SIDE}" height="{SIDE}">'
+        f"<figcaption>{name}</figcaption></figure>"
+    )
 
 
 def png(pixels: np.ndarray) -> str:
@@ -82,8 +84,10 @@ def _tokens(found: DataPreview, i: int) -> str:
 
 def _curves(found: DataPreview, i: int) -> str:
     alt = html.escape(_("training sample {i}: {target}").format(i=i, target=target(found, i)))
-    return f'<figure><img src="{sparkline(found.samples[i], colors())}" alt="{alt}" width="180" height="54">' \
-           f"<figcaption>{html.escape(target(found, i))}</figcaption></figure>"  # fmt: skip
+    return (
+        f'<figure><img src="{sparkline(found.samples[i], colors())}" alt="{alt}" width="180" height="54">'
+        f"<figcaption>{html.escape(target(found, i))}</figcaption></figure>"
+    )
 
 
 def sparkline(values: np.ndarray, ink: list[str]) -> str:
@@ -107,6 +111,8 @@ def _points(found: DataPreview) -> None:
     picture = figures.points(found.samples, found.labels, found.classes, **named)
     words = _("{n} training points of {k} classes in the plane.")
     st.plotly_chart(
-        picture, key="data.points", config={"displaylogo": False},
+        picture,
+        key="data.points",
+        config={"displaylogo": False},
         alt=words.format(n=len(found.samples), k=len(found.classes)),
-    )  # fmt: skip
+    )

@@ -19,24 +19,29 @@ VIEW = "sanity"
 SIDE = 250  # pixels of a map
 HEIGHT = 390  # of the curve
 BADGES = {  # verdict → colour and icon
-    INDEPENDENT: ("red", ":material/block:"), DEPENDS: ("green", ":material/check:"),
-    BETWEEN: ("orange", ":material/contrast:"), GONE: ("gray", ":material/help:"), FEW: ("gray", ":material/help:"),
+    INDEPENDENT: ("red", ":material/block:"),
+    DEPENDS: ("green", ":material/check:"),
+    BETWEEN: ("orange", ":material/contrast:"),
+    GONE: ("gray", ":material/help:"),
+    FEW: ("gray", ":material/help:"),
     NOISE: ("gray", ":material/help:"),
-}  # fmt: skip
+}
 
 
 def draw(seen: Seen) -> None:
     """The verdict; below it what the slider moves, which asks nothing new."""
     words = {
-        INDEPENDENT: _("does not depend on the model"), DEPENDS: _("depends on the model"),
-        BETWEEN: _("depends on the model only in part"), GONE: _("the same everywhere"), FEW: _("too few values"),
+        INDEPENDENT: _("does not depend on the model"),
+        DEPENDS: _("depends on the model"),
+        BETWEEN: _("depends on the model only in part"),
+        GONE: _("the same everywhere"),
+        FEW: _("too few values"),
         NOISE: _("no more than rounding"),
-    }  # fmt: skip
+    }
     color, icon = BADGES[seen.facts["verdict"]]
     asked = _("**{method}** · why {explained}?")
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
-        st.markdown(fill(asked, method=_(seen.facts["method"]), explained=seen.facts["explained"]),
-                    width="content")  # fmt: skip
+        st.markdown(fill(asked, method=_(seen.facts["method"]), explained=seen.facts["explained"]), width="content")
         st.badge(words[seen.facts["verdict"]], icon=icon, color=color)  # type: ignore[arg-type]
     st.fragment(_cascade)(seen)
 
@@ -48,10 +53,15 @@ def _cascade(seen: Seen) -> None:
     maps, curve = st.columns([0.56, 0.44], gap="small")
     with maps:
         depth = st.select_slider(
-            _("layers drawn anew, from the top down"), depths, key="sanity.depth", persist_state="session",
-            help=_("0 is the trained network. Each step gives one more layer the weights of a network that has learned "
-                   "nothing, beginning at the answer."),
-        )  # fmt: skip
+            _("layers drawn anew, from the top down"),
+            depths,
+            key="sanity.depth",
+            persist_state="session",
+            help=_(
+                "0 is the trained network. Each step gives one more layer the weights of a network that has learned "
+                "nothing, beginning at the answer."
+            ),
+        )
         left, right = st.columns(2, gap="small")
         with left, st.container(gap="xxsmall"):
             _map(seen, 0, "trained", _("trained network"))
@@ -86,7 +96,8 @@ def _map(seen: Seen, at: int, name: str, title: str) -> None:
         st.caption(_("With these weights the method gives no map."))
         return
     alt = _("Map of {method}, {title}: values up to {size} in size.").format(
-        method=seen.facts["method"], title=title, size=f"{size:.3g}")  # fmt: skip
+        method=seen.facts["method"], title=title, size=f"{size:.3g}"
+    )
     figure.show(_drawn(seen, values), key=f"sanity.map.{name}", alt=alt)
 
 
@@ -119,10 +130,14 @@ def _curve(seen: Seen, depth: int) -> None:
     added = [_("none"), *(f"+ {names[d - 1]}" for d in depths[1:])]
     shown = sanity.Cascade(depths, found["correlation"], added, found["random"], float(found["input"]), depth)
     words = sanity.Words(
-        x=_("layers drawn anew"), y=_("rank correlation with the trained map"), mean=_("mean over seeds"),
-        band=_("range of the seeds"), random=_("random maps (± 2 σ)"), given=_("|input|"),
+        x=_("layers drawn anew"),
+        y=_("rank correlation with the trained map"),
+        mean=_("mean over seeds"),
+        band=_("range of the seeds"),
+        random=_("random maps (± 2 σ)"),
+        given=_("|input|"),
         hover=_("{mean} (seeds: {low} to {high})"),
-    )  # fmt: skip
+    )
     mean, _low, _high = sanity.mean_and_range(found["correlation"])
     alt = _("Rank correlation with the trained network's map, from {first} to {last} with all layers drawn anew.")
     alt = alt.format(first=f"{mean[0]:.2f}", last=f"{mean[-1]:.2f}")
@@ -141,8 +156,11 @@ def table(seen: Seen) -> list[dict[str, Any]]:
     mean, low, high = sanity.mean_and_range(found["correlation"])
     return [
         {
-            _("layers drawn anew"): int(depth), _("the last of them"): names[depth - 1] if depth else "",
-            _("mean correlation"): float(mean[at]), _("lowest"): float(low[at]), _("highest"): float(high[at]),
+            _("layers drawn anew"): int(depth),
+            _("the last of them"): names[depth - 1] if depth else "",
+            _("mean correlation"): float(mean[at]),
+            _("lowest"): float(low[at]),
+            _("highest"): float(high[at]),
         }
         for at, depth in enumerate(found["depths"].tolist())
-    ]  # fmt: skip
+    ]

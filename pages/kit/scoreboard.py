@@ -67,9 +67,14 @@ def board() -> Scored | None:
 def _tabs(offered: list[str], busy: bool) -> None:
     names = {"full": _("the full score"), "quick": _("the quick look"), OWN: _("your run")}
     st.segmented_control(
-        _("scoreboard"), offered, format_func=lambda kind: names[kind], key=SHOWN, label_visibility="collapsed",
-        required=st.session_state[SHOWN] is not None, disabled=busy,
-    )  # fmt: skip
+        _("scoreboard"),
+        offered,
+        format_func=lambda kind: names[kind],
+        key=SHOWN,
+        label_visibility="collapsed",
+        required=st.session_state[SHOWN] is not None,
+        disabled=busy,
+    )
 
 
 def _own() -> Score | None:
@@ -88,10 +93,12 @@ def _kept(_stamp: tuple[float, ...], _home: str) -> dict[str, Scored]:
 
 def _nothing_yet() -> None:
     st.info(
-        _("No scoreboard was made here yet. Small networks are trained on data whose true evidence is known; then "
-          "every method has to find it, and to tell an honest network from one that cheats."),
+        _(
+            "No scoreboard was made here yet. Small networks are trained on data whose true evidence is known; then "
+            "every method has to find it, and to tell an honest network from one that cheats."
+        ),
         icon=":material/scoreboard:",
-    )  # fmt: skip
+    )
 
 
 def _buttons(asked: str, first: bool = False) -> None:
@@ -100,9 +107,14 @@ def _buttons(asked: str, first: bool = False) -> None:
     icons = {"full": ":material/scoreboard:", "quick": ":material/bolt:"}
     for kind, label in labels.items():
         st.button(
-            label, on_click=_ask, args=(kind,), key=f"scoreboard.{kind}", icon=icons[kind], disabled=asked == kind,
+            label,
+            on_click=_ask,
+            args=(kind,),
+            key=f"scoreboard.{kind}",
+            icon=icons[kind],
+            disabled=asked == kind,
             type="primary" if first and kind == "full" else "secondary",
-        )  # fmt: skip
+        )
 
 
 def _ask(kind: str) -> None:
@@ -130,10 +142,18 @@ def draw(found: Scored) -> None:
         return
     name = next(iter(trials))
     if len(trials) > 1:
-        name = str(st.segmented_control(
-            _("trial"), list(trials), format_func=lambda n: plain(trials[n]), default=name, required=True,
-            key="scoreboard.trial", label_visibility="collapsed", persist_state="session",
-        ))  # fmt: skip
+        name = str(
+            st.segmented_control(
+                _("trial"),
+                list(trials),
+                format_func=lambda n: plain(trials[n]),
+                default=name,
+                required=True,
+                key="scoreboard.trial",
+                label_visibility="collapsed",
+                persist_state="session",
+            )
+        )
     _intro(found, name)
     rows, methods = _ordered(found, name)
     stage, example = st.columns([0.64, 0.36], gap="medium")
@@ -152,9 +172,10 @@ def _trials(found: Scored) -> dict[str, str]:
         return {OWN: _("your run")}
     titles = {PAIR: _("honest or cheating: the shapes")} if CHEAT in there else {}
     return titles | {
-        trial.name: _(trial.title) for trial in TRIALS
+        trial.name: _(trial.title)
+        for trial in TRIALS
         if trial.name in there and trial.name != CHEAT and not (trial.name == CLEAN and CHEAT in there)
-    }  # fmt: skip
+    }
 
 
 def _of(name: str) -> tuple[str, ...]:
@@ -185,8 +206,9 @@ def _gates(found: Scored, name: str) -> Markdown:
     if not gates:
         return Markdown("")
     used, rest = {
-        CLEAN: (_("the shape"), _("the patch")), CHEAT: (_("the patch"), _("the shape")),
-    }.get(name, (_("the evidence"), _("everything else")))  # fmt: skip
+        CLEAN: (_("the shape"), _("the patch")),
+        CHEAT: (_("the patch"), _("the shape")),
+    }.get(name, (_("the evidence"), _("everything else")))
     mean = {what: np.mean([getattr(gate, what) for gate in gates]) for what in ("accuracy", "without", "otherwise")}
     said = _("It answers {right:.0%} right, {without:.0%} when {used} is exchanged, {otherwise:.0%} when {rest} is.")
     told = fill(said, **{"right": mean["accuracy"], "used": used, "rest": rest} | mean)
@@ -195,13 +217,18 @@ def _gates(found: Scored, name: str) -> Markdown:
 
 def _hangs(found: Scored, name: str) -> Markdown:
     """How much of the number that the methods explain hangs on which part."""
-    parts = {EVIDENCE: _("the shape") if name in (CLEAN, CHEAT) else _("the evidence"), CUE: _("the patch"),
-             REST: _("everything else")}  # fmt: skip
+    parts = {
+        EVIDENCE: _("the shape") if name in (CLEAN, CHEAT) else _("the evidence"),
+        CUE: _("the patch"),
+        REST: _("everything else"),
+    }
     told = ", ".join(
-        _("{part} by {share:.0%} ± {spread:.0%}").format(part=parts[one.part], share=one.share.mean,
-                                                         spread=one.share.spread)
-        for one in found.hanging if one.data == name
-    )  # fmt: skip
+        _("{part} by {share:.0%} ± {spread:.0%}").format(
+            part=parts[one.part], share=one.share.mean, spread=one.share.spread
+        )
+        for one in found.hanging
+        if one.data == name
+    )
     return fill(_("Exchanged, they change the explained number: {parts}."), parts=told) if told else Markdown("")
 
 
@@ -218,33 +245,39 @@ def _ordered(found: Scored, name: str) -> tuple[dict[tuple[str, str], ScoreRow],
     return rows, sorted({method for _data, method in rows}, key=key)
 
 
-def _bars(
-    found: Scored, name: str, rows: dict[tuple[str, str], ScoreRow], methods: list[str], chosen: str
-) -> None:
+def _bars(found: Scored, name: str, rows: dict[tuple[str, str], ScoreRow], methods: list[str], chosen: str) -> None:
     panels = _pair_panels(rows, methods) if name == PAIR else _panels(name, rows, methods)
     controls = sum(any(row.control for (_data, m), row in rows.items() if m == method) for method in methods)
     titles = [_title(method) for method in methods]
     picture = scoreboard.bars(
-        titles, panels, controls=controls, x_title=_("share"), random=_("random map"), colors=colors(),
+        titles,
+        panels,
+        controls=controls,
+        x_title=_("share"),
+        random=_("random map"),
+        colors=colors(),
         hover=Markup(_("{method}<br>{panel}, {measure}: {mean} ± {spread}")),
         chosen=methods.index(chosen) if chosen in methods else -1,
-    )  # fmt: skip
+    )
     best = ", ".join(titles[:3])
     alt = _("Bars of {n} methods with their spread; first {best}; the last {k} are controls.")
     figure.show(
-        picture, key=f"scoreboard.bars.{name}.{len(methods)}", alt=alt.format(n=len(methods), best=best, k=controls),
+        picture,
+        key=f"scoreboard.bars.{name}.{len(methods)}",
+        alt=alt.format(n=len(methods), best=best, k=controls),
         on_click=lambda point: _clicked(point, methods),
-    )  # fmt: skip
+    )
 
 
 def _pair_panels(rows: dict[tuple[str, str], ScoreRow], methods: list[str]) -> list[Panel]:
     titles = {CLEAN: _("honest network"), CHEAT: _("network that cheats")}
     measures = (("mass", _("share of the map on the shape")), ("cue_mass", _("share of the map on the patch")))
     return [
-        Panel(title, tuple(_series(rows, data, methods, measure, words, i) for i, (measure, words) in
-                           enumerate(measures)))
+        Panel(
+            title, tuple(_series(rows, data, methods, measure, words, i) for i, (measure, words) in enumerate(measures))
+        )
         for data, title in titles.items()
-    ]  # fmt: skip
+    ]
 
 
 def _panels(name: str, rows: dict[tuple[str, str], ScoreRow], methods: list[str]) -> list[Panel]:
@@ -253,10 +286,16 @@ def _panels(name: str, rows: dict[tuple[str, str], ScoreRow], methods: list[str]
     shares = {"mass": _("on the evidence"), "cue_mass": _("on the patch")}
     hits = {"hit": shares["mass"], "cue_hit": shares["cue_mass"]}
     return [
-        Panel(title, tuple(_series(rows, name, methods, measure, words, i) for i, (measure, words) in
-                           enumerate(measures.items()) if patch or not i))
+        Panel(
+            title,
+            tuple(
+                _series(rows, name, methods, measure, words, i)
+                for i, (measure, words) in enumerate(measures.items())
+                if patch or not i
+            ),
+        )
         for title, measures in ((_("share of the map"), shares), (_("where the largest value is"), hits))
-    ]  # fmt: skip
+    ]
 
 
 def _series(
@@ -295,8 +334,11 @@ def _example(found: Scored, name: str, methods: list[str]) -> str:
                 _map(found, data, chosen)
     if found.arrays[f"{_of(name)[0]}/shown"].ndim > 1:
         shape, patch = (f":{tone}[**{words}**]" for tone, words in (("blue", _("shape")), ("orange", _("patch"))))
-        st.caption(_("Outlined: the {shape} and the {patch}. Click a method's bar to see its map.").format(
-            shape=shape, patch=patch))  # fmt: skip
+        st.caption(
+            _("Outlined: the {shape} and the {patch}. Click a method's bar to see its map.").format(
+                shape=shape, patch=patch
+            )
+        )
     else:
         st.caption(_("Underlined: the words that decide. Click a method's bar to see its map."))
     st.caption(_(registry.METHODS.get(chosen).words) if chosen in registry.METHODS else "")
@@ -321,8 +363,11 @@ def _map(found: Scored, data: str, method: str) -> None:
             scoreboard.outlined(picture, found.arrays[f"{data}/{kind}"], ink[i], words)
     st.markdown(f":small[{plain(title)}]")
     alt = _("{method} on the {title}: a picture of class {name}, its shape and its patch outlined.")
-    figure.show(picture, key=f"scoreboard.map.{data}",
-                alt=alt.format(method=_title(method), title=title, name=found.facts[f"{data}/class"]))  # fmt: skip
+    figure.show(
+        picture,
+        key=f"scoreboard.map.{data}",
+        alt=alt.format(method=_title(method), title=title, name=found.facts[f"{data}/class"]),
+    )
 
 
 def _words(found: Scored, data: str, values: np.ndarray, scale: attribution.Scale) -> str:
@@ -345,11 +390,21 @@ def _below(found: Scored, name: str) -> None:
     titles = {"table": _("Table"), "left_out": _("Left out"), "measures": _("How it is measured")}
     with st.container(horizontal=True, vertical_alignment="center"):
         shown = st.segmented_control(
-            _("beneath"), list(titles), format_func=lambda n: titles[n], key="scoreboard.beneath",
-            label_visibility="collapsed", persist_state="session",
-        )  # fmt: skip
-        st.download_button(_("Every map's marks (CSV)"), lambda: found.table, "scores.csv", on_click="ignore",
-                           key="scoreboard.csv", icon=":material/download:")  # fmt: skip
+            _("beneath"),
+            list(titles),
+            format_func=lambda n: titles[n],
+            key="scoreboard.beneath",
+            label_visibility="collapsed",
+            persist_state="session",
+        )
+        st.download_button(
+            _("Every map's marks (CSV)"),
+            lambda: found.table,
+            "scores.csv",
+            on_click="ignore",
+            key="scoreboard.csv",
+            icon=":material/download:",
+        )
     if shown == "table":
         st.dataframe(table(found, _of(name)), hide_index=True)
     elif shown == "left_out":
@@ -366,14 +421,24 @@ def table(found: Scored, trials: tuple[str, ...]) -> list[dict[str, Any]]:
     """The rows with every column; each measure with its spread beside it."""
     made = []
     columns = {
-        "hit": _("hit"), "mass": _("mass"), "auroc": _("AUROC"), "cue_hit": _("patch hit"),
-        "cue_mass": _("patch mass"), "cue_auroc": _("patch AUROC"), "cost": _("cost (passes)"),
+        "hit": _("hit"),
+        "mass": _("mass"),
+        "auroc": _("AUROC"),
+        "cue_hit": _("patch hit"),
+        "cue_mass": _("patch mass"),
+        "cue_auroc": _("patch AUROC"),
+        "cost": _("cost (passes)"),
         "seconds": _("seconds"),
-    }  # fmt: skip
+    }
     for row in found.rows:
         if row.data in trials:
-            line: dict[str, Any] = {_("trial"): row.data, _("method"): _title(row.method), _("control"): row.control,
-                                    _("networks"): row.seeds, _("samples"): row.samples}  # fmt: skip
+            line: dict[str, Any] = {
+                _("trial"): row.data,
+                _("method"): _title(row.method),
+                _("control"): row.control,
+                _("networks"): row.seeds,
+                _("samples"): row.samples,
+            }
             for measure, title in columns.items():
                 measured = getattr(row, measure)
                 if measured is not None:
@@ -387,21 +452,42 @@ def table(found: Scored, trials: tuple[str, ...]) -> list[dict[str, Any]]:
 
 def measures() -> Markdown:
     """What the columns mean."""
-    return Markdown("\n".join(f"- {line}" for line in (
-        _("**hit**: how often the largest value lies in the evidence. **mass**: the share of the whole map that lies "
-          "in it. **AUROC**: how often a place of the evidence has a larger value than another place; 0.5 is chance."),
-        _("By chance hit and mass are the share of the sample that is evidence (column chance). The random map shows "
-          "how far luck goes."),
-        _("Values are taken by their size, whatever their sign: the mask says where the evidence is, not which way it "
-          "speaks. Padding is left out."),
-        _("How much the explained number **hangs** on a part: by how much it changes on average when that part is "
-          "exchanged with another sample's, as a share of its own size. Of 4 exchanges of every test sample that is "
-          "answered right. A method draws the shape more than it counts where a larger share of its map lies there."),
-        _("Asked is why the network says this class and not the second, of test samples that it answers right; every "
-          "method with its default options, layer methods at the first layer that they offer."),
-        _("± is the standard deviation over the networks, each trained from its own seed on data of its own; of one "
-          "network alone it is the standard error over its samples. A costly method gets fewer samples. A network that "
-          "does not use its evidence is left out."),
-        _("Methods that explain one unit inside the network are not scored: what a unit reacts to is not why the "
-          "network answers."),
-    )))  # fmt: skip
+    return Markdown(
+        "\n".join(
+            f"- {line}"
+            for line in (
+                _(
+                    "**hit**: how often the largest value lies in the evidence. **mass**: the share of the whole map "
+                    "that lies in it. **AUROC**: how often a place of the evidence has a larger value than another "
+                    "place; 0.5 is chance."
+                ),
+                _(
+                    "By chance hit and mass are the share of the sample that is evidence (column chance). The random "
+                    "map shows how far luck goes."
+                ),
+                _(
+                    "Values are taken by their size, whatever their sign: the mask says where the evidence is, not "
+                    "which way it speaks. Padding is left out."
+                ),
+                _(
+                    "How much the explained number **hangs** on a part: by how much it changes on average when that "
+                    "part is exchanged with another sample's, as a share of its own size. Of 4 exchanges of every "
+                    "test sample that is answered right. A method draws the shape more than it counts where a larger "
+                    "share of its map lies there."
+                ),
+                _(
+                    "Asked is why the network says this class and not the second, of test samples that it answers "
+                    "right; every method with its default options, layer methods at the first layer that they offer."
+                ),
+                _(
+                    "± is the standard deviation over the networks, each trained from its own seed on data of its "
+                    "own; of one network alone it is the standard error over its samples. A costly method gets fewer "
+                    "samples. A network that does not use its evidence is left out."
+                ),
+                _(
+                    "Methods that explain one unit inside the network are not scored: what a unit reacts to is not "
+                    "why the network answers."
+                ),
+            )
+        )
+    )

@@ -26,11 +26,15 @@ def draw(network: Network, *, height: int = HEIGHT) -> None:
         key=KEY,
         data={
             "input": {"name": _("input"), "shape": layer_list.shape(network.form.shape)},
-            "rows": rows(network), "fault": _fault(network), "selected": network.selected, "height": height,
-            "words": _words(), "add": f".st-key-{ADD.replace('.', '-')} input",
+            "rows": rows(network),
+            "fault": _fault(network),
+            "selected": network.selected,
+            "height": height,
+            "words": _words(),
+            "add": f".st-key-{ADD.replace('.', '-')} input",
         },
         on_act_change=partial(_acted, network),
-    )  # fmt: skip
+    )
 
 
 def heard() -> dict[str, Any]:
@@ -61,20 +65,27 @@ def _numbers(row: LayerRow) -> tuple[int, int, int]:
 
 def _row(layer: LayerSpec, row: LayerRow | None, scale: list[tuple[int, int]]) -> dict[str, Any]:
     shown: dict[str, Any] = {
-        "name": layer.name, "kind": layer_list.title(layer.kind), "says": layer_list.summary(layer),
-        "shape": "", "from": "", "numbers": ["", "", ""], "shares": [0.0, 0.0, 0.0], "bars": [0.0, 0.0, 0.0],
+        "name": layer.name,
+        "kind": layer_list.title(layer.kind),
+        "says": layer_list.summary(layer),
+        "shape": "",
+        "from": "",
+        "numbers": ["", "", ""],
+        "shares": [0.0, 0.0, 0.0],
+        "bars": [0.0, 0.0, 0.0],
         "sees": "",
-    }  # fmt: skip
+    }
     if row is None:
         return shown
     numbers = _numbers(row)
     return shown | {
-        "shape": layer_list.shape(row.out_shape), "from": layer_list.shape(row.in_shape),
+        "shape": layer_list.shape(row.out_shape),
+        "from": layer_list.shape(row.in_shape),
         "numbers": [f"{row.params:,}" if row.params else "", many(row.macs) if row.macs else "", size(row.activations)],
         "shares": [n / total for n, (total, _most) in zip(numbers, scale, strict=True)],
         "bars": [n / most for n, (_total, most) in zip(numbers, scale, strict=True)],  # beside the largest layer
         "sees": f"{row.receptive_field:,}" if row.receptive_field else "",
-    }  # fmt: skip
+    }
 
 
 def _fault(network: Network) -> dict[str, Any] | None:
@@ -102,13 +113,23 @@ def add(network: Network) -> None:
         form = layer_list.forms(network.found.layers if network.found else (), network.form).get(network.selected)
     kinds = dict(layer_list.fitting(form))
     after = fill(_("Add a layer after {name}"), name=network.selected) if network.selected else _("Add a layer")
-    labels = {kind: layer_list.title(kind) if fits else _("{kind} (does not fit here)").format(
-        kind=layer_list.title(kind)) for kind, fits in kinds.items()}  # fmt: skip
+    labels = {
+        kind: layer_list.title(kind) if fits else _("{kind} (does not fit here)").format(kind=layer_list.title(kind))
+        for kind, fits in kinds.items()
+    }
     st.session_state.setdefault(ADD, None)
     st.selectbox(
-        after, list(kinds), format_func=lambda kind: labels[kind], key=ADD, placeholder=after, index=None,
-        label_visibility="collapsed", icon=":material/add:", on_change=builder.add, args=(network, ADD),
-    )  # fmt: skip
+        after,
+        list(kinds),
+        format_func=lambda kind: labels[kind],
+        key=ADD,
+        placeholder=after,
+        index=None,
+        label_visibility="collapsed",
+        icon=":material/add:",
+        on_change=builder.add,
+        args=(network, ADD),
+    )
 
 
 def totals(network: Network) -> None:
@@ -127,13 +148,25 @@ def totals(network: Network) -> None:
 def _words() -> dict[str, str]:
     return {
         "layers": _("The layers of the network, from input to output"),
-        "layer": _("layer"), "options": _("options"), "output": _("output shape"), "params": _("parameters"),
-        "macs": _("mult-adds"), "memory": _("memory"), "sees": _("sees"),
+        "layer": _("layer"),
+        "options": _("options"),
+        "output": _("output shape"),
+        "params": _("parameters"),
+        "macs": _("mult-adds"),
+        "memory": _("memory"),
+        "sees": _("sees"),
         "memory_help": _("Memory of this layer's output for one sample"),
         "macs_help": _("Multiply-adds of one sample"),
         "sees_help": _("Receptive field: the side, in pixels, of the part of the input that one output cell sees"),
-        "share": _("{share} of all"), "from": _("{from} → {shape}"), "actions": _("Actions on {name}"),
-        "up": _("Move up"), "down": _("Move down"), "copy": _("Copy"), "below": _("Insert below"),
-        "delete": _("Delete"), "mend": _("Mend it: {fix}"), "nothing": _("Add the first layer below."),
+        "share": _("{share} of all"),
+        "from": _("{from} → {shape}"),
+        "actions": _("Actions on {name}"),
+        "up": _("Move up"),
+        "down": _("Move down"),
+        "copy": _("Copy"),
+        "below": _("Insert below"),
+        "delete": _("Delete"),
+        "mend": _("Mend it: {fix}"),
+        "nothing": _("Add the first layer below."),
         "keys": _("Arrows choose a layer, Alt and arrows move it, Delete removes it, Enter opens its menu."),
-    }  # fmt: skip
+    }

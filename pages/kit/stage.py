@@ -18,10 +18,19 @@ def draw(run: Run | None, *, caption: str = "", height: int = HEIGHT, still: boo
     layer = here.layer() if here.layer() in layers else ""
     floor, labels = loss_floor(run)
     live_view(
-        run.id if run else None, sample=here.sample(), layer=layer, layers=layers, caption=caption, key="live",
-        floor=floor, labels=labels, height=height, words={"state_finished": _("a finished run")} if still else None,
-        on_sample_change=_sample_chosen, on_layer_change=_layer_chosen,
-    )  # fmt: skip
+        run.id if run else None,
+        sample=here.sample(),
+        layer=layer,
+        layers=layers,
+        caption=caption,
+        key="live",
+        floor=floor,
+        labels=labels,
+        height=height,
+        words={"state_finished": _("a finished run")} if still else None,
+        on_sample_change=_sample_chosen,
+        on_layer_change=_layer_chosen,
+    )
 
 
 def loss_floor(run: Run | None) -> tuple[float, str]:

@@ -20,14 +20,21 @@ def draw(seen: Seen) -> None:
     what = _step(seen)
     st.markdown(f"**{plain(_heading(seen))}**")
     figure.show(
-        states.panels(_panels(seen), seen.facts["steps"], seen.facts["order"], x_title=what, y_title=_("unit"),
-                      scales=(_("value"), _("share let through"))),
+        states.panels(
+            _panels(seen),
+            seen.facts["steps"],
+            seen.facts["order"],
+            x_title=what,
+            y_title=_("unit"),
+            scales=(_("value"), _("share let through")),
+        ),
         key="states.panels",
         alt=_("Heat-maps of {names}: {steps} steps across, {units} units down.").format(
-            names=", ".join(panel.title for panel in _panels(seen)), steps=len(seen.facts["steps"]),
+            names=", ".join(panel.title for panel in _panels(seen)),
+            steps=len(seen.facts["steps"]),
             units=seen.arrays["hidden"].shape[1],
         ),
-    )  # fmt: skip
+    )
     left, right = st.columns(2, gap="medium")
     with left:
         _answers(seen, what)
@@ -39,9 +46,10 @@ def draw(seen: Seen) -> None:
         share = _("share of variance that goes with the number (dotted: middle unit)")
     best = seen.facts["best"]
     figure.show(
-        states.separation(seen.arrays["separation"], best, x_title=share, unit=_("unit")), key="states.separation",
+        states.separation(seen.arrays["separation"], best, x_title=share, unit=_("unit")),
+        key="states.separation",
         alt=_("Bars: the units that tell most are {units}.").format(units=", ".join(map(str, best))),
-    )  # fmt: skip
+    )
 
 
 def table(seen: Seen) -> list[dict[str, Any]]:
@@ -50,13 +58,14 @@ def table(seen: Seen) -> list[dict[str, Any]]:
     gates = [name for name in arrays if name.startswith("gate/")]
     return [
         {
-            _("unit"): unit, _("share of variance between classes"): f"{arrays['separation'][unit]:.3f}",
+            _("unit"): unit,
+            _("share of variance between classes"): f"{arrays['separation'][unit]:.3f}",
             _("last hidden state"): f"{arrays['hidden'][-1, unit]:.4f}",
             **({_("last cell state"): f"{arrays['cell'][-1, unit]:.4f}"} if "cell" in arrays else {}),
             **{_("mean of {gate}").format(gate=_gate(g[5:])): f"{arrays[g][:, unit].mean():.4f}" for g in gates},
         }
         for unit in seen.facts["order"]
-    ]  # fmt: skip
+    ]
 
 
 def _heading(seen: Seen) -> str:
@@ -73,9 +82,14 @@ def _step(seen: Seen) -> str:
 
 def _gate(name: str) -> str:
     return {
-        "input": _("input gate"), "forget": _("forget gate"), "output": _("output gate"), "candidate": _("candidate"),
-        "reset": _("reset gate"), "update": _("update gate"), "new": _("new state"),
-    }[name]  # fmt: skip
+        "input": _("input gate"),
+        "forget": _("forget gate"),
+        "output": _("output gate"),
+        "candidate": _("candidate"),
+        "reset": _("reset gate"),
+        "update": _("update gate"),
+        "new": _("new state"),
+    }[name]
 
 
 def _panels(seen: Seen) -> list[states.Panel]:
@@ -102,8 +116,15 @@ def _answers(seen: Seen, what: str) -> None:
             first=f"{told[0, 0]:.3g}", last=f"{told[-1, 0]:.3g}"
         )
     else:
-        drawn = states.answers(told, facts["classes"], facts["steps"], right=facts["target_index"], x_title=what,
-                               y_title=_("class"), value=_("probability"))  # fmt: skip
+        drawn = states.answers(
+            told,
+            facts["classes"],
+            facts["steps"],
+            right=facts["target_index"],
+            x_title=what,
+            y_title=_("class"),
+            value=_("probability"),
+        )
         alt = _("The probability of every class after each step. In the end it says {answer}.").format(
             answer=facts["predicted"]
         )
@@ -121,17 +142,24 @@ def _path(seen: Seen, what: str) -> None:
     figure.show(
         states.path(
             states.Route(
-                arrays["trajectory"][::way], arrays["ends"], arrays["ends/target"],
-                () if facts["task"] == NUMBER else facts["classes"], facts["steps"][::way],
+                arrays["trajectory"][::way],
+                arrays["ends"],
+                arrays["ends/target"],
+                () if facts["task"] == NUMBER else facts["classes"],
+                facts["steps"][::way],
             ),
-            titles=(titles[0], titles[1]), step=what, start=_("start"), end=_("end"), sample=_("sample"),
+            titles=(titles[0], titles[1]),
+            step=what,
+            start=_("start"),
+            end=_("end"),
+            sample=_("sample"),
         ),
         key="states.path",
         alt=_("The hidden state's path from step to step, among the end states of {n} test samples.").format(
             n=len(arrays["ends"])
         ),
         on_click=lambda point: here.look_at(sample=int(point["customdata"])) if _is_sample(point) else None,
-    )  # fmt: skip
+    )
     st.caption(_("Each mark is where one test sample ended. Click one to follow it."))
 
 

@@ -54,14 +54,22 @@ def buttons(experiment: Experiment | None, run: Run | None) -> None:
     )
     with st.container(horizontal=True, gap="xsmall", key="steer"):
         st.button(
-            _("Start"), type="primary", disabled=experiment is None, on_click=start, args=(experiment,),
+            _("Start"),
+            type="primary",
+            disabled=experiment is None,
+            on_click=start,
+            args=(experiment,),
             key="steer.start",
-        )  # fmt: skip
+        )
         for label, verb, enabled, words in verbs:
             st.button(
-                plain(label), disabled=not enabled, help=plain(words), key=f"steer.{verb}", on_click=_tell,
+                plain(label),
+                disabled=not enabled,
+                help=plain(words),
+                key=f"steer.{verb}",
+                on_click=_tell,
                 args=(run.id if run else "", Command(verb)),
-            )  # fmt: skip
+            )
 
 
 def sliders(run: Run) -> None:
@@ -83,10 +91,15 @@ def sliders(run: Run) -> None:
             marks = forms.steps_between(kind, option, value)
             grid = [0.0, *(v for v in marks if v and (low <= v <= high or v == value))]
         places.get(name, places[""]).select_slider(
-            _("{name} now").format(name=_(option.label)), grid, key=key, persist_state="session",
-            help=_(option.help), format_func=lambda v: f"{v:g}" if v else _("off"),
-            on_change=_set, args=(run.id, name, key),
-        )  # fmt: skip
+            _("{name} now").format(name=_(option.label)),
+            grid,
+            key=key,
+            persist_state="session",
+            help=_(option.help),
+            format_func=lambda v: f"{v:g}" if v else _("off"),
+            on_change=_set,
+            args=(run.id, name, key),
+        )
 
 
 def train_on(run: Run, state: RunState) -> None:
@@ -94,9 +107,12 @@ def train_on(run: Run, state: RunState) -> None:
     steps, most = asked_steps(run.experiment(), state.status.steps), declared(TrainSpec)["steps"][2].high or 0
     with st.popover(_("Train on"), icon=":material/fast_forward:", help=_("Give the run more steps."), width="stretch"):
         wanted = st.number_input(
-            _("steps, counted from the first one"), min(steps + 1, int(most)), int(most), min(2 * steps, int(most)),
+            _("steps, counted from the first one"),
+            min(steps + 1, int(most)),
+            int(most),
+            min(2 * steps, int(most)),
             key=f"steer.more.{run.id[:8]}.{steps}",
-        )  # fmt: skip
+        )
         try:
             st.caption(plain(goes_on(longer(run.experiment(), steps, int(wanted)), state.status.step)))
             fault = ""
@@ -104,9 +120,13 @@ def train_on(run: Run, state: RunState) -> None:
             fault = error.message
             forms.mistake(fault)
         st.button(
-            _("Train on"), type="primary", key="steer.more", disabled=bool(fault), on_click=_tell,
+            _("Train on"),
+            type="primary",
+            key="steer.more",
+            disabled=bool(fault),
+            on_click=_tell,
             args=(run.id, Command("resume", {"steps": int(wanted)})),
-        )  # fmt: skip
+        )
 
 
 def _key(run: Run, name: str) -> str:

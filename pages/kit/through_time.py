@@ -14,10 +14,12 @@ from pages.kit.words import _, fill
 
 VIEW = "through_time"
 ICONS = {
-    "vanishing": ("red", ":material/trending_down:"), "fading": ("orange", ":material/trending_down:"),
-    "healthy": ("green", ":material/check_circle:"), "growing": ("orange", ":material/trending_up:"),
+    "vanishing": ("red", ":material/trending_down:"),
+    "fading": ("orange", ":material/trending_down:"),
+    "healthy": ("green", ":material/check_circle:"),
+    "growing": ("orange", ":material/trending_up:"),
     "exploding": ("red", ":material/trending_up:"),
-}  # fmt: skip
+}
 
 
 def draw(seen: Seen) -> None:
@@ -26,14 +28,18 @@ def draw(seen: Seen) -> None:
     lines = _lines(seen)
     figure.show(
         through_time.back_in_time(
-            lines, seen.arrays[f"{_state(seen)}/samples"], x_title=_x_title(seen), y_title=_("norm of the gradient"),
-            each=_("single samples"), step=_("steps back"),
+            lines,
+            seen.arrays[f"{_state(seen)}/samples"],
+            x_title=_x_title(seen),
+            y_title=_("norm of the gradient"),
+            each=_("single samples"),
+            step=_("steps back"),
         ),
         key="through_time.curves",
         alt=_("Norm of the gradient for each step back from the end, on a logarithmic axis: {names}.").format(
             names=", ".join(line.name for line in lines)
         ),
-    )  # fmt: skip
+    )
 
 
 def table(seen: Seen) -> list[dict[str, Any]]:
@@ -58,9 +64,12 @@ def _verdict(seen: Seen) -> None:
     if not facts["verdict"]:
         return
     words = {
-        "vanishing": _("vanishing"), "fading": _("fading"), "healthy": _("healthy"), "growing": _("growing"),
+        "vanishing": _("vanishing"),
+        "fading": _("fading"),
+        "healthy": _("healthy"),
+        "growing": _("growing"),
         "exploding": _("exploding"),
-    }  # fmt: skip
+    }
     color, icon = ICONS[facts["verdict"]]
     state = _("cell state") if _state(seen) == "cell" else _("hidden state")
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):

@@ -57,9 +57,12 @@ def misfit(experiment: Experiment) -> str:
     fitting = [_(e.title) for e in registry.DATASETS if e.form(e.options()).kind in architecture.takes]
     text = _("The {model} reads {wanted}; {data} gives {given}. Choose other data ({fitting}) or another preset.")
     return text.format(
-        model=_(architecture.title), wanted=_(" or ").join(_(WORDS[kind]) for kind in architecture.takes),
-        data=data, given=_(WORDS[form.kind]), fitting=", ".join(fitting),
-    )  # fmt: skip
+        model=_(architecture.title),
+        wanted=_(" or ").join(_(WORDS[kind]) for kind in architecture.takes),
+        data=data,
+        given=_(WORDS[form.kind]),
+        fitting=", ".join(fitting),
+    )
 
 
 def fitting_presets(experiment: Experiment) -> list[Architecture]:

@@ -128,7 +128,14 @@ def _alone(run: Run, step: int, method: Method, price: Price, fit: MethodFit) ->
     """The question for one method alone."""
     choice = Choice(method.name, price.options or method.options())
     return Explain(
-        run.id, (choice,), here.sample(), options.target(), options.layer(fit), step, options.seed(), here.drawing(),
+        run.id,
+        (choice,),
+        here.sample(),
+        options.target(),
+        options.layer(fit),
+        step,
+        options.seed(),
+        here.drawing(),
         spread=(method.name,) if method.name in st.session_state.get(_SPREAD, ()) else (),
     )
 
@@ -180,9 +187,14 @@ def _comparison(plan: Plan, drawn: list[Arriving], pending: bool, sample_seen: b
         for place in plan.places:
             name = place.method.name
             badges.draw(
-                place, arrived.found.get(name), arrived.failed.get(name, ""), kind=plan.form.kind, over=over,
-                agree=partial(_agree, place.asked), spread=partial(_spread, name),
-            )  # fmt: skip
+                place,
+                arrived.found.get(name),
+                arrived.failed.get(name, ""),
+                kind=plan.form.kind,
+                over=over,
+                agree=partial(_agree, place.asked),
+                spread=partial(_spread, name),
+            )
 
 
 def _head(plan: Plan, arrived: Arriving) -> bool:
@@ -246,21 +258,38 @@ def below(plan: Plan, arrived: Arriving) -> None:
         look.arrays(gathered(plan, maps))
         st.download_button(
             _("All maps as a page (HTML)"),
-            lambda: why_saved.sheet(_asked(plan, arrived), list(arrived.found.values()),
-                                    over=bool(st.session_state.get("why.over")), drawing=bool(here.drawing()),
-                                    number=plan.form.task == NUMBER),
-            "why.html", "text/html", on_click="ignore", key="why.sheet", icon=":material/image:",
-        )  # fmt: skip
+            lambda: why_saved.sheet(
+                _asked(plan, arrived),
+                list(arrived.found.values()),
+                over=bool(st.session_state.get("why.over")),
+                drawing=bool(here.drawing()),
+                number=plan.form.task == NUMBER,
+            ),
+            "why.html",
+            "text/html",
+            on_click="ignore",
+            key="why.sheet",
+            icon=":material/image:",
+        )
     elif wanted == "code":
         titles = {name: _(METHODS.get(name).title) for name in coded}
         name = st.selectbox(_("method"), coded, format_func=lambda n: titles[n], key="why.code", width=300)
         st.download_button(
-            _("A program that makes this map again (zip)"), lambda: why_saved.program(shown[name].asked), "why.zip",
-            "application/zip", on_click="ignore", key="why.program", icon=":material/download:",
-        )  # fmt: skip
+            _("A program that makes this map again (zip)"),
+            lambda: why_saved.program(shown[name].asked),
+            "why.zip",
+            "application/zip",
+            on_click="ignore",
+            key="why.program",
+            icon=":material/download:",
+        )
         st.code(maps[name].code, language="python")
-        st.caption(_("Given: `model` (a batch of inputs → the number that is explained), `x` and `baseline` as in the "
-                     "arrays, with a batch of one, and `seed`."))  # fmt: skip
+        st.caption(
+            _(
+                "Given: `model` (a batch of inputs → the number that is explained), `x` and `baseline` as in the "
+                "arrays, with a batch of one, and `seed`."
+            )
+        )
 
 
 def of_all(maps: dict[str, Explained]) -> list[str]:
@@ -272,13 +301,20 @@ def of_all(maps: dict[str, Explained]) -> list[str]:
 def row(place: Place, found: Explained) -> dict[str, Any]:
     """One method's line of the table."""
     return {
-        _("method"): _(place.method.title), _("target"): found.target, _("check"): badges.badge(found)[1],
-        _("gap"): _number(found.gap), _("map ±"): _number(found.change),
-        _("chance ±"): _number(found.error), _("delta"): _number(found.delta), _("cost (passes)"): round(found.cost, 2),
-        _("seconds"): round(found.seconds, 3), _("seed"): found.seed, _("layer"): found.layer,
+        _("method"): _(place.method.title),
+        _("target"): found.target,
+        _("check"): badges.badge(found)[1],
+        _("gap"): _number(found.gap),
+        _("map ±"): _number(found.change),
+        _("chance ±"): _number(found.error),
+        _("delta"): _number(found.delta),
+        _("cost (passes)"): round(found.cost, 2),
+        _("seconds"): round(found.seconds, 3),
+        _("seed"): found.seed,
+        _("layer"): found.layer,
         _("baseline"): str(getattr(place.price.options, "baseline", "")),
         _("largest size"): _number(largest(found.attribution)),
-    }  # fmt: skip
+    }
 
 
 def _number(value: float | None) -> str:

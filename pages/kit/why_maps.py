@@ -70,9 +70,17 @@ def given(facts: dict[str, Any], name: str) -> None:
         st.html(f'<img class="ll-sample" src="{png(shown)}" alt="{html.escape(name)}" {side}>')
     elif kind == SEQUENCE:
         figure.show(
-            figures.series(None, shown[:, : figures.CURVES], scale(True), x_title=_("step"), y_title=_("feature {n}"),
-                           hover=Markup(_("step") + " %{x}: %{y:.3~g}")), key="why.given", alt=name,
-        )  # fmt: skip
+            figures.series(
+                None,
+                shown[:, : figures.CURVES],
+                scale(True),
+                x_title=_("step"),
+                y_title=_("feature {n}"),
+                hover=Markup(_("step") + " %{x}: %{y:.3~g}"),
+            ),
+            key="why.given",
+            alt=name,
+        )
     elif kind == TOKENS:
         _real, words = tokens(facts)
         st.html(_block("".join(f"<span>{html.escape(word)}</span>" for word in words), words, name))
@@ -148,9 +156,13 @@ def alt(found: Explained, title: str) -> str:
     places = figures.extremes(values)
     words = _("{method}, why {target}: the largest value is {high} at {there}, the smallest {low} at {here}.")
     return words.format(
-        method=title, target=found.target, high=f"{values[places[0]]:.3g}", there=_place(places[0], found.facts),
-        low=f"{values[places[1]]:.3g}", here=_place(places[1], found.facts),
-    )  # fmt: skip
+        method=title,
+        target=found.target,
+        high=f"{values[places[0]]:.3g}",
+        there=_place(places[0], found.facts),
+        low=f"{values[places[1]]:.3g}",
+        here=_place(places[1], found.facts),
+    )
 
 
 def _place(at: tuple[int, ...], facts: dict[str, Any]) -> str:

@@ -34,11 +34,17 @@ LAST_SEED = 999_999
 
 def family_word(family: str) -> Markdown:
     """What a family of methods is called."""
-    return plain({
-        entries.GRADIENT: _("Gradients at the input"), entries.PATH: _("Along a way from a baseline"),
-        entries.RULE: _("Changed rules backwards"), entries.PERTURBATION: _("Parts left out"),
-        entries.LAYER: _("By a layer"), entries.NEURON: _("Of one unit"), CONTROL: _("Controls"),
-    }[family])  # fmt: skip
+    return plain(
+        {
+            entries.GRADIENT: _("Gradients at the input"),
+            entries.PATH: _("Along a way from a baseline"),
+            entries.RULE: _("Changed rules backwards"),
+            entries.PERTURBATION: _("Parts left out"),
+            entries.LAYER: _("By a layer"),
+            entries.NEURON: _("Of one unit"),
+            CONTROL: _("Controls"),
+        }[family]
+    )
 
 
 # ── the address ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -54,15 +60,21 @@ def follow(form: DataForm, run: str) -> list[str]:
     if "why" in given:
         wanted = [name for name in given["why"].split(",") if name][:100]
         if unknown := [name for name in wanted if name not in METHODS]:
-            notices.append(_("The link names methods that are not known here: {names}.").format(
-                names=", ".join(quoted(name, 40) for name in unknown[:5])))  # fmt: skip
+            notices.append(
+                _("The link names methods that are not known here: {names}.").format(
+                    names=", ".join(quoted(name, 40) for name in unknown[:5])
+                )
+            )
         st.session_state[_METHODS] = [name for name in METHODS.names() if name in wanted] or default(form)
     if "target" in given:
         st.session_state[_TARGET] = given["target"]
     wanted_target = st.session_state.get(_TARGET, PREDICTED)
     if not _can_be(wanted_target, form):
-        notices.append(_("{target} is no target here; what was predicted is explained.").format(
-            target=f"“{quoted(wanted_target, 20)}”"))  # fmt: skip
+        notices.append(
+            _("{target} is no target here; what was predicted is explained.").format(
+                target=f"“{quoted(wanted_target, 20)}”"
+            )
+        )
         st.session_state[_TARGET] = PREDICTED
     write(form)
     if notices:
@@ -97,24 +109,44 @@ def method_fields(form: DataForm) -> None:
     """The choice of methods, family by family, and the switch of the controls."""
     names = chosen(form)
     families = {family: [m for m in METHODS if m.family == family] for family in _families()}
-    with st.popover(_("Methods: {n} of {all}").format(n=len(names), all=len(METHODS.names())), width="stretch",
-                    icon=":material/view_column:"):  # fmt: skip
+    with st.popover(
+        _("Methods: {n} of {all}").format(n=len(names), all=len(METHODS.names())),
+        width="stretch",
+        icon=":material/view_column:",
+    ):
         for family, known in families.items():
             titles = {method.name: _(method.title) for method in known}
             st.session_state[f"why.family.{family}"] = [name for name in titles if name in names]
             st.pills(
-                family_word(family), list(titles), selection_mode="multi", key=f"why.family.{family}",
-                format_func=lambda name, titles=titles: titles[name], on_change=_pick, args=(form,),
-            )  # fmt: skip
-        st.button(_("As at first"), icon=":material/undo:", type="tertiary", on_click=_choose, args=(None, form),
-                  disabled=names == default(form), key="why.reset")  # fmt: skip
+                family_word(family),
+                list(titles),
+                selection_mode="multi",
+                key=f"why.family.{family}",
+                format_func=lambda name, titles=titles: titles[name],
+                on_change=_pick,
+                args=(form,),
+            )
+        st.button(
+            _("As at first"),
+            icon=":material/undo:",
+            type="tertiary",
+            on_click=_choose,
+            args=(None, form),
+            disabled=names == default(form),
+            key="why.reset",
+        )
     controls = [method.name for method in METHODS if method.family == CONTROL]
     st.session_state[_CONTROLS] = bool(controls) and set(controls) <= set(names)
     st.toggle(
-        _("controls beside them"), key=_CONTROLS, on_change=_toggle, args=(controls, form),
-        help=_("Maps that know nothing of the network, or of what it has learned. A method whose map looks like one of "
-               "them tells as little."),
-    )  # fmt: skip
+        _("controls beside them"),
+        key=_CONTROLS,
+        on_change=_toggle,
+        args=(controls, form),
+        help=_(
+            "Maps that know nothing of the network, or of what it has learned. A method whose map looks like one of "
+            "them tells as little."
+        ),
+    )
 
 
 def _families() -> list[str]:
@@ -180,21 +212,34 @@ def target_fields(form: DataForm, names: Sequence[str], run: str) -> None:
     left, right = st.columns(2, gap="small")
     with left:
         st.selectbox(
-            _("why"), list(words), key=at["which"], format_func=lambda k: words[k], **aim,
+            _("why"),
+            list(words),
+            key=at["which"],
+            format_func=lambda k: words[k],
+            **aim,
             help=_("The answer that is explained: the network's number (logit) for this class."),
-        )  # fmt: skip
+        )
     with right:
         st.selectbox(
-            _("and not"), ["", *(k for k in words if k != which)], key=at["other"],
-            format_func=lambda k: words.get(k, "–"), **aim,
+            _("and not"),
+            ["", *(k for k in words if k != which)],
+            key=at["other"],
+            format_func=lambda k: words.get(k, "–"),
+            **aim,
             help=_("Explain the difference of two classes: what speaks for the one rather than for the other."),
-        )  # fmt: skip
+        )
     if form.task == EACH_STEP:
         st.session_state[at["step"]] = None if step is None else int(step)
         st.number_input(
-            _("at step"), 0, form.shape[0] - 1, step=1, key=at["step"], placeholder=_("the last one asked"), **aim,
+            _("at step"),
+            0,
+            form.shape[0] - 1,
+            step=1,
+            key=at["step"],
+            placeholder=_("the last one asked"),
+            **aim,
             help=_("This data asks at every step; one of the answers is explained."),
-        )  # fmt: skip
+        )
 
 
 def _aim(form: DataForm, at: dict[str, str]) -> None:
@@ -221,9 +266,14 @@ def option_fields(names: list[str], fits: dict[str, MethodFit]) -> None:
             forms.options_form(_part(name), METHODS.get(name).options, {})
         _layer_field(list(dict.fromkeys(layer for name in ready for layer in fits[name].layers)))
         st.number_input(
-            _("seed"), 0, LAST_SEED, step=1, key=_SEED, help=_("Where a method draws at random, another seed is "
-            "another draw. What changes with it was luck."), **_KEEP,
-        )  # fmt: skip
+            _("seed"),
+            0,
+            LAST_SEED,
+            step=1,
+            key=_SEED,
+            help=_("Where a method draws at random, another seed is another draw. What changes with it was luck."),
+            **_KEEP,
+        )
 
 
 def _layer_field(offered: list[str]) -> None:
@@ -231,10 +281,13 @@ def _layer_field(offered: list[str]) -> None:
         return
     st.session_state[_LAYER] = here.layer() if here.layer() in offered else ""
     st.selectbox(
-        _("layer"), ["", *offered], key=_LAYER, format_func=lambda n: n or _("each method's own"),
+        _("layer"),
+        ["", *offered],
+        key=_LAYER,
+        format_func=lambda n: n or _("each method's own"),
         on_change=lambda: here.look_at(layer=st.session_state[_LAYER]),
         help=_("For the methods that explain by a layer; one that does not offer it keeps its own."),
-    )  # fmt: skip
+    )
 
 
 def _part(name: str) -> str:
@@ -255,8 +308,11 @@ def layer(fit: MethodFit) -> str:
 def options(method: Method) -> Options:
     """What the method's form asks for; SpecError, in words, where it cannot be."""
     prefix = f"{_part(method.name)}."
-    given = {name: st.session_state[prefix + name] for name in declared(method.options)
-             if st.session_state.get(prefix + name) is not None}  # fmt: skip
+    given = {
+        name: st.session_state[prefix + name]
+        for name in declared(method.options)
+        if st.session_state.get(prefix + name) is not None
+    }
     return specs.options_of(method.options, given)
 
 

@@ -41,8 +41,10 @@ def sheet(title: str, maps: Sequence[Explained], *, over: bool, drawing: bool, n
     for found in maps:
         method = METHODS.get(found.method)
         if found.withheld or found.rounding:  # noise divided by its own largest value looks like any map
-            cards.append(f"<figure><figcaption><b>{html.escape(_(method.title))}</b><small>"
-                         f"{html.escape(found.withheld or found.rounding)}</small></figcaption></figure>")  # fmt: skip
+            cards.append(
+                f"<figure><figcaption><b>{html.escape(_(method.title))}</b><small>"
+                f"{html.escape(found.withheld or found.rounding)}</small></figcaption></figure>"
+            )
             continue
         drawn = why_maps.drawn(found, _(method.title), over=over)
         if isinstance(drawn, go.Figure):
@@ -50,7 +52,9 @@ def sheet(title: str, maps: Sequence[Explained], *, over: bool, drawing: bool, n
             script = False
         told = " · ".join([badges.badge(found)[1], *badges.cost(found), *found.words])
         name = html.escape(_(method.title))
-        cards.append(f"<figure>{drawn}<figcaption><b>{name}</b><small>{html.escape(told)}</small></figcaption></figure>")
+        cards.append(
+            f"<figure>{drawn}<figcaption><b>{name}</b><small>{html.escape(told)}</small></figcaption></figure>"
+        )
     first = maps[0]
     name = _("your drawing") if drawing else _("test sample {n}").format(n=first.sample)
     about = _("{name}, predicted: {predicted}; weights of step {step}.").format(
@@ -58,10 +62,13 @@ def sheet(title: str, maps: Sequence[Explained], *, over: bool, drawing: bool, n
     )
     dark = why_maps.dark()
     return _SHEET.format(
-        title=html.escape(title), about=html.escape(about), cards="".join(cards),
+        title=html.escape(title),
+        about=html.escape(about),
+        cards="".join(cards),
         legend=why_maps.legend(number),
-        ink="#e8e8e8" if dark else "#222", ground="#14181f" if dark else "#fff",
-    )  # fmt: skip
+        ink="#e8e8e8" if dark else "#222",
+        ground="#14181f" if dark else "#fff",
+    )
 
 
 def program(asked: Explain) -> bytes:

@@ -35,27 +35,36 @@ class Markdown(str):
 def state_word(state: str) -> str:
     """A run's state as people say it."""
     words = {
-        events.QUEUED: _("waiting"), events.RUNNING: _("training"), events.PAUSED: _("paused"),
-        events.FINISHED: _("finished"), events.STOPPED: _("stopped"), events.FAILED: _("failed"),
-    }  # fmt: skip
+        events.QUEUED: _("waiting"),
+        events.RUNNING: _("training"),
+        events.PAUSED: _("paused"),
+        events.FINISHED: _("finished"),
+        events.STOPPED: _("stopped"),
+        events.FAILED: _("failed"),
+    }
     return words.get(state, state)
 
 
 def choice_word(choice: str) -> str:
     """One of an option's choices as people say it; what is known by its letters alone says what it does."""
     words = {
-        "fgsm": _("FGSM: one large step"), "pgd": _("PGD: many small steps"),
-        "linf": _("the largest change (L∞)"), "l2": _("the length of all changes (L2)"),
+        "fgsm": _("FGSM: one large step"),
+        "pgd": _("PGD: many small steps"),
+        "linf": _("the largest change (L∞)"),
+        "l2": _("the length of all changes (L2)"),
         "slic": _("regions of like colour (SLIC)"),
-    }  # fmt: skip
+    }
     return words.get(choice) or _(choice.replace("_", " "))
 
 
 STATE_ICONS = {
-    events.QUEUED: ":material/hourglass_empty:", events.RUNNING: ":material/play_circle:",
-    events.PAUSED: ":material/pause_circle:", events.FINISHED: ":material/check_circle:",
-    events.STOPPED: ":material/stop_circle:", events.FAILED: ":material/error:",
-}  # fmt: skip
+    events.QUEUED: ":material/hourglass_empty:",
+    events.RUNNING: ":material/play_circle:",
+    events.PAUSED: ":material/pause_circle:",
+    events.FINISHED: ":material/check_circle:",
+    events.STOPPED: ":material/stop_circle:",
+    events.FAILED: ":material/error:",
+}
 
 
 def plain(text: object) -> Markdown:

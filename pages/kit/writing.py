@@ -22,8 +22,12 @@ def draw(seen: Seen) -> None:
         f'<div class="ll-writing" role="img" aria-label="{html.escape(_("The start text, then what was written"))}">'
         f"<b>{html.escape(seen.facts['prompt'])}</b>{written(seen)}</div>"
     )
-    st.caption(_("Bold: the start text. The darker the ground of a character, the surer the model was of it; point at "
-                 "one for its probability. Change the start text on the left."))  # fmt: skip
+    st.caption(
+        _(
+            "Bold: the start text. The darker the ground of a character, the surer the model was of it; point at "
+            "one for its probability. Change the start text on the left."
+        )
+    )
 
 
 def written(seen: Seen) -> str:

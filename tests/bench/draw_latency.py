@@ -73,8 +73,11 @@ def told_cost(run: str, runs: Path) -> bool:
             subject.network(subject.x)
 
     turns: list[Callable[[], object]] = [
-        forward, forward, lambda: passes(subject), lambda: look(question, lambda *_about: None),
-    ]  # fmt: skip
+        forward,
+        forward,
+        lambda: passes(subject),
+        lambda: look(question, lambda *_about: None),
+    ]
     times: list[list[float]] = [[] for _ in turns]
     order = list(range(len(turns)))
     for _ in range(PAIRS):

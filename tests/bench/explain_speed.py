@@ -49,8 +49,14 @@ NETWORKS = (("cnn", "digits"), ("resnet8", "shapes"), ("lstm", "digits"), ("tran
 EQUAL = "  at equal error"  # the row of Integrated Gradients beside Captum with as many points as it takes
 REFERENCE = 2048  # points of the map that errors are measured by
 LADDER = (5, 8, 12, 16, 20, 25, 30, 40, 50, 64, 80, 100, 128, 160, 200, 256, 320, 400, 512, 640, 800, 1024, 1400, 2000)
-GOALS = {"occlusion": 1.8, "shapley_sampling": 1.8, "feature_ablation": 1.8, "kernel_shap": 1.5,
-         "integrated_gradients": 0.0, EQUAL: 1.5}  # fmt: skip
+GOALS = {
+    "occlusion": 1.8,
+    "shapley_sampling": 1.8,
+    "feature_ablation": 1.8,
+    "kernel_shap": 1.5,
+    "integrated_gradients": 0.0,
+    EQUAL: 1.5,
+}
 SAME = 1.0  # of all other methods: never slower
 SAMPLES = 8  # pictures that are explained in turn
 QUICK = (*(name for name in GOALS if name != EQUAL), "saliency", "input_x_gradient", "grad_cam")
@@ -132,15 +138,25 @@ def measured(method: Method, run: Run, plan: Plan) -> list[dict[str, Any]]:
         return [beside(method, run, plan, found, plain)]
     right = [reference(of_run(run, one.sample), baseline_of(one)) for one in found]
     ours = [off(torch.from_numpy(one.attribution), exact) for one, exact in zip(found, right, strict=True)]
-    usual = [captums_error(of_run(run, one.sample), baseline_of(one), 50, exact)
-             for one, exact in zip(found, right, strict=True)]  # fmt: skip
-    equal = [as_right(of_run(run, one.sample), baseline_of(one), exact, error)
-             for one, exact, error in zip(found, right, ours, strict=True)]  # fmt: skip
-    worst = {"ours": float(np.median(ours)), "theirs": float(np.median(usual)), "worst": max(ours),
-             "worst_of_50": max(usual)}  # fmt: skip
+    usual = [
+        captums_error(of_run(run, one.sample), baseline_of(one), 50, exact)
+        for one, exact in zip(found, right, strict=True)
+    ]
+    equal = [
+        as_right(of_run(run, one.sample), baseline_of(one), exact, error)
+        for one, exact, error in zip(found, right, ours, strict=True)
+    ]
+    worst = {
+        "ours": float(np.median(ours)),
+        "theirs": float(np.median(usual)),
+        "worst": max(ours),
+        "worst_of_50": max(usual),
+    }
     calls = [with_points(points) for points in equal]
-    return [{**beside(method, run, plan, found, plain), **worst},
-            {**beside(method, run, plan, found, calls, EQUAL), "points": equal}]  # fmt: skip
+    return [
+        {**beside(method, run, plan, found, plain), **worst},
+        {**beside(method, run, plan, found, calls, EQUAL), "points": equal},
+    ]
 
 
 def baseline_of(found: Any) -> Tensor | None:
@@ -188,9 +204,7 @@ def with_points(points: int) -> Call:
     return plain
 
 
-def beside(
-    method: Method, run: Run, plan: Plan, found: list[Any], plain: list[Call], name: str = ""
-) -> dict[str, Any]:  # fmt: skip
+def beside(method: Method, run: Run, plan: Plan, found: list[Any], plain: list[Call], name: str = "") -> dict[str, Any]:
     """One row: the method beside `plain`, which says of each sample what Captum does."""
     name = name or method.name
     choice = Choice(method.name, method.options())
@@ -208,8 +222,14 @@ def beside(
     ratio, goal = compared(times["captum"], times["ours"], plan.turns), GOALS.get(name, SAME)
     control = compared(times["ours"], times["again"], plan.turns)
     good = ratio.low >= goal if goal > SAME else ratio.high >= goal
-    return {"method": name, "goal": goal, "good": good, "ms": 1e3 * float(np.median(times["ours"])),
-            **asdict(ratio), "aa": asdict(control)}  # fmt: skip
+    return {
+        "method": name,
+        "goal": goal,
+        "good": good,
+        "ms": 1e3 * float(np.median(times["ours"])),
+        **asdict(ratio),
+        "aa": asdict(control),
+    }
 
 
 def timed(call: Callable[[Case], None], method: Method, run: Run) -> Callable[[int], float]:
@@ -233,8 +253,18 @@ def shown(code: str) -> Call:
     lines = compile(code, "shown", "exec")
 
     def plain(case: Case, model: nn.Module, baseline: Any, _options: Options) -> None:
-        exec(lines, {"captum": captum, "torch": torch, "np": np, "model": model, "x": case.inputs,
-                     "baseline": baseline, "seed": case.seed})  # fmt: skip
+        exec(
+            lines,
+            {
+                "captum": captum,
+                "torch": torch,
+                "np": np,
+                "model": model,
+                "x": case.inputs,
+                "baseline": baseline,
+                "seed": case.seed,
+            },
+        )
 
     return plain
 
@@ -292,9 +322,17 @@ def input_x_gradient(case: Case, model: nn.Module, _baseline: Any, _options: Any
 
 PLAIN: dict[str, Call] = {
     f.__name__: f
-    for f in (occlusion, feature_ablation, shapley_sampling, kernel_shap, lime, integrated_gradients, saliency,
-              input_x_gradient)
-}  # fmt: skip
+    for f in (
+        occlusion,
+        feature_ablation,
+        shapley_sampling,
+        kernel_shap,
+        lime,
+        integrated_gradients,
+        saliency,
+        input_x_gradient,
+    )
+}
 
 
 if __name__ == "__main__":

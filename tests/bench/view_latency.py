@@ -20,9 +20,15 @@ from tests.browser import conftest as browser
 from tests.engine.conftest import until
 
 SWITCHES = 10
-CASES = (("feature_maps", "cnn", "digits"), ("convolution", "cnn", "digits"), ("attention", "transformer", "order"),
-         ("states", "lstm", "digits"), ("gradients", "cnn", "digits"), ("embeddings", "cnn", "digits"),
-         ("mistakes", "cnn", "digits"))  # fmt: skip
+CASES = (
+    ("feature_maps", "cnn", "digits"),
+    ("convolution", "cnn", "digits"),
+    ("attention", "transformer", "order"),
+    ("states", "lstm", "digits"),
+    ("gradients", "cnn", "digits"),
+    ("embeddings", "cnn", "digits"),
+    ("mistakes", "cnn", "digits"),
+)
 
 
 def settled(page: Any) -> float:

@@ -28,12 +28,12 @@ window.watchMaps = () => {
   const look = () => {
     const fresh = labels().filter((one) => !old.has(one)).length;
     if (fresh && !window.__first) window.__first = performance.now() - started;
-    if (fresh >= %d) window.__all = performance.now() - started;
+    if (fresh >= METHODS) window.__all = performance.now() - started;
     else requestAnimationFrame(look);
   };
   requestAnimationFrame(look);
 };
-""" % METHODS  # noqa: UP031 (braces everywhere)
+""".replace("METHODS", str(METHODS))
 
 
 def measure(page: Any, run: str) -> dict[str, list[float]]:

@@ -307,14 +307,41 @@ def test_the_route_tells_what_the_view_finds(look: ClientConnection, run: Run, l
 
 
 HOSTILE = [
-    "", "x", "null", "3", "[]", '"a"', "NaN", "[" * 4000, "{" * 4000, "x" * 100_000, "[1" + ",1" * 1_000_000 + "]",
-    b"\x00\xff", b"{}", {}, {"run": 5}, {"run": "zz"}, {"run": "0" * 32}, {"run": "../../etc"}, {"run": None},
-    {"run": "\x00"}, {"run": "\ud800"},
-]  # fmt: skip
+    "",
+    "x",
+    "null",
+    "3",
+    "[]",
+    '"a"',
+    "NaN",
+    "[" * 4000,
+    "{" * 4000,
+    "x" * 100_000,
+    "[1" + ",1" * 1_000_000 + "]",
+    b"\x00\xff",
+    b"{}",
+    {},
+    {"run": 5},
+    {"run": "zz"},
+    {"run": "0" * 32},
+    {"run": "../../etc"},
+    {"run": None},
+    {"run": "\x00"},
+    {"run": "\ud800"},
+]
 ABOUT_THE_RUN = [
-    {"drawing": "x"}, {"drawing": "A" * 3000}, {"drawing": 7}, {"layer": ["conv1"]}, {"layer": {}}, {"step": "now"},
-    {"step": 1.5}, {"step": True}, {"sample": "3"}, {"drawing": encode(seven())[:-6]}, {"drawing": "é"},
-]  # fmt: skip
+    {"drawing": "x"},
+    {"drawing": "A" * 3000},
+    {"drawing": 7},
+    {"layer": ["conv1"]},
+    {"layer": {}},
+    {"step": "now"},
+    {"step": 1.5},
+    {"step": True},
+    {"sample": "3"},
+    {"drawing": encode(seven())[:-6]},
+    {"drawing": "é"},
+]
 
 
 def test_what_is_no_question_gets_a_sentence_and_the_next_one_an_answer(look: ClientConnection, run: Run) -> None:

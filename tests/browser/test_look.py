@@ -16,9 +16,17 @@ from tests.engine.conftest import until
 
 pytestmark = pytest.mark.browser
 PAGES = {  # view → the network it is looked at in
-    "feature_maps": "cnn", "convolution": "cnn", "attention": "transformer", "states": "lstm", "gradients": "cnn",
-    "through_time": "lstm", "embeddings": "cnn", "maximise": "cnn", "landscape": "mlp", "mistakes": "cnn",
-}  # fmt: skip
+    "feature_maps": "cnn",
+    "convolution": "cnn",
+    "attention": "transformer",
+    "states": "lstm",
+    "gradients": "cnn",
+    "through_time": "lstm",
+    "embeddings": "cnn",
+    "maximise": "cnn",
+    "landscape": "mlp",
+    "mistakes": "cnn",
+}
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +34,12 @@ def runs(site: Site) -> dict[str, Run]:
     """One small trained network of each family."""
     engine = engines.connect(site.store.root, start=False)
     made = {}
-    for name, data, steps in (("cnn", "digits", 150), ("lstm", "digits", 60), ("transformer", "order", 60),
-                              ("mlp", "points", 60)):  # fmt: skip
+    for name, data, steps in (
+        ("cnn", "digits", 150),
+        ("lstm", "digits", 60),
+        ("transformer", "order", 60),
+        ("mlp", "points", 60),
+    ):
         made[name] = engine.start(assign(preset(name, data), {"train.steps": steps}), threads=1)
     until(lambda: all(engine.state(run).status.state == FINISHED for run in made.values()), 240)
     engine.close()

@@ -15,8 +15,10 @@ from tests.browser.conftest import Site
 from tests.engine.conftest import until
 
 pytestmark = pytest.mark.browser
-Z = "() => [...document.querySelectorAll('.js-plotly-plot')].map(p => p.data[0]).filter(d => d.type === 'heatmap')" \
-    ".map(d => JSON.stringify(d.z))"  # fmt: skip
+Z = (
+    "() => [...document.querySelectorAll('.js-plotly-plot')].map(p => p.data[0]).filter(d => d.type === 'heatmap')"
+    ".map(d => JSON.stringify(d.z))"
+)
 MARK = "() => [...document.querySelectorAll('.js-plotly-plot')].flatMap(p => p.layout.shapes ?? [])[0]?.x0"
 
 

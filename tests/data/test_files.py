@@ -112,21 +112,31 @@ def test_emnist_stands_upright(tmp_path):
     assert emnist.idx_set("letters").classes[0] == "a" and emnist.idx_set("letters").first_label == 1
 
 
-@pytest.mark.parametrize(("damage", "words"), [
-    ("truncated", "not whole: expected 100 values, found 42"), ("empty", "found nothing in 0 bytes"),
-    ("other shape", "holds 7, expected 100"), ("other kind", "no IDX file.*found 3c 68 74 6d"),
-    ("other labels", r"labels 0 … 9, expected 0 … 1"), ("pictures", "begin with 00 00 08 01, found 00 00 08 03"),
-    ("torn gzip", "cannot be read"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("truncated", "not whole: expected 100 values, found 42"),
+        ("empty", "found nothing in 0 bytes"),
+        ("other shape", "holds 7, expected 100"),
+        ("other kind", "no IDX file.*found 3c 68 74 6d"),
+        ("other labels", r"labels 0 … 9, expected 0 … 1"),
+        ("pictures", "begin with 00 00 08 01, found 00 00 08 03"),
+        ("torn gzip", "cannot be read"),
+    ],
+)
 def test_a_broken_file_is_named_with_what_was_expected_and_found(tmp_path, damage, words):
     known = small_set()
     write_idx_set(tmp_path / known.folder, known, zipped=False)
     path = tmp_path / known.folder / "test-labels"
     data = path.read_bytes()
     broken = {
-        "truncated": data[:50], "empty": b"", "other shape": idx_bytes(np.zeros(7)), "other kind": b"<html>" * 50,
-        "other labels": idx_bytes(np.arange(100) % 10), "pictures": idx_bytes(np.zeros((100, 2, 2))),
-    }.get(damage)  # fmt: skip
+        "truncated": data[:50],
+        "empty": b"",
+        "other shape": idx_bytes(np.zeros(7)),
+        "other kind": b"<html>" * 50,
+        "other labels": idx_bytes(np.arange(100) % 10),
+        "pictures": idx_bytes(np.zeros((100, 2, 2))),
+    }.get(damage)
     if broken is None:
         path.unlink()
         path = path.with_name("test-labels.gz")
@@ -225,18 +235,28 @@ class Hollow:
         return np.ndarray, ((10_000_000, 3072), np.dtype(np.uint8))
 
 
-@pytest.mark.parametrize(("held", "words"), [
-    ({"data": np.zeros((20, 100), np.uint8), "labels": [0] * 20}, "expected 20 pictures of 3,072 bytes.*20×100"),
-    ({"data": np.zeros((3, 3072), np.uint8), "labels": [0] * 3}, "expected 20 pictures.*3×3072"),
-    ({"data": np.zeros((20, 3072), np.uint8), "labels": [0] * 19}, "labels 19"),
-    ({"data": np.zeros((20, 3072), np.uint8), "labels": [77] * 20}, "expected 0 … 9, found 77"),
-    ({"data": np.zeros((20, 3072), np.uint8), "labels": ["cat"] * 20}, "expected whole numbers 0 … 9, found .*'cat'"),
-    ({"data": np.zeros((20, 3072), np.float32), "labels": [0] * 20}, "float32"),
-    ({"data": [ONE_LIST] * 200_000, "labels": [0] * 20}, "list of pictures"),
-    ({"data": np.zeros((20, 3072), np.uint8), "labels": [ONE_LIST] * 200_000}, "list of labels"),
-    ({"data": Hollow(), "labels": [0] * 20}, "an array of .* bytes in a file of|Unable to allocate"),
-    ({"pixels": 1}, "KeyError"), ([1, 2], "TypeError"), (Harm(), "builtins.print"), (b"torn", "cannot be read"),
-], ids=lambda value: value if isinstance(value, str) else type(value).__name__)  # fmt: skip
+@pytest.mark.parametrize(
+    ("held", "words"),
+    [
+        ({"data": np.zeros((20, 100), np.uint8), "labels": [0] * 20}, "expected 20 pictures of 3,072 bytes.*20×100"),
+        ({"data": np.zeros((3, 3072), np.uint8), "labels": [0] * 3}, "expected 20 pictures.*3×3072"),
+        ({"data": np.zeros((20, 3072), np.uint8), "labels": [0] * 19}, "labels 19"),
+        ({"data": np.zeros((20, 3072), np.uint8), "labels": [77] * 20}, "expected 0 … 9, found 77"),
+        (
+            {"data": np.zeros((20, 3072), np.uint8), "labels": ["cat"] * 20},
+            "expected whole numbers 0 … 9, found .*'cat'",
+        ),
+        ({"data": np.zeros((20, 3072), np.float32), "labels": [0] * 20}, "float32"),
+        ({"data": [ONE_LIST] * 200_000, "labels": [0] * 20}, "list of pictures"),
+        ({"data": np.zeros((20, 3072), np.uint8), "labels": [ONE_LIST] * 200_000}, "list of labels"),
+        ({"data": Hollow(), "labels": [0] * 20}, "an array of .* bytes in a file of|Unable to allocate"),
+        ({"pixels": 1}, "KeyError"),
+        ([1, 2], "TypeError"),
+        (Harm(), "builtins.print"),
+        (b"torn", "cannot be read"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
 def test_a_broken_batch_is_named_and_runs_nothing(tmp_path, monkeypatch, capsys, held, words):
     monkeypatch.setattr(cifar10, "BATCH", 20)
     write_batches(tmp_path / "cifar-10-batches-py", (*cifar10.TRAIN, *cifar10.TEST), 20)
@@ -343,11 +363,16 @@ def md5_of(path):
     return hashlib.md5(path.read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize(("name", "folder", "put"), [
-    ("mnist", "MNIST/raw", "train-images-idx3-ubyte"), ("fashion_mnist", "FashionMNIST/raw", "t10k-labels-idx1-ubyte"),
-    ("kmnist", "KMNIST/raw", "t10k-images-idx3-ubyte"), ("emnist", "EMNIST/raw", "emnist-letters-test-labels-idx1"),
-    ("cifar10", "cifar-10-batches-py", "data_batch_5"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "folder", "put"),
+    [
+        ("mnist", "MNIST/raw", "train-images-idx3-ubyte"),
+        ("fashion_mnist", "FashionMNIST/raw", "t10k-labels-idx1-ubyte"),
+        ("kmnist", "KMNIST/raw", "t10k-images-idx3-ubyte"),
+        ("emnist", "EMNIST/raw", "emnist-letters-test-labels-idx1"),
+        ("cifar10", "cifar-10-batches-py", "data_batch_5"),
+    ],
+)
 def test_without_files_and_network_one_sentence_names_the_folder_and_what_to_put_there(
     name, folder, put, tmp_path, monkeypatch
 ):
@@ -383,8 +408,12 @@ def test_files_that_are_not_here_are_no_fault_and_are_not_asked_for(name, tmp_pa
 def test_a_file_that_is_cut_off_is_a_fault_in_the_sentence_of_the_trainer(tmp_path):
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    for name in ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
-                 "t10k-labels-idx1-ubyte"):  # fmt: skip
+    for name in (
+        "train-images-idx3-ubyte",
+        "train-labels-idx1-ubyte",
+        "t10k-images-idx3-ubyte",
+        "t10k-labels-idx1-ubyte",
+    ):
         (raw / name).write_bytes(b"\0\0\x08\x03")
     with pytest.raises(DataError) as told:
         load("mnist", tmp_path)

@@ -254,11 +254,18 @@ def test_planted_patterns_differ_and_use_few_tokens(classes, pattern, reserved):
 # ── reviews ──────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(("text", "likes"), [
-    ("the film was not good .", 0), ("it seemed hardly boring . i had not seen the trailer .", 1),
-    ("the plot is really great .", 1), ("the cinema was not full . it is dull .", 0),
-    ("the story felt anything but clever .", 0), ("a friend called the music by no means awful .", 1), ("it rains", -1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "likes"),
+    [
+        ("the film was not good .", 0),
+        ("it seemed hardly boring . i had not seen the trailer .", 1),
+        ("the plot is really great .", 1),
+        ("the cinema was not full . it is dull .", 0),
+        ("the story felt anything but clever .", 0),
+        ("a friend called the music by no means awful .", 1),
+        ("it rains", -1),
+    ],
+)
 def test_a_review_is_judged_by_its_adjective_and_the_negator_before_it(text, likes):
     assert reviews._judge(text.split()) == likes
 

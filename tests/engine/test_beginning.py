@@ -111,9 +111,13 @@ def commanded(runs: Path, home: Path, **more: str) -> subprocess.CompletedProces
     code = "import sys; from core.cli import main; sys.exit(main())"
     return subprocess.run(
         [sys.executable, "-c", code, "engine", "--runs", str(runs)],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
         env={**os.environ, "LAYERLAB_HOME": str(home), **more},
-    )  # fmt: skip
+    )
 
 
 def one_sentence(told: subprocess.CompletedProcess[str], *words: str) -> None:

@@ -40,9 +40,13 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="has a f
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same waits, ten times as short."""
     for room, name, seconds in (
-        (pulses, "LOOK", 0.05), (pulses, "ANSWER", 0.3), (pulses, "SILENT", 0.25), (pulses, "_FRESH", 0.2),
-        (clients, "ANSWER", 0.3), (clients, "HUNG", 1.0),
-    ):  # fmt: skip
+        (pulses, "LOOK", 0.05),
+        (pulses, "ANSWER", 0.3),
+        (pulses, "SILENT", 0.25),
+        (pulses, "_FRESH", 0.2),
+        (clients, "ANSWER", 0.3),
+        (clients, "HUNG", 1.0),
+    ):
         monkeypatch.setattr(room, name, seconds)
 
 
@@ -87,13 +91,17 @@ def test_no_call_waits_for_a_stopped_engine(
 
 
 CALLS: dict[str, Callable[[ClientEngine, str], object]] = {
-    "status": lambda engine, _run: engine.status(), "runs": lambda engine, _run: engine.runs(),
-    "state": lambda engine, run: engine.state(run), "delete": lambda engine, run: engine.delete(run),
+    "status": lambda engine, _run: engine.status(),
+    "runs": lambda engine, _run: engine.runs(),
+    "state": lambda engine, run: engine.state(run),
+    "delete": lambda engine, run: engine.delete(run),
     "command": lambda engine, run: engine.command(run, Command("stop")),
-    "start": lambda engine, _run: engine.start(experiment(5)), "ask": lambda engine, _run: engine.ask(Doctor(), 60),
-    "submit": lambda engine, _run: engine.submit(Doctor()), "poll": lambda engine, _run: engine.poll("ticket"),
+    "start": lambda engine, _run: engine.start(experiment(5)),
+    "ask": lambda engine, _run: engine.ask(Doctor(), 60),
+    "submit": lambda engine, _run: engine.submit(Doctor()),
+    "poll": lambda engine, _run: engine.poll("ticket"),
     "cancel": lambda engine, _run: engine.cancel("ticket"),
-}  # fmt: skip
+}
 
 
 @posix
@@ -222,8 +230,12 @@ def test_an_engine_of_somebody_else_that_hangs_is_told_with_what_to_do(
     stopped(client.pid)
     told = subprocess.run(
         [sys.executable, "-c", f"from core.cli import main; main(['runs', '--runs', {str(runs)!r}])"],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert f"kill -CONT {client.pid}" in told.stderr
     assert "What follows is what the folder says." in told.stderr
     assert "Traceback" not in told.stderr
@@ -368,8 +380,13 @@ def test_a_stopped_spare_and_stopped_workers_for_questions_are_handed_nothing(
     monkeypatch.setattr("core.engine.asking.FRESH", 1.5)
     monkeypatch.setattr("core.engine.asking.SILENT", 2.0)
     spare = until(lambda: local._nursery.all())[0]
-    idle = until(lambda: len(local._questions.workers) == 2 and all(w.ready for w in local._questions.workers)
-                 and list(local._questions.workers))  # fmt: skip
+    idle = until(
+        lambda: (
+            len(local._questions.workers) == 2
+            and all(w.ready for w in local._questions.workers)
+            and list(local._questions.workers)
+        )
+    )
     pids = [worker.pid for worker in (spare, *idle)]
     for pid in pids:
         stopped(pid)

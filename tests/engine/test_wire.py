@@ -142,11 +142,26 @@ class Other:
 
 @pytest.mark.parametrize(
     "value",
-    [Stranger(), Other(), Stranger, len, Path("x"), OrderedDict(), Counter(), ValueError("x"), 1j, range(3),
-     np.array([None]), np.zeros(2, "f4,i4"), np.ma.masked_array([1]), np.datetime64("2020"), memoryview(b"x"),
-     events.Event(1, "x", 2.0, 3.0)],
+    [
+        Stranger(),
+        Other(),
+        Stranger,
+        len,
+        Path("x"),
+        OrderedDict(),
+        Counter(),
+        ValueError("x"),
+        1j,
+        range(3),
+        np.array([None]),
+        np.zeros(2, "f4,i4"),
+        np.ma.masked_array([1]),
+        np.datetime64("2020"),
+        memoryview(b"x"),
+        events.Event(1, "x", 2.0, 3.0),
+    ],
     ids=lambda value: f"{type(value).__name__}-{getattr(value, 'dtype', '')}",
-)  # fmt: skip
+)
 def test_nothing_else_is_written_and_the_sentence_names_it(value: Any) -> None:
     with pytest.raises(EngineError, match=r"The value holds .* only plain values and numpy arrays"):
         dumps({"facts": [value]})
@@ -155,8 +170,11 @@ def test_nothing_else_is_written_and_the_sentence_names_it(value: Any) -> None:
 def test_a_tensor_and_an_exception_of_torch_are_named_by_their_module() -> None:
     import torch
 
-    for value, name in ((torch.zeros(2), "torch.Tensor"), (torch.Size([1]), "torch.Size"),
-                        (torch.OutOfMemoryError("x"), "torch.OutOfMemoryError")):  # fmt: skip
+    for value, name in (
+        (torch.zeros(2), "torch.Tensor"),
+        (torch.Size([1]), "torch.Size"),
+        (torch.OutOfMemoryError("x"), "torch.OutOfMemoryError"),
+    ):
         with pytest.raises(EngineError, match=f"holds a {name}; only plain values"):
             dumps(value)
 
@@ -221,7 +239,7 @@ HOSTILE = {
     "a scalar of none": message(["scalar", 1]),
     "text that is no hex": message(["text", "zz"]),
     "a number of thousands of digits": message(None, text=b"9" * 10_000),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", HOSTILE)

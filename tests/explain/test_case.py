@@ -168,9 +168,16 @@ def test_padding_has_no_part_in_the_answer(trained: Trained) -> None:
 FORM = DataForm("vector", (6,), 3)
 
 
-@pytest.mark.parametrize(("text", "index", "other"), [
-    ("predicted", 1, None), ("true", 2, None), ("0", 0, None), ("2-0", 2, 0), ("predicted-true", 1, 2),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "index", "other"),
+    [
+        ("predicted", 1, None),
+        ("true", 2, None),
+        ("0", 0, None),
+        ("2-0", 2, 0),
+        ("predicted-true", 1, 2),
+    ],
+)
 def test_a_target_is_a_class_or_a_difference_of_two(text: str, index: int, other: int | None) -> None:
     answers = torch.tensor([[0.1, 0.7, 0.2]])
     target = target_of(text, answers, torch.tensor([2]), FORM, None)
@@ -228,9 +235,15 @@ def test_a_number_is_its_own_target() -> None:
 # ── baselines ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(("preset", "data"), [
-    ("cnn", "digits"), ("transformer", "order"), ("gru", "adding"), ("mlp", "points"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("preset", "data"),
+    [
+        ("cnn", "digits"),
+        ("transformer", "order"),
+        ("gru", "adding"),
+        ("mlp", "points"),
+    ],
+)
 def test_every_baseline_has_the_inputs_shape_and_only_noise_hangs_on_the_seed(
     preset: str, data: str, trained: Trained
 ) -> None:

@@ -170,8 +170,16 @@ def test_nor_at_any_layer_where_all_features_count_alike_after_a_layer_norm(
         assert offered == with_units(subject.layers, subject.form)
         offered = ("head",)
     for layer in offered if method.family in (LAYER, NEURON) else ("",):
-        at = Case(network, subject.x, subject.form, y=subject.y, splits=subject.splits, specs=subject.layers,
-                  sample=0, layer=layer)  # fmt: skip
+        at = Case(
+            network,
+            subject.x,
+            subject.form,
+            y=subject.y,
+            splits=subject.splits,
+            specs=subject.layers,
+            sample=0,
+            layer=layer,
+        )
         found = attribute(at, Choice(method.name, method.examples[0]))
         assert told(found), (layer, float(np.abs(found.attribution).max()), found.words)
 

@@ -28,11 +28,15 @@ NETWORKS = (("cnn", "digits"), ("lstm", "digits"), ("transformer", "order"), ("m
 CASES = [(method, i) for method in METHODS for i in range(len(method.examples))]
 PLACES = [  # with its first options on every network, with its others on one
     pytest.param(
-        method, i, at, id=f"{method.name}-{i}-{at}",
+        method,
+        i,
+        at,
+        id=f"{method.name}-{i}-{at}",
         marks=[pytest.mark.slow] if i and at != (len(method.name) + i) % len(NETWORKS) else [],
     )
-    for method, i in CASES for at in range(len(NETWORKS))
-]  # fmt: skip
+    for method, i in CASES
+    for at in range(len(NETWORKS))
+]
 
 
 def there(method: Method, at: int, trained: Trained) -> Case | None:
@@ -89,9 +93,14 @@ def run_lines(code: str, case: Case, found: Any) -> np.ndarray:
     """What `attribution` is after these lines, given what Explained.code is promised."""
     baseline = torch.from_numpy(found.arrays["baseline"])[None] if "baseline" in found.arrays else None
     names: dict[str, Any] = {
-        "captum": captum, "torch": torch, "np": np, "model": case.model, "x": case.inputs, "baseline": baseline,
+        "captum": captum,
+        "torch": torch,
+        "np": np,
+        "model": case.model,
+        "x": case.inputs,
+        "baseline": baseline,
         "seed": case.seed,
-    }  # fmt: skip
+    }
     with seeded(case.seed), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Captum tells how it is built
         exec(code, names)

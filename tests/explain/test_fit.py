@@ -226,11 +226,13 @@ def test_guided_grad_cam_needs_maps_and_relus() -> None:
 @pytest.mark.parametrize(
     ("make", "draw", "named"),
     [
-        (networks.Normed, vector, "net.norm"), (lambda: networks.Sequence("LSTM"), sequence, "net.core"),
-        (block, sequence, "net.0.attention"), (lambda: networks.Sequence("Encoder"), sequence, "net.core.self_attn"),
+        (networks.Normed, vector, "net.norm"),
+        (lambda: networks.Sequence("LSTM"), sequence, "net.core"),
+        (block, sequence, "net.0.attention"),
+        (lambda: networks.Sequence("Encoder"), sequence, "net.core.self_attn"),
         (networks.HandAttention, sequence, "net.softmax"),
     ],
-)  # fmt: skip
+)
 def test_lrp_is_withheld_where_captum_has_no_rule(
     make: Callable[[], nn.Module], draw: Callable[..., Tensor], named: str
 ) -> None:
@@ -266,11 +268,17 @@ def test_lrp_has_no_way_through_an_activation_that_is_not_zero_at_zero() -> None
 RULES = ("deep_lift", "deep_lift_shap", "guided_backprop", "deconvolution", "guided_grad_cam", "lrp")
 R, X, W = READY, OTHER, WITHHELD
 PRESETS = [
-    ("mlp", "digits", (R, R, R, R, W, X)), ("cnn", "digits", (X, X, R, R, R, X)),
-    ("lenet", "digits", (X, X, R, R, R, X)), ("resnet8", "digits", (R, R, R, R, R, X)),
-    ("resnet20", "digits", (R, R, R, R, R, X)), ("rnn", "digits", (W,) * 6), ("lstm", "digits", (W,) * 6),
-    ("gru", "digits", (W,) * 6), ("transformer", "order", (W,) * 6), ("vit", "digits", (W,) * 6),
-]  # fmt: skip
+    ("mlp", "digits", (R, R, R, R, W, X)),
+    ("cnn", "digits", (X, X, R, R, R, X)),
+    ("lenet", "digits", (X, X, R, R, R, X)),
+    ("resnet8", "digits", (R, R, R, R, R, X)),
+    ("resnet20", "digits", (R, R, R, R, R, X)),
+    ("rnn", "digits", (W,) * 6),
+    ("lstm", "digits", (W,) * 6),
+    ("gru", "digits", (W,) * 6),
+    ("transformer", "order", (W,) * 6),
+    ("vit", "digits", (W,) * 6),
+]
 
 
 @pytest.mark.parametrize(("preset", "data", "expected"), PRESETS, ids=[row[0] for row in PRESETS])

@@ -37,8 +37,19 @@ def test_the_cnn_preset() -> None:
     assert found.foldable == (("conv1", "norm1"), ("conv2", "norm2"))
     assert found.without_rule == ("flatten (Flatten)",) and found.biased == ("norm1", "norm2", "head")
     assert {"Conv2d", "BatchNorm2d", "ReLU"} <= found.kinds and found.bends == ("relu", "max_pool2d")
-    nowhere = ("reused", "functional", "inplace", "layer_norms", "softmaxes", "recurrent", "embeddings", "products",
-               "overlapping", "additions", "strange")  # fmt: skip
+    nowhere = (
+        "reused",
+        "functional",
+        "inplace",
+        "layer_norms",
+        "softmaxes",
+        "recurrent",
+        "embeddings",
+        "products",
+        "overlapping",
+        "additions",
+        "strange",
+    )
     assert not any(getattr(found, field) for field in nowhere)
 
 

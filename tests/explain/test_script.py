@@ -23,9 +23,14 @@ from tests.explain.conftest import choice
 from tests.trained import Trained
 
 RUNS = [
-    ("cnn", "digits", "predicted"), ("vit", "digits", "3-5"), ("lstm", "digits", "true"), ("mlp", "points", "0"),
-    ("transformer", "reviews", "predicted"), ("gru", "adding", "predicted"), ("gru", "copy", "predicted@4"),
-]  # fmt: skip
+    ("cnn", "digits", "predicted"),
+    ("vit", "digits", "3-5"),
+    ("lstm", "digits", "true"),
+    ("mlp", "points", "0"),
+    ("transformer", "reviews", "predicted"),
+    ("gru", "adding", "predicted"),
+    ("gru", "copy", "predicted@4"),
+]
 QUIET = {"data.samples": 200}
 
 

@@ -40,8 +40,9 @@ def test_a_logarithmic_axis_leaves_out_nothing_but_zero() -> None:
     x, y = np.array([0.0, 1.0, 2.0, 100.0]), np.array([1.0, 0.9, 0.4, 0.0])
     band = Line("random", x, y, y - 0.1, y + 0.1)
     for log, count in ((True, 3), (False, 4)):
-        figure = attack.against([Line("attacked", x, y), band], titles=("size", "p"), marked=2.0, marked_name="turned",
-                                log=log)  # fmt: skip
+        figure = attack.against(
+            [Line("attacked", x, y), band], titles=("size", "p"), marked=2.0, marked_name="turned", log=log
+        )
         curve, ring, _mean, mark = figure.data
         assert len(curve.x) == count and len(ring.x) == 2 * count and tuple(mark.x) == (2.0, 2.0)
     none = attack.against([Line("attacked", x, y)], titles=("size", "p"), marked=None, marked_name="", log=False)

@@ -15,8 +15,9 @@ def some(heads: int = 2, steps: int = 5) -> np.ndarray:
 
 def test_each_head_is_a_map_on_one_scale_from_zero() -> None:
     weights = some()
-    fig = figures.heads(weights, list("abcab"), titles=["head 0", "head 1"], x_title="key", y_title="query",
-                        bar_title="weight", query=2)  # fmt: skip
+    fig = figures.heads(
+        weights, list("abcab"), titles=["head 0", "head 1"], x_title="key", y_title="query", bar_title="weight", query=2
+    )
     assert len(fig.data) == 2
     for trace, one in zip(fig.data, weights, strict=True):
         np.testing.assert_array_equal(trace.z, one)
@@ -75,8 +76,15 @@ def test_a_row_shows_scores_weights_and_what_they_add_up_to() -> None:
     masked = np.array([*scores[:3], -np.inf])
     weights = np.array([0.2, 0.3, 0.5, 0.0])
     one = figures.Row(list("abcd"), scores, masked, weights, values, ["", "", "", "padding"])
-    fig = figures.row(one, x_title="key", score_title="score", weight_title="weight", feature_title="feature",
-                      value_title="part", result_title="sum")  # fmt: skip
+    fig = figures.row(
+        one,
+        x_title="key",
+        score_title="score",
+        weight_title="weight",
+        feature_title="feature",
+        value_title="part",
+        result_title="sum",
+    )
     bars, crosses, shares, parts, result = fig.data
     assert np.isnan(bars.y[3])
     assert list(bars.marker.color)[:3] == [figures.POSITIVE if s > 0 else figures.NEGATIVE for s in scores[:3]]

@@ -8,8 +8,9 @@ import pytest
 from core.figures import attribution
 from core.figures.attribution import Scale
 
-DARK_THEME = Scale(True, ("#a6d3f5", "#6fb0e6", "#3f86c4", "#275a8a", "#1b2f42", "#3b2a1c", "#82501f", "#bf7630",
-                          "#eda45c", "#ffd3a6"))  # fmt: skip
+DARK_THEME = Scale(
+    True, ("#a6d3f5", "#6fb0e6", "#3f86c4", "#275a8a", "#1b2f42", "#3b2a1c", "#82501f", "#bf7630", "#eda45c", "#ffd3a6")
+)
 SCALES = [Scale(True), Scale(False), DARK_THEME]
 
 

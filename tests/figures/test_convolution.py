@@ -27,9 +27,11 @@ def test_an_outline_has_an_edge_wherever_inside_meets_outside() -> None:
         for c in range(mask.shape[1]):
             if mask[r, c]:
                 corners = {
-                    (-1, 0): ((c - 0.5, r - 0.5), (c + 0.5, r - 0.5)), (1, 0): ((c - 0.5, r + 0.5), (c + 0.5, r + 0.5)),
-                    (0, -1): ((c - 0.5, r - 0.5), (c - 0.5, r + 0.5)), (0, 1): ((c + 0.5, r - 0.5), (c + 0.5, r + 0.5)),
-                }  # fmt: skip
+                    (-1, 0): ((c - 0.5, r - 0.5), (c + 0.5, r - 0.5)),
+                    (1, 0): ((c - 0.5, r + 0.5), (c + 0.5, r + 0.5)),
+                    (0, -1): ((c - 0.5, r - 0.5), (c - 0.5, r + 0.5)),
+                    (0, 1): ((c + 0.5, r - 0.5), (c + 0.5, r + 0.5)),
+                }
                 wanted |= {frozenset(ends) for (dr, dc), ends in corners.items() if not around[r + 1 + dr, c + 1 + dc]}
     assert edges(*figures.outline(mask)) == wanted
 

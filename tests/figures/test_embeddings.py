@@ -8,9 +8,12 @@ from core.figures import embeddings
 
 PLACES = np.array([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0], [6.0, 7.0]])
 COMMON = {
-    "samples": np.array([3, 5, 8, 9]), "hover": ["a", "b", "c", "d"], "titles": ("across", "up", "deep"),
-    "marked": PLACES[:1], "marked_name": "sample 3",
-}  # fmt: skip
+    "samples": np.array([3, 5, 8, 9]),
+    "hover": ["a", "b", "c", "d"],
+    "titles": ("across", "up", "deep"),
+    "marked": PLACES[:1],
+    "marked_name": "sample 3",
+}
 
 
 def test_every_point_is_drawn_once_with_its_sample() -> None:
@@ -44,9 +47,15 @@ def test_three_axes_make_a_scene() -> None:
 def test_each_place_of_the_plane_has_one_class() -> None:
     named, sure = np.array([[0, 1], [1, 1]]), np.array([[0.6, 0.7], [0.8, 0.9]])
     figure = embeddings.boundary(
-        named, sure, (np.array([0.0, 1.0]), np.array([5.0, 6.0])), names=["A", "B"], points=PLACES,
-        target=np.array([0, 0, 1, 1]), colors=["#112233", "#445566"], **COMMON,
-    )  # fmt: skip
+        named,
+        sure,
+        (np.array([0.0, 1.0]), np.array([5.0, 6.0])),
+        names=["A", "B"],
+        points=PLACES,
+        target=np.array([0, 0, 1, 1]),
+        colors=["#112233", "#445566"],
+        **COMMON,
+    )
     maps = [np.array(trace.z) for trace in figure.data if trace.type == "heatmap"]
     assert (sum(np.isfinite(z) for z in maps) == 1).all()
     np.testing.assert_allclose(np.nansum(maps, axis=0), sure)
@@ -54,7 +63,14 @@ def test_each_place_of_the_plane_has_one_class() -> None:
 
 
 def test_the_chosen_layer_stands_out_and_chance_is_a_line() -> None:
-    figure = embeddings.by_layer(["conv", "head"], np.array([0.5, 0.9]), chosen="head", chance=0.1,
-                                 titles=("layer", "accuracy"), chance_name="by chance", colors=["#123456"])  # fmt: skip
+    figure = embeddings.by_layer(
+        ["conv", "head"],
+        np.array([0.5, 0.9]),
+        chosen="head",
+        chance=0.1,
+        titles=("layer", "accuracy"),
+        chance_name="by chance",
+        colors=["#123456"],
+    )
     assert figure.data[0].marker.color == (embeddings.GREY, "#123456")
     assert figure.layout.shapes[0].y0 == 0.1

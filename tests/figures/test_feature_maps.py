@@ -54,7 +54,13 @@ def test_bars_stand_in_the_order_that_was_asked_for():
 
 def test_a_climb_has_the_real_pictures_as_levels():
     fig = climb(
-        np.array([0, 5, 10]), np.array([0.0, 2.0, 9.0]), np.array([1.0, 3.0]), x_title="steps", y_title="activation",
-        made_name="made", best_name="best", mean_name="mean",
-    )  # fmt: skip
+        np.array([0, 5, 10]),
+        np.array([0.0, 2.0, 9.0]),
+        np.array([1.0, 3.0]),
+        x_title="steps",
+        y_title="activation",
+        made_name="made",
+        best_name="best",
+        mean_name="mean",
+    )
     assert [list(trace.y) for trace in fig.data] == [[0.0, 2.0, 9.0], [3.0, 3.0], [2.0, 2.0]]

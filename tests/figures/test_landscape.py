@@ -47,8 +47,9 @@ def test_a_logarithmic_plane_has_losses_on_its_colour_bar() -> None:
     bar = figure.data[0].colorbar
     np.testing.assert_allclose(10.0 ** np.array(bar.tickvals), [float(text) for text in bar.ticktext])
     assert {"0.01", "0.1", "1", "10", "100"} <= set(bar.ticktext)
-    assert np.isfinite(np.array(landscape.plane(
-        XS, XS, BOWL * 0, titles=("x", "y"), value="loss", log=True).data[0].z, float)).all()  # fmt: skip
+    assert np.isfinite(
+        np.array(landscape.plane(XS, XS, BOWL * 0, titles=("x", "y"), value="loss", log=True).data[0].z, float)
+    ).all()
 
 
 def test_a_path_is_drawn_with_its_steps_where_there_is_room() -> None:

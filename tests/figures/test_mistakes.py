@@ -55,16 +55,26 @@ def test_no_mistakes_and_no_answers_are_drawn_too() -> None:
 
 def test_empty_bins_say_nothing() -> None:
     figure = mistakes.reliability(
-        np.array([0, 0.5, 1.0]), np.array([0, 4]), np.array([np.nan, 0.8]), np.array([np.nan, 0.75]),
-        titles=("confidence", "right", "answers"), names=("right", "same"), hover="{n} {low} {high} {confidence}",
-    )  # fmt: skip
+        np.array([0, 0.5, 1.0]),
+        np.array([0, 4]),
+        np.array([np.nan, 0.8]),
+        np.array([np.nan, 0.75]),
+        titles=("confidence", "right", "answers"),
+        names=("right", "same"),
+        hover="{n} {low} {high} {confidence}",
+    )
     assert figure.data[0].hovertext == ("", "4 50% 100% 80.0%")
     assert tuple(figure.data[3].y) == (0, 4)
 
 
 def test_the_worst_class_comes_first() -> None:
-    figure = mistakes.per_class(["a", "b", "c"], np.array([0.9, np.nan, 0.3]), np.array([0.8, 0.0, 1.0]),
-                                titles=("class", "share"), measures=("precision", "recall"))  # fmt: skip
+    figure = mistakes.per_class(
+        ["a", "b", "c"],
+        np.array([0.9, np.nan, 0.3]),
+        np.array([0.8, 0.0, 1.0]),
+        titles=("class", "share"),
+        measures=("precision", "recall"),
+    )
     assert figure.layout.xaxis.ticktext == ("b", "c", "a")
 
 
@@ -77,8 +87,16 @@ def test_a_gallery_has_a_tile_for_every_sample_and_frames_the_current_one() -> N
 
 
 def test_numbers_and_steps_have_a_point_each() -> None:
-    figure = mistakes.numbers(np.array([0.0, 1.0]), np.array([0.2, 0.9]), samples=np.array([4, 6]), current=6, name="n",
-                              titles=("target", "answer"), line="same", current_name="sample 6")  # fmt: skip
+    figure = mistakes.numbers(
+        np.array([0.0, 1.0]),
+        np.array([0.2, 0.9]),
+        samples=np.array([4, 6]),
+        current=6,
+        name="n",
+        titles=("target", "answer"),
+        line="same",
+        current_name="sample 6",
+    )
     assert figure.data[0].customdata == (4, 6) and tuple(figure.data[2].x) == (1.0,)
     steps = mistakes.by_step(np.array([np.nan, 0.5]), np.array([0, 4]), titles=("step", "right"))
     assert len(steps.data[0].x) == 2

@@ -11,9 +11,13 @@ from core.figures.sanity import Cascade, Words
 
 WORDS = Words("layers", "correlation", "mean", "range", "random", "given", "{mean} ({low} to {high})")
 SHOWN = Cascade(
-    [0, 1, 2], np.array([[1.0, 1.0], [0.6, 0.2], [0.1, np.nan]]), ["none", "+ head", "+ conv"],
-    np.array([-0.1, 0.1]), 0.3, 1,
-)  # fmt: skip
+    [0, 1, 2],
+    np.array([[1.0, 1.0], [0.6, 0.2], [0.1, np.nan]]),
+    ["none", "+ head", "+ conv"],
+    np.array([-0.1, 0.1]),
+    0.3,
+    1,
+)
 
 
 def traces(shown: Cascade) -> dict[str, object]:

@@ -12,8 +12,14 @@ CUE = Series("patch", [0.1, 0.4, 0.01], [0.02, 0.1, 0.0], 0.01, 1)
 
 
 def drawn(**changes: object):  # type: ignore[no-untyped-def]
-    given = {"controls": 1, "x_title": "share", "hover": "{method}, {panel}: {mean} ± {spread} in the {measure}",
-             "random": "random map", "colors": ["#111111", "#222222"], **changes}  # fmt: skip
+    given = {
+        "controls": 1,
+        "x_title": "share",
+        "hover": "{method}, {panel}: {mean} ± {spread} in the {measure}",
+        "random": "random map",
+        "colors": ["#111111", "#222222"],
+        **changes,
+    }
     return scoreboard.bars(["a", "b", "random"], [Panel("honest", (SHAPE, CUE)), Panel("cheats", (SHAPE,))], **given)
 
 
@@ -51,9 +57,13 @@ def test_an_outline_runs_between_the_mask_and_the_rest() -> None:
     x, y = scoreboard.outline(mask)
     edges = {((x[i], y[i]), (x[i + 1], y[i + 1])) for i in range(0, len(x), 3)}
     assert edges == {
-        ((0.5, -0.5), (1.5, -0.5)), ((1.5, -0.5), (2.5, -0.5)), ((0.5, 0.5), (1.5, 0.5)), ((1.5, 0.5), (2.5, 0.5)),
-        ((0.5, -0.5), (0.5, 0.5)), ((2.5, -0.5), (2.5, 0.5)),
-    }  # fmt: skip
+        ((0.5, -0.5), (1.5, -0.5)),
+        ((1.5, -0.5), (2.5, -0.5)),
+        ((0.5, 0.5), (1.5, 0.5)),
+        ((1.5, 0.5), (2.5, 0.5)),
+        ((0.5, -0.5), (0.5, 0.5)),
+        ((2.5, -0.5), (2.5, 0.5)),
+    }
     assert scoreboard.outline(np.zeros((2, 2), bool)) == ([], [])
     figure = attribution.picture(np.zeros((4, 5)), attribution.Scale(), hover="")
     assert scoreboard.outlined(figure, mask, "#ff0000", "shape").data[-1].name == "shape"

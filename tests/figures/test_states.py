@@ -25,8 +25,10 @@ def test_signed_panels_stand_above_gates_and_have_scales_of_their_own() -> None:
     assert [scale[1] for scale in hidden.colorscale] == [colour for _at, colour in DIVERGING]
     assert hidden.colorscale != forget.colorscale
     assert {annotation.text for annotation in figure.layout.annotations if annotation.text} == {
-        "hidden", "cell (±4)", "forget",
-    }  # fmt: skip
+        "hidden",
+        "cell (±4)",
+        "forget",
+    }
     top, bottom = (figure.layout[trace.yaxis.replace("y", "yaxis")].domain for trace in (hidden, forget))
     assert top[0] > bottom[1]
     assert [trace.showscale for trace in figure.data] == [True, False, True]
@@ -62,8 +64,12 @@ def test_the_path_lies_over_one_cloud_a_class() -> None:
     assert [a.text for a in figure.layout.annotations] == ["<b>A</b>", "<b>B</b>"]
     numbers = path(
         Route(route.trajectory, ends, np.linspace(0, 1, 6), (), route.steps),
-        titles=("one", "two"), step="step", start="start", end="end", sample="sample",
-    )  # fmt: skip
+        titles=("one", "two"),
+        step="step",
+        start="start",
+        end="end",
+        sample="sample",
+    )
     np.testing.assert_allclose(numbers.data[0].marker.color, np.linspace(0, 1, 6))
 
 

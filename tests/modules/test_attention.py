@@ -20,10 +20,14 @@ def batch():
 def torchs_own(ours: Attention) -> nn.MultiheadAttention:
     """torch.nn.MultiheadAttention with the same weights."""
     theirs = nn.MultiheadAttention(12, ours.heads, batch_first=True)
-    theirs.load_state_dict({
-        "in_proj_weight": ours.qkv.weight, "in_proj_bias": ours.qkv.bias,
-        "out_proj.weight": ours.out.weight, "out_proj.bias": ours.out.bias,
-    })  # fmt: skip
+    theirs.load_state_dict(
+        {
+            "in_proj_weight": ours.qkv.weight,
+            "in_proj_bias": ours.qkv.bias,
+            "out_proj.weight": ours.out.weight,
+            "out_proj.bias": ours.out.bias,
+        }
+    )
     return theirs
 
 

@@ -50,18 +50,23 @@ def test_a_depthwise_separable_block_is_two_convolutions():
     torch.manual_seed(0)
     ours = DepthwiseSeparable(4, 6, 3, 2).eval()
     x = torch.randn(2, 4, 9, 9)
-    each = [nn.functional.conv2d(x[:, c : c + 1], ours.depthwise.weight[c : c + 1], stride=2, padding=1)
-            for c in range(4)]  # fmt: skip
+    each = [
+        nn.functional.conv2d(x[:, c : c + 1], ours.depthwise.weight[c : c + 1], stride=2, padding=1) for c in range(4)
+    ]
     between = torch.relu(ours.norm1(torch.cat(each, 1)))
     mixed = torch.einsum("oc,bchw->bohw", ours.pointwise.weight[:, :, 0, 0], between)
     torch.testing.assert_close(ours(x), torch.relu(ours.norm2(mixed)), atol=1e-5, rtol=1e-5)
     assert sum(p.numel() for p in ours.parameters() if p.dim() == 4) == 9 * 4 + 4 * 6
 
 
-@pytest.mark.parametrize("block", [
-    DepthwiseSeparable(4, 4, 3, 1), InvertedBottleneck(4, 4, 2, 3, 1, True, "silu"),
-    InvertedBottleneck(4, 4, 2, 3, 1, False, "relu6"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "block",
+    [
+        DepthwiseSeparable(4, 4, 3, 1),
+        InvertedBottleneck(4, 4, 2, 3, 1, True, "silu"),
+        InvertedBottleneck(4, 4, 2, 3, 1, False, "relu6"),
+    ],
+)
 def test_each_activation_is_a_module_of_its_own_and_changes_nothing_in_place(block):
     """Captum's rules are put on modules: one used twice, or one that writes over its input, breaks them."""
     calls: list[nn.Module] = []

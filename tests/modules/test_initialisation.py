@@ -14,11 +14,14 @@ def network() -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(16, 32, 3), nn.ReLU(), nn.Flatten(), nn.Linear(400, 600), nn.GRU(8, 8))
 
 
-@pytest.mark.parametrize(("name", "conv", "linear"), [
-    ("he", 2 / (16 * 9), 2 / 400),
-    ("xavier", 2 / (16 * 9 + 32 * 9), 2 / 1000),
-    ("orthogonal", 1 / (16 * 9), 1 / 600),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "conv", "linear"),
+    [
+        ("he", 2 / (16 * 9), 2 / 400),
+        ("xavier", 2 / (16 * 9 + 32 * 9), 2 / 1000),
+        ("orthogonal", 1 / (16 * 9), 1 / 600),
+    ],
+)
 @pytest.mark.parametrize("gain", [1.0, 3.0])
 def test_variances_are_the_papers_times_the_gain_squared(name, conv, linear, gain):
     made = network()

@@ -53,12 +53,24 @@ def test_everything_else_takes_adamws_steps_to_the_bit():
         assert torch.equal(mine, other)
 
 
-@pytest.mark.parametrize(("architecture", "data", "hidden", "others"), [
-    ("cnn", "digits", {"conv1.weight", "conv2.weight"}, {"head.weight", "head.bias", "norm1.weight"}),
-    ("transformer", "order", {"block1.attention.qkv.weight", "block2.mlp.2.weight"},
-     {"embedding.weight", "positions.table", "head.weight", "norm.weight"}),
-    ("lstm", "digits", {"lstm.core.weight_ih_l0", "lstm.core.weight_hh_l0"}, {"lstm.core.bias_hh_l0", "head.weight"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("architecture", "data", "hidden", "others"),
+    [
+        ("cnn", "digits", {"conv1.weight", "conv2.weight"}, {"head.weight", "head.bias", "norm1.weight"}),
+        (
+            "transformer",
+            "order",
+            {"block1.attention.qkv.weight", "block2.mlp.2.weight"},
+            {"embedding.weight", "positions.table", "head.weight", "norm.weight"},
+        ),
+        (
+            "lstm",
+            "digits",
+            {"lstm.core.weight_ih_l0", "lstm.core.weight_hh_l0"},
+            {"lstm.core.bias_hh_l0", "head.weight"},
+        ),
+    ],
+)
 def test_hidden_matrices_are_weights_without_embeddings_norms_biases_and_the_last_layer(
     architecture, data, hidden, others
 ):

@@ -24,12 +24,17 @@ Made = Callable[..., Run]
 Drawn = dict[str, dict[str, Any]]
 SHELL = Path(__file__).parents[2] / "pages" / "shell.py"
 PAGES = {
-    "home": "home.py", "build": "1_build/1_model.py", "data": "1_build/2_data.py", "train": "2_train/1_live.py",
+    "home": "home.py",
+    "build": "1_build/1_model.py",
+    "data": "1_build/2_data.py",
+    "train": "2_train/1_live.py",
     "runs": "2_train/2_runs.py",
-    **{f"{short}_{file.stem.partition('_')[2]}": f"{folder}/{file.name}"
-       for short, folder in (("look", "3_look_inside"), ("explain", "4_explain"))
-       for file in (SHELL.parent / folder).glob("*.py")},
-}  # fmt: skip
+    **{
+        f"{short}_{file.stem.partition('_')[2]}": f"{folder}/{file.name}"
+        for short, folder in (("look", "3_look_inside"), ("explain", "4_explain"))
+        for file in (SHELL.parent / folder).glob("*.py")
+    },
+}
 
 
 @pytest.fixture(scope="session", autouse=True)

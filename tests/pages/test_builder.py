@@ -59,8 +59,9 @@ class Bench:
 
     def set(self, option: str, value: Any) -> None:
         name = self.data["selected"]
-        next(w for w in [*self.at.number_input, *self.at.toggle, *self.at.selectbox]
-             if w.key == f"layer:{name}.{option}").set_value(value).run()  # fmt: skip
+        next(
+            w for w in [*self.at.number_input, *self.at.toggle, *self.at.selectbox] if w.key == f"layer:{name}.{option}"
+        ).set_value(value).run()
         assert not self.at.exception
 
     @property
@@ -327,12 +328,20 @@ def previewed(kind: str, **more: Any) -> DataPreview:
     shape = {"picture": (2, 8, 8), "tokens": (2, 5), "sequence": (2, 6, 2), "vector": (2, 2)}[kind]
     values = np.ones(shape, dtype={"picture": np.uint8, "tokens": np.int64}.get(kind, np.float32))
     known: dict[str, Any] = {
-        "kind": kind, "task": "classes", "samples": values, "labels": np.array([0, 1]),
+        "kind": kind,
+        "task": "classes",
+        "samples": values,
+        "labels": np.array([0, 1]),
         "shapes": {"train": (70, *shape[1:]), "validation": (10, *shape[1:]), "test": (20, *shape[1:])},
         "counts": {part: {"<b>one</b>": n, "two": n} for part, n in (("train", 35), ("validation", 5), ("test", 10))},
-        "given": ValueRange(-1, 1, 0, 1), "raw": ValueRange(0, 255, 127, 60), "classes": ("<b>one</b>", "two"),
-        "vocabulary": ("·", "<i>a</i>"), "source": "made here", "licence": "Apache-2.0", "notes": ("Only a part.",),
-    }  # fmt: skip
+        "given": ValueRange(-1, 1, 0, 1),
+        "raw": ValueRange(0, 255, 127, 60),
+        "classes": ("<b>one</b>", "two"),
+        "vocabulary": ("·", "<i>a</i>"),
+        "source": "made here",
+        "licence": "Apache-2.0",
+        "notes": ("Only a part.",),
+    }
     return DataPreview(**known | more)
 
 

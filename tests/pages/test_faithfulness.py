@@ -43,8 +43,14 @@ def test_an_unknown_name_is_told_with_those_that_are_known(visit: Visit, made: M
 
 
 def test_the_methods_come_in_the_order_of_their_areas_and_means_leave_out_what_is_missing(made: Made) -> None:
-    seen = ask(made("mlp", "digits"), "faithfulness", methods="none", also="saliency, random, integrated_gradients",
-               seeds=2, side=7)  # fmt: skip
+    seen = ask(
+        made("mlp", "digits"),
+        "faithfulness",
+        methods="none",
+        also="saliency, random, integrated_gradients",
+        seeds=2,
+        side=7,
+    )
     areas = [float(seen.arrays[f"deletion_area/{name}"][0]) for name in faithfulness.there(seen)]
     assert len(areas) == 3 and areas == sorted(areas)
     assert faithfulness.mean_of(np.array([[1.0, np.nan], [3.0, 4.0]])).tolist() == [2.0, 4.0]

@@ -123,21 +123,27 @@ DAMAGES: dict[str, Callable[[Run], Any]] = {
     "a link to nowhere": lambda run: _in_place_of(run, "experiment.json", "link"),
     "no file at all": lambda run: [file.unlink() for file in run.path.iterdir()],
     "strange numbers": lambda run: (run.path / "status.json").write_text(
-        '{"state": "finished", "step": 1' + "0" * 400 + ', "steps": -1, "words": "", "layer": ""}'),
+        '{"state": "finished", "step": 1' + "0" * 400 + ', "steps": -1, "words": "", "layer": ""}'
+    ),
     "no time": lambda run: (run.path / "about.json").write_text('{"format": 1, "name": "a", "created": 1e300}'),
     "rows of nothing": lambda run: run.events_path.write_text(
-        '{"step": true, "time": "x", "values": {"train/loss": {}}}\n' * 3),
+        '{"step": true, "time": "x", "values": {"train/loss": {}}}\n' * 3
+    ),
     "rows in a folder": lambda run: _in_place_of(run, "events.jsonl", "mkdir"),
     "a deep file": lambda run: (run.path / "experiment.json").write_text("[" * 100_000),
     "a half character": lambda run: (run.path / "about.json").write_text(
-        '{"format": 1, "name": "\\ud800", "created": 1}'),
-}  # fmt: skip
+        '{"format": 1, "name": "\\ud800", "created": 1}'
+    ),
+}
 
 
 def _in_place_of(run: Run, name: str, what: str) -> None:
     (run.path / name).unlink()
-    {"mkdir": (run.path / name).mkdir, "pipe": lambda: os.mkfifo(run.path / name),
-     "link": lambda: (run.path / name).symlink_to("/nowhere/at/all")}[what]()  # fmt: skip
+    {
+        "mkdir": (run.path / name).mkdir,
+        "pipe": lambda: os.mkfifo(run.path / name),
+        "link": lambda: (run.path / name).symlink_to("/nowhere/at/all"),
+    }[what]()
 
 
 HARMLESS = ("rows of nothing", "rows in a folder", "a half character")  # the run is whole without its rows
@@ -221,6 +227,7 @@ def test_an_error_of_any_room_reaches_the_page_letter_by_letter(
 ) -> None:
     run = finished(store, DIGITS)
     for text in ACTING[::4]:
+
         def fail(_run: str, text: str = text) -> None:
             raise StoreError(text)
 

@@ -9,7 +9,7 @@ from tests.pages.conftest import Drawn, Made, Visit, said
 
 def pieces(at: Any) -> list[str]:
     """The galleries' HTML."""
-    return [str(one.proto.body) for one in at.get("html") if str(one.proto.body).startswith("<div class=\"ll-samples")]
+    return [str(one.proto.body) for one in at.get("html") if str(one.proto.body).startswith('<div class="ll-samples')]
 
 
 def test_helpful_and_harmful_samples_are_shown_with_label_and_score(visit: Visit, made: Made, drawn: Drawn) -> None:
@@ -37,9 +37,11 @@ def test_suspects_with_a_wrong_label_say_so(visit: Visit, made: Made, drawn: Dra
 def test_every_form_of_data_has_its_gallery(visit: Visit, made: Made, drawn: Drawn) -> None:
     small = {"data.samples": 100, "model.hidden": 8}
     for preset, data, changes, part in (
-        ("transformer", "order", {}, "<span>"), ("gru", "adding", small, "<img"), ("mlp", "points", {}, "<code>"),
+        ("transformer", "order", {}, "<span>"),
+        ("gru", "adding", small, "<img"),
+        ("mlp", "points", {}, "<code>"),
         ("gru", "copy", {**small, "data.items": 3, "data.gap": 4}, "<span>"),
-    ):  # fmt: skip
+    ):
         at = visit("explain_influence", run=made(preset, data, **changes).id)
         galleries = pieces(at)
         assert galleries and part in galleries[0], (preset, data, galleries, said(at))

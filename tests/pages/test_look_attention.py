@@ -64,9 +64,7 @@ def test_every_picture_of_words_is_drawn(visit: Visit, made: Made, drawn: Drawn)
     assert "gives a **score** for each token" in said(pick(at, "row"))
 
 
-def test_a_patch_that_is_pressed_becomes_the_query(
-    visit: Visit, made: Made, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_patch_that_is_pressed_becomes_the_query(visit: Visit, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     # a button stands for the component, which AppTest cannot reach
     def show(_fig: go.Figure, *, key: str, alt: str, on_click: Callable[[dict[str, Any]], None] | None = None) -> None:
         if on_click:

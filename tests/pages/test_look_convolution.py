@@ -18,9 +18,7 @@ def html_of(at: AppTest) -> str:
     return "\n".join(str(one.proto.body) for one in at.get("html"))
 
 
-def test_the_first_layer_shows_window_map_and_products(
-    visit: Visit, made: Made, drawn: Drawn
-) -> None:
+def test_the_first_layer_shows_window_map_and_products(visit: Visit, made: Made, drawn: Drawn) -> None:
     at = visit("look_convolution", run=made("cnn").id, layer="conv1")
     assert list(drawn) == [f"convolution.{name}.conv1" for name in ("sample", "made", "products")]
     assert all(one["alt"] for one in drawn.values())
@@ -58,9 +56,7 @@ def test_a_field_that_is_emptied_goes_back_to_the_largest_cell(visit: Visit, mad
     assert not at.exception
 
 
-def test_a_click_on_the_map_chooses_the_cell(
-    visit: Visit, made: Made, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_click_on_the_map_chooses_the_cell(visit: Visit, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     # a button stands for the component, which AppTest cannot reach
     def show(_fig: go.Figure, *, key: str, alt: str, on_click: Callable[[dict[str, Any]], None] | None = None) -> None:
         if on_click:
@@ -73,9 +69,7 @@ def test_a_click_on_the_map_chooses_the_cell(
     assert "y[0, 4, 3]" in html_of(at)
 
 
-def test_inside_a_block_each_convolution_can_be_chosen(
-    visit: Visit, made: Made, drawn: Drawn
-) -> None:
+def test_inside_a_block_each_convolution_can_be_chosen(visit: Visit, made: Made, drawn: Drawn) -> None:
     run = made("resnet8", **{"model.width": 4})
     at = visit("look_convolution", run=run.id, layer="stage2_block1")
     assert "Map 0 of stage2_block1.conv1" in said(at)

@@ -72,9 +72,15 @@ def test_the_page_tells_what_the_pad_shows(visit: Visit, run: Run, fake: FakeEng
     at = visit("look_draw", run=run.id, sample="5", layer="head", step="4")
     layers = [spec.name for spec in worker.subject_of(asked(fake, run)).layers]
     assert given(at) | {"words": 0} == {
-        "run": run.id, "step": 4, "layer": "head", "layers": layers, "sample": 5,
-        "drawn": "", "height": draw.HEIGHT, "words": 0,
-    }  # fmt: skip
+        "run": run.id,
+        "step": 4,
+        "layer": "head",
+        "layers": layers,
+        "sample": 5,
+        "drawn": "",
+        "height": draw.HEIGHT,
+        "words": 0,
+    }
     assert (asked(fake, run).sample, asked(fake, run).layer, asked(fake, run).step) == (5, "head", 4)
     assert "0, 1, 2, 3, 4, 5, 6, 7, 8, 9" in said(at)
     assert "Your drawing" not in said(at)
@@ -132,8 +138,13 @@ def test_an_answer_holds_what_the_view_finds(run: Run, monkeypatch: pytest.Monke
 def test_what_is_no_number_can_be_told(run: Run) -> None:
     """A run that has diverged."""
     seen = answer(Look(run.id, "draw", drawing=TEXT, runs=str(run.path.parent)))
-    broken = Seen(**{**vars(seen), "arrays": {name: array * np.nan for name, array in seen.arrays.items()},
-                     "facts": seen.facts | {"confidence": float("nan")}})  # fmt: skip
+    broken = Seen(
+        **{
+            **vars(seen),
+            "arrays": {name: array * np.nan for name, array in seen.arrays.items()},
+            "facts": seen.facts | {"confidence": float("nan")},
+        }
+    )
     frame = drawn.frame(broken)
     assert json.loads(json.dumps(frame.meta, allow_nan=False))["confidence"] == 0
     assert not frame.arrays["answers"].any()

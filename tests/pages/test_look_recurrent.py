@@ -17,9 +17,11 @@ def small(made: Made, preset: str, data: str = "digits", **changes: Any) -> Run:
 
 
 CASES = [
-    ("rnn", "digits", {}), ("lstm", "order", {"model.bidirectional": True, "model.layers": 2}), ("gru", "copy", {}),
+    ("rnn", "digits", {}),
+    ("lstm", "order", {"model.bidirectional": True, "model.layers": 2}),
+    ("gru", "copy", {}),
     ("lstm", "adding", {"data.length": 10, "data.samples": 100}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("preset", "data", "changes"), CASES)

@@ -11,10 +11,16 @@ from pages.kit import live, stage
 from tests.pages.conftest import Made, Visit
 
 
-@pytest.mark.parametrize(("changes", "name"), [
-    ({"train.label_smoothing": 0.2}, "smoothed labels"), ({"train.augmentation": "mixup"}, "mixed labels"),
-    ({"train.augmentation": "cutmix", "train.label_smoothing": 0.1}, "smoothed and mixed labels"), ({}, ""),
-], ids=["smoothing", "mixup", "both", "plain"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"train.label_smoothing": 0.2}, "smoothed labels"),
+        ({"train.augmentation": "mixup"}, "mixed labels"),
+        ({"train.augmentation": "cutmix", "train.label_smoothing": 0.1}, "smoothed and mixed labels"),
+        ({}, ""),
+    ],
+    ids=["smoothing", "mixup", "both", "plain"],
+)
 def test_the_live_chart_has_a_floor_where_the_labels_are_not_plain(
     monkeypatch: pytest.MonkeyPatch, visit: Visit, made: Made, changes: dict[str, Any], name: str
 ) -> None:

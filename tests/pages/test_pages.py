@@ -226,9 +226,14 @@ def test_the_form_is_kept_when_another_page_is_visited(visit: Visit) -> None:
 
 @pytest.mark.parametrize(
     ("link", "field"),
-    [({"train.lr": "quick"}, "train.lr"), ({"model": "cmn"}, "model"), ({"model.kernel": "99"}, "model.kernel"),
-     ({"train.colour": "red"}, "train.colour"), ({"layers": "["}, "layers")],
-)  # fmt: skip
+    [
+        ({"train.lr": "quick"}, "train.lr"),
+        ({"model": "cmn"}, "model"),
+        ({"model.kernel": "99"}, "model.kernel"),
+        ({"train.colour": "red"}, "train.colour"),
+        ({"layers": "["}, "layers"),
+    ],
+)
 def test_a_malformed_link_leaves_the_default_and_names_it(visit: Visit, link: dict[str, str], field: str) -> None:
     at = visit("train", **link)
     assert any(field in read(warning.value) for warning in at.warning)
@@ -321,8 +326,9 @@ def test_a_diverged_run_can_be_given_another_rate_before_it_goes_on(
     at.select_slider(key=f"steer.lr.{run.id[:8]}").set_value(0.0002).run()
     button(at, "Resume").click().run()
     assert [(command.verb, command.values) for _run, command in fake.commands] == [
-        ("set", {"lr": 0.0002}), ("resume", {}),
-    ]  # fmt: skip
+        ("set", {"lr": 0.0002}),
+        ("resume", {}),
+    ]
     assert not at.error
 
 
@@ -479,7 +485,11 @@ print([heavy for heavy in ("torch", "torchvision", "captum", "sklearn") if heavy
 def test_no_page_carries_torch_into_the_web_process(store: Store) -> None:
     done = subprocess.run(
         [sys.executable, "-c", VISIT_ALL, str(store.root), *PAGES.values()],
-        cwd=SHELL.parents[1], capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        cwd=SHELL.parents[1],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.strip() == "[]"

@@ -130,9 +130,7 @@ def test_the_learners_own_run_is_scored_where_its_evidence_is_known(
     assert {trace.name for trace in bars["fig"].data} >= {"on the evidence", "on the patch"}
 
 
-def test_words_that_decide_are_underlined_and_what_is_left_out_is_told(
-    page: Open, small: Scored, drawn: Drawn
-) -> None:
+def test_words_that_decide_are_underlined_and_what_is_left_out_is_told(page: Open, small: Scored, drawn: Drawn) -> None:
     keep_scores(small)
     at = page()
     at.segmented_control(key="scoreboard.trial").set_value("planted").run()

@@ -62,16 +62,29 @@ class Why:
         shape = SHAPES[self.kind]
         values = GENERATOR.normal(size=shape).astype(np.float32)
         made = Explained(
-            name, question.step, question.sample, "“7”", question.layer, values, {"x": values}, cost=1.0, seconds=0.01,
-            seed=question.seed, facts=self.facts(), code="attribution = x", signed=registry.METHODS.get(name).signed,
-        )  # fmt: skip
+            name,
+            question.step,
+            question.sample,
+            "“7”",
+            question.layer,
+            values,
+            {"x": values},
+            cost=1.0,
+            seconds=0.01,
+            seed=question.seed,
+            facts=self.facts(),
+            code="attribution = x",
+            signed=registry.METHODS.get(name).signed,
+        )
         return replace(made, **self.changes.get(name, {}))
 
     def facts(self) -> dict[str, Any]:
         shown: np.ndarray = {
-            "picture": np.zeros((4, 4), np.uint8), "tokens": np.array([3, 1, 2, 2, 0, 0]),
-            "sequence": np.zeros((8, 2), np.float32), "vector": np.array([0.3, -0.2], np.float32),
-        }[self.kind]  # fmt: skip
+            "picture": np.zeros((4, 4), np.uint8),
+            "tokens": np.array([3, 1, 2, 2, 0, 0]),
+            "sequence": np.zeros((8, 2), np.float32),
+            "vector": np.array([0.3, -0.2], np.float32),
+        }[self.kind]
         about = {"shown": shown, "kind": self.kind, "target": "7", "predicted": "7", "confidence": 0.9}
         words = {"vocabulary": ("", "the", "<b>film</b>", "great")} if self.kind == "tokens" else {}
         return {**about, **words, "classes": tuple(f"name {k}" for k in range(10))}
@@ -136,16 +149,20 @@ def test_the_panel_stands_side_by_side(visit: Visit, answers: Why, run: Run, dra
 
 
 def test_every_badge_says_in_words_whether_the_check_holds(visit: Visit, answers: Why, run: Run, drawn: Drawn) -> None:
-    answers.changes = {"saliency": {"holds": True, "gap": 0.004, "delta": 0.1},
-                       IG: {"holds": False, "gap": 0.22, "delta": -3.0}}  # fmt: skip
+    answers.changes = {
+        "saliency": {"holds": True, "gap": 0.004, "delta": 0.1},
+        IG: {"holds": False, "gap": 0.22, "delta": -3.0},
+    }
     text = shown(visit(PAGE, run=run.id, why=THREE))
     for words in ("holds · gap 0.4 %", "does not hold · gap 22.0 %", "no check defined", "1 pass", "10 ms"):
         assert words in text
 
 
 def test_a_withheld_method_says_why_and_is_never_asked(visit: Visit, answers: Why, run: Run, drawn: Drawn) -> None:
-    answers.fits = {"random": MethodFit("random", WITHHELD, "ReLU meets a max-pool here."),
-                    IG: MethodFit(IG, OTHER, "By a rule of our own.", cost=1.0)}  # fmt: skip
+    answers.fits = {
+        "random": MethodFit("random", WITHHELD, "ReLU meets a max-pool here."),
+        IG: MethodFit(IG, OTHER, "By a rule of our own.", cost=1.0),
+    }
     text = shown(visit(PAGE, run=run.id, why=THREE))
     assert "ReLU meets a max-pool here." in text
     assert "not available" in text
@@ -218,8 +235,10 @@ def test_a_text_is_words_on_their_colours(
     assert "name 1" in str(chooser(at, "why").options)  # classes are called by their names
 
 
-@pytest.mark.parametrize(("preset", "data", "kind"), [("gru", "adding", "sequence"), ("mlp", "points", "vector"),
-                                                      ("lstm", "digits", "picture")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("preset", "data", "kind"),
+    [("gru", "adding", "sequence"), ("mlp", "points", "vector"), ("lstm", "digits", "picture")],
+)
 def test_series_points_and_rows_of_a_picture(
     visit: Visit, answers: Why, store: Store, fake: FakeEngine, drawn: Drawn, preset: str, data: str, kind: str
 ) -> None:
@@ -534,8 +553,10 @@ def real(fake: FakeEngine) -> Callable[[Explain | Fits], Progress]:
     return told
 
 
-@pytest.mark.parametrize(("preset", "data"), [("cnn", "digits"), ("transformer", "order"), ("mlp", "points"),
-                                              ("gru", "adding"), ("gru", "copy")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("preset", "data"),
+    [("cnn", "digits"), ("transformer", "order"), ("mlp", "points"), ("gru", "adding"), ("gru", "copy")],
+)
 def test_a_workers_answers_are_shown(
     visit: Visit, made: Made, drawn: Drawn, real: Callable[..., Progress], preset: str, data: str
 ) -> None:

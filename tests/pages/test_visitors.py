@@ -21,23 +21,26 @@ class _Context:
         self.headers = headers
 
 
-@pytest.mark.parametrize(("address", "headers", "alone"), [
-    ("127.0.0.1", {"Host": "127.0.0.1:8501"}, True),
-    ("localhost", {"Host": "localhost:8501"}, True),
-    ("::1", {"Host": "[::1]:8501"}, True),
-    ("127.0.0.1", {}, True),
-    ("0.0.0.0", {"Host": "127.0.0.1:8501"}, False),
-    ("", {"Host": "localhost:8501"}, False),
-    (None, {}, False),
-    ("192.168.0.7", {}, False),
-    ("127.0.0.1", {"Host": "lab.example:443"}, False),
-    ("127.0.0.1", {"Host": "lab.example"}, False),
-    ("127.0.0.1", {"Host": "localhost:8501", "X-Forwarded-For": "10.1.2.3"}, False),
-    ("127.0.0.1", {"Host": "localhost", "Forwarded": "for=10.1.2.3"}, False),
-    ("127.0.0.1", {"Host": "127.0.0.1:8501", "Origin": "http://127.0.0.1:8501"}, True),
-    ("127.0.0.1", {"Host": "127.0.0.1:8501", "Origin": "https://lab.example"}, False),
-    ("127.0.0.1", {"Host": "127.0.0.1:8501", "Origin": "null"}, False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("address", "headers", "alone"),
+    [
+        ("127.0.0.1", {"Host": "127.0.0.1:8501"}, True),
+        ("localhost", {"Host": "localhost:8501"}, True),
+        ("::1", {"Host": "[::1]:8501"}, True),
+        ("127.0.0.1", {}, True),
+        ("0.0.0.0", {"Host": "127.0.0.1:8501"}, False),
+        ("", {"Host": "localhost:8501"}, False),
+        (None, {}, False),
+        ("192.168.0.7", {}, False),
+        ("127.0.0.1", {"Host": "lab.example:443"}, False),
+        ("127.0.0.1", {"Host": "lab.example"}, False),
+        ("127.0.0.1", {"Host": "localhost:8501", "X-Forwarded-For": "10.1.2.3"}, False),
+        ("127.0.0.1", {"Host": "localhost", "Forwarded": "for=10.1.2.3"}, False),
+        ("127.0.0.1", {"Host": "127.0.0.1:8501", "Origin": "http://127.0.0.1:8501"}, True),
+        ("127.0.0.1", {"Host": "127.0.0.1:8501", "Origin": "https://lab.example"}, False),
+        ("127.0.0.1", {"Host": "127.0.0.1:8501", "Origin": "null"}, False),
+    ],
+)
 def test_only_a_server_for_this_machine_without_a_proxy_is_alone(
     address: str | None, headers: dict[str, str], alone: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,8 +52,13 @@ def test_what_was_withheld_stands_there_with_its_reason() -> None:
 
 
 def test_a_map_of_rounding_is_words_there_too() -> None:
-    page = why_saved.sheet("Why?", [Why(changes={"saliency": {"rounding": "This map is rounding."}}).explained(
-        "saliency", ASKED)], over=False, drawing=False, number=False)  # fmt: skip
+    page = why_saved.sheet(
+        "Why?",
+        [Why(changes={"saliency": {"rounding": "This map is rounding."}}).explained("saliency", ASKED)],
+        over=False,
+        drawing=False,
+        number=False,
+    )
     assert "This map is rounding." in page and "Plotly.newPlot(" not in page
 
 

@@ -22,9 +22,13 @@ def kill_writers() -> Callable[[str, Path, int], list[int]]:
         script = Path(__file__).with_name("killed_writer.py")
         done = subprocess.run(
             [sys.executable, str(script), what, str(folder), str(kills)],
-            cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=120,
             check=False,
-        )  # fmt: skip
+        )
         assert done.returncode == 0, done.stderr[-3000:]
         steps: list[int] = json.loads(done.stdout)
         return steps

@@ -124,9 +124,18 @@ def _link_to_a_socket(file: Path) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [_open_to_others, _link_to_it, _named_pipe, _folder_open_to_others, _folder_that_is_a_link,
-     _folder_that_can_be_exchanged, _no_socket, _socket_of_another_key, _link_to_a_socket],
-)  # fmt: skip
+    [
+        _open_to_others,
+        _link_to_it,
+        _named_pipe,
+        _folder_open_to_others,
+        _folder_that_is_a_link,
+        _folder_that_can_be_exchanged,
+        _no_socket,
+        _socket_of_another_key,
+        _link_to_a_socket,
+    ],
+)
 def test_what_others_could_have_written_is_not_believed(place, home, listening, change) -> None:
     address = published(home / "runs", listening)
     assert read_address(home / "runs")
@@ -142,12 +151,21 @@ def test_what_belongs_to_another_user_is_not_believed(place, home, listening, mo
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "[" * 4000, '{"key": "zz"}', '{"key": 1}', "\xff", "9" * 4096,
-     json.dumps({"key": "00", "pid": 1, "version": 2, "port": 0}),
-     json.dumps({"key": "00" * 32, "pid": "1", "version": 2, "port": 0}),
-     json.dumps({"key": "00" * 32, "pid": 1, "version": [], "port": 0})],
+    [
+        "",
+        "{",
+        "[]",
+        "[" * 4000,
+        '{"key": "zz"}',
+        '{"key": 1}',
+        "\xff",
+        "9" * 4096,
+        json.dumps({"key": "00", "pid": 1, "version": 2, "port": 0}),
+        json.dumps({"key": "00" * 32, "pid": "1", "version": 2, "port": 0}),
+        json.dumps({"key": "00" * 32, "pid": 1, "version": [], "port": 0}),
+    ],
     ids=lambda text: text[:12],
-)  # fmt: skip
+)
 def test_a_broken_address_is_none(place: Path, home: Path, listening: ExitStack, text: str) -> None:
     published(home / "runs", listening).file.write_text(text)
     assert read_address(home / "runs") is None

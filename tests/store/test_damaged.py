@@ -16,15 +16,28 @@ from core.events import FINISHED, Status
 from core.store import DiskFull, Run, Store, StoreError
 from core.store.files import read_json
 
-READS = ("experiment", "about", "status", "events", "latest", "frame", "bytes", "snapshots", "moments",
-         "load_checkpoint", "checkpoint_step", "log_size", "frame_stamp")  # fmt: skip
+READS = (
+    "experiment",
+    "about",
+    "status",
+    "events",
+    "latest",
+    "frame",
+    "bytes",
+    "snapshots",
+    "moments",
+    "load_checkpoint",
+    "checkpoint_step",
+    "log_size",
+    "frame_stamp",
+)
 STRANGE = {
     "a file": lambda path: path.write_text("x"),
     "a link to nowhere": lambda path: path.symlink_to("/nowhere/at/all"),
     "an empty folder": lambda path: path.mkdir(),
     "a pipe": lambda path: os.mkfifo(path),
     "a link to itself": lambda path: path.symlink_to(path),
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -63,8 +76,15 @@ def test_a_refusal_of_the_system_is_told_as_this_runs(sound: Run, monkeypatch: p
     def refused(path: Any, *_args: object, **_more: object) -> Any:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    for call in ("core.store.runs.read_regular", "core.store.files.read_regular", "core.store.log.raw_rows",
-                 "core.store.runs.used", "pathlib.Path.stat", "pathlib.Path.exists", "pathlib.Path.glob"):  # fmt: skip
+    for call in (
+        "core.store.runs.read_regular",
+        "core.store.files.read_regular",
+        "core.store.log.raw_rows",
+        "core.store.runs.used",
+        "pathlib.Path.stat",
+        "pathlib.Path.exists",
+        "pathlib.Path.glob",
+    ):
         monkeypatch.setattr(call, refused)
     try:
         getattr(sound, name)()

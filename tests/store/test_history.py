@@ -35,8 +35,11 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
     def rows() -> Iterator[bytes]:
         for step in range(1, ROWS + 1):
-            yield line(step, train__loss="nan" if step == 30_001 else float(losses[step - 1]),
-                       **({"grad_norm__one": float(step)} if step % 4 == 0 else {}))  # fmt: skip
+            yield line(
+                step,
+                train__loss="nan" if step == 30_001 else float(losses[step - 1]),
+                **({"grad_norm__one": float(step)} if step % 4 == 0 else {}),
+            )
 
     run.events_path.write_bytes(b"".join(rows()))
     return run

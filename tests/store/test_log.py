@@ -56,11 +56,20 @@ def test_a_torn_last_line_is_cut_off_when_the_log_is_opened(path: Path) -> None:
     assert [e.step for e in read_rows(path)] == [0, 1, 2]
 
 
-@pytest.mark.parametrize("text", [
-    b"", b"no newline at all", b"\n", b"\xff\xfe\n[1]\n{}\n", b"[" * 100_000 + b"\n",
-    b'{"step":0,"time":1,"values":[1]}\n', b'{"step":0,"time":1,"values":{"train/loss":null}}\n',
-    b'{"step":0,"time":1,"values":{"train/loss":"rubbish"}}\n',
-], ids=lambda text: repr(text[:40]))  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"no newline at all",
+        b"\n",
+        b"\xff\xfe\n[1]\n{}\n",
+        b"[" * 100_000 + b"\n",
+        b'{"step":0,"time":1,"values":[1]}\n',
+        b'{"step":0,"time":1,"values":{"train/loss":null}}\n',
+        b'{"step":0,"time":1,"values":{"train/loss":"rubbish"}}\n',
+    ],
+    ids=lambda text: repr(text[:40]),
+)
 def test_a_log_of_rubbish_opens_and_takes_rows(path: Path, text: bytes) -> None:
     path.write_bytes(text)
     log = EventLog(path)

@@ -55,18 +55,38 @@ def data(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("path", [
-    "{home}/secret.txt", "../../secret.txt", "out.txt", "/etc/hostname.txt", "{home}/there/is/none.txt", "/",
-    "mine.txt/../../../secret.txt", "{home}/elsewhere/data2/x.txt", "\0",
-], ids=lambda path: repr(path[:30]))  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    [
+        "{home}/secret.txt",
+        "../../secret.txt",
+        "out.txt",
+        "/etc/hostname.txt",
+        "{home}/there/is/none.txt",
+        "/",
+        "mine.txt/../../../secret.txt",
+        "{home}/elsewhere/data2/x.txt",
+        "\0",
+    ],
+    ids=lambda path: repr(path[:30]),
+)
 def test_a_visitor_gets_nothing_from_outside_of_the_data_folders(path: str, data: Path, home: Path) -> None:
     told = outside_the_data(path.format(home=home))
     assert "outside of the data folder" in told and "put the file there" in told and len(told) < 400
 
 
-@pytest.mark.parametrize("path", [
-    "mine.txt", "again.txt", "none.txt", "./mine.txt", "{home}/data/second.txt", "{home}/elsewhere/data/mine.txt",
-], ids=lambda path: path[-12:])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    [
+        "mine.txt",
+        "again.txt",
+        "none.txt",
+        "./mine.txt",
+        "{home}/data/second.txt",
+        "{home}/elsewhere/data/mine.txt",
+    ],
+    ids=lambda path: path[-12:],
+)
 def test_what_lies_in_a_data_folder_is_everybodys(path: str, data: Path, home: Path) -> None:
     assert outside_the_data(path.format(home=home)) == ""
 

@@ -29,11 +29,16 @@ def run(store: Store, experiment: Experiment) -> Run:
     return store.create(experiment, "mine", threads=2)
 
 
-@pytest.mark.parametrize(("file", "text"), [
-    ("about.json", '{"format": 1}'), ("about.json", '{"format": 1, "name": [1], "created": 1}'),
-    ("status.json", '{"state": [], "step": "x", "steps": null}'), ("status.json", '{"state": "dancing"}'),
-    ("status.json", '{"state": "running", "step": "x"}'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("about.json", '{"format": 1}'),
+        ("about.json", '{"format": 1, "name": [1], "created": 1}'),
+        ("status.json", '{"state": [], "step": "x", "steps": null}'),
+        ("status.json", '{"state": "dancing"}'),
+        ("status.json", '{"state": "running", "step": "x"}'),
+    ],
+)
 def test_a_strange_file_is_told_in_words(run: Run, file: str, text: str) -> None:
     """Or one such folder would take the list of all runs down with it."""
     (run.path / file).write_text(text)
@@ -104,9 +109,24 @@ def test_a_named_file_that_hides_its_size_is_not_read_to_its_end(monkeypatch: py
 
 
 HOSTILE_IDS = [
-    "", ".", "..", "../../etc", "/etc/passwd", "a" * 31 + "/", "A" * 32, "0" * 33, "%2e%2e", "a" * 32 + "\n",
-    "0" * 31 + "٣", "abc", "*", "\x00", "nul", ".deleted-" + "0" * 32, "x" * 10_000,
-]  # fmt: skip
+    "",
+    ".",
+    "..",
+    "../../etc",
+    "/etc/passwd",
+    "a" * 31 + "/",
+    "A" * 32,
+    "0" * 33,
+    "%2e%2e",
+    "a" * 32 + "\n",
+    "0" * 31 + "٣",
+    "abc",
+    "*",
+    "\x00",
+    "nul",
+    ".deleted-" + "0" * 32,
+    "x" * 10_000,
+]
 
 
 @pytest.mark.parametrize("name", HOSTILE_IDS, ids=range(len(HOSTILE_IDS)))

@@ -15,11 +15,22 @@ from core.store.scores import keep_scores, kept_scores, making_scores, scores_st
 ONE = Measured(0.5, 0.125)
 ROW = ScoreRow("shapes", "random", True, 5, 80, ONE, ONE, ONE, None, ONE, None, ONE, ONE, 0.2, 0.01)
 SCORED = Scored(
-    False, 5, 61.5, 1e9, (ROW,), (Gate("shapes", 0, "evidence", 1.0, 0.25, 0.99, True, "It does."),),
-    (("planted", "edge_filter", "For pictures."),), ("occlusion",), (), ("A sentence.",), "data,seed\nshapes,0\n",
+    False,
+    5,
+    61.5,
+    1e9,
+    (ROW,),
+    (Gate("shapes", 0, "evidence", 1.0, 0.25, 0.99, True, "It does."),),
+    (("planted", "edge_filter", "For pictures."),),
+    ("occlusion",),
+    (),
+    ("A sentence.",),
+    "data,seed\nshapes,0\n",
     {"shapes/shown": np.arange(6, dtype=np.uint8).reshape(2, 3), "shapes/cue": np.eye(2, dtype=bool)},
-    {"shapes/class": "ring"}, (Hanging("shapes", "cue", ONE, 5),), ("lime",),
-)  # fmt: skip
+    {"shapes/class": "ring"},
+    (Hanging("shapes", "cue", ONE, 5),),
+    ("lime",),
+)
 
 
 def test_what_is_kept_is_read_again_to_the_bit(home: Path) -> None:

@@ -275,10 +275,12 @@ def test_rows_that_are_all_the_same_have_one_place() -> None:
 
 
 CODES = [
-    ("cnn", "digits", {}, "conv1", {}), ("cnn", "digits", {}, "relu2", {"pictures": "mean of each map"}),
-    ("gru", "adding", SMALL, "gru", {"steps": "last"}), ("gru", "adding", SMALL, "gru", {"steps": "mean"}),
+    ("cnn", "digits", {}, "conv1", {}),
+    ("cnn", "digits", {}, "relu2", {"pictures": "mean of each map"}),
+    ("gru", "adding", SMALL, "gru", {"steps": "last"}),
+    ("gru", "adding", SMALL, "gru", {"steps": "mean"}),
     ("gpt", "copy", COPY, "block1", {}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("preset", "data", "changes", "layer", "options"), CODES)

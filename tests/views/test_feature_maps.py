@@ -80,8 +80,10 @@ def test_dead_maps_are_found_and_counted_in_words(trained: Trained) -> None:
 
 def test_dead_is_said_only_after_a_relu(trained: Trained) -> None:
     run = trained()
-    said = {layer: f"{layer}/dead" in ask(run, "feature_maps", layer=layer).arrays for layer in (
-        "conv1", "norm1", "relu1", "pool1", "flatten", "head")}  # fmt: skip
+    said = {
+        layer: f"{layer}/dead" in ask(run, "feature_maps", layer=layer).arrays
+        for layer in ("conv1", "norm1", "relu1", "pool1", "flatten", "head")
+    }
     assert said == {"conv1": False, "norm1": False, "relu1": True, "pool1": True, "flatten": True, "head": False}
 
 
@@ -163,8 +165,18 @@ def test_a_change_of_layer_does_not_search_again(trained: Trained) -> None:
 
 def test_what_a_relu_has_cut_is_known_from_the_list_of_layers() -> None:
     plain = feature_maps.FeatureMaps  # only to keep the import of the options used where LayerSpec needs some
-    layers = tuple(LayerSpec(kind, plain(), name) for kind, name in (
-        ("conv", "c"), ("relu", "r"), ("max_pool", "p"), ("flatten", "f"), ("linear", "l"), ("gelu", "g"),
-        ("residual", "b"), ("dropout", "d")))  # fmt: skip
+    layers = tuple(
+        LayerSpec(kind, plain(), name)
+        for kind, name in (
+            ("conv", "c"),
+            ("relu", "r"),
+            ("max_pool", "p"),
+            ("flatten", "f"),
+            ("linear", "l"),
+            ("gelu", "g"),
+            ("residual", "b"),
+            ("dropout", "d"),
+        )
+    )
     found = [layer.name for layer in layers if feature_maps.after_relu(layers, layer.name)]
     assert found == ["r", "p", "f", "b", "d"]

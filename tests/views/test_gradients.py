@@ -56,8 +56,14 @@ def plain_pass(at: Subject, count: int = 64) -> tuple[Network, dict[str, torch.T
     return network, given
 
 
-RUNS = [("cnn", "digits"), ("resnet8", "digits"), ("lstm", "digits"), ("transformer", "order"), ("rnn", "adding"),
-        ("gru", "copy")]  # fmt: skip
+RUNS = [
+    ("cnn", "digits"),
+    ("resnet8", "digits"),
+    ("lstm", "digits"),
+    ("transformer", "order"),
+    ("rnn", "adding"),
+    ("gru", "copy"),
+]
 
 
 @pytest.mark.parametrize(("preset", "data"), RUNS)
@@ -137,8 +143,11 @@ def test_the_history_is_what_the_rows_say(trained: Trained) -> None:
         table = seen.arrays[f"history/{kind}"]
         for i, layer in enumerate(seen.facts["layers"]):
             assert table[i].tolist() == [rows[f"{kind}/{layer}", step] for step in steps]
-    ratios = [np.median([v for (n, s), v in rows.items() if s == step and n.startswith("update_ratio")])
-              for step in steps if step <= 8]  # fmt: skip
+    ratios = [
+        np.median([v for (n, s), v in rows.items() if s == step and n.startswith("update_ratio")])
+        for step in steps
+        if step <= 8
+    ]
     (verdict,) = seen.facts["verdicts"]
     assert verdict["numbers"]["size"] == pytest.approx(np.median(ratios))
 
@@ -241,6 +250,7 @@ def residual_net(depth: int) -> Rows:
 
 def normed_net(depth: int, side: int) -> Rows:
     """An MLP of 64 units with batch norm, written as convolutions over a picture of one pixel."""
+
     def block(kernel: int) -> Rows:
         return [("conv", {"channels": 64, "kernel": kernel, "padding": 0}), ("batch_norm", {}), ("relu", {})]
 

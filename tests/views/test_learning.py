@@ -40,17 +40,36 @@ ILL = {
     "SGD 3e-5": (of("mlp", **SGD, train__lr=3e-5), "lr_too_small"),
     "AdamW 1e-5": (of("mlp", **SMALL, train__optimizer="adamw", train__lr=1e-5), "lr_too_small"),
     "SGD 1e-5 on a CNN": (of("cnn", **{**SGD, "train__steps": 40}, train__lr=1e-6), "lr_too_small"),
-    "sigmoids": (of("mlp", **SGD, train__lr=0.01, train__schedule="constant", model__hidden=(64, 64, 64),
-                    model__activation="sigmoid"), "not_learned"),
+    "sigmoids": (
+        of(
+            "mlp",
+            **SGD,
+            train__lr=0.01,
+            train__schedule="constant",
+            model__hidden=(64, 64, 64),
+            model__activation="sigmoid",
+        ),
+        "not_learned",
+    ),
     "weight decay 1, SGD": (of("mlp", **SGD, train__lr=0.1, train__weight_decay=1), "weight_decay"),
     "weight decay 10, SGD": (of("mlp", **SGD, train__lr=0.1, train__weight_decay=10), "weight_decay"),
     "weight decay 1, Adam": (of("mlp", **SMALL, train__optimizer="adam", train__weight_decay=1), "weight_decay"),
     "weight decay 10, Adam": (of("mlp", **SMALL, train__optimizer="adam", train__weight_decay=10), "weight_decay"),
     "few samples": (of("mlp", "shapes", data__samples=200, train__steps=120), "overfitting"),
-    "wrong labels": (of("mlp", data__size=8, train__steps=800, train__lr=0.01, train__label_noise=0.4,
-                        model__activation="gelu", model__hidden=(256,)), "overfitting"),
+    "wrong labels": (
+        of(
+            "mlp",
+            data__size=8,
+            train__steps=800,
+            train__lr=0.01,
+            train__label_noise=0.4,
+            model__activation="gelu",
+            model__hidden=(256,),
+        ),
+        "overfitting",
+    ),
     "batch norms after 10 steps": (of("resnet8", data__size=8, train__steps=6), "norms_lag"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("experiment", "state"), list(ILL.values()), ids=list(ILL))
@@ -85,8 +104,15 @@ def test_presets_that_have_learned_are_healthy_and_say_what_was_looked_at(traine
     for run in (trained("mlp", steps=120, **{"data.size": 8}), trained("cnn", steps=40, **{"data.size": 8})):
         seen = ask(run, "gradients")
         assert states(seen) == ["healthy"]
-        for said in ("always giving the same answer", "training answers", "In validation", "gradient", "A step moves",
-                     "weight decay", "Inputs and labels differ"):  # fmt: skip
+        for said in (
+            "always giving the same answer",
+            "training answers",
+            "In validation",
+            "gradient",
+            "A step moves",
+            "weight decay",
+            "Inputs and labels differ",
+        ):
             assert said in seen.words[0], said
     assert "Batch norms answer alike" in seen.words[0]
 

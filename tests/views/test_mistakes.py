@@ -51,9 +51,7 @@ def test_counts_and_measures_are_those_of_scikit_learn(
     seen, at = ask(run, "mistakes"), subject(run, "mistakes")
     probabilities, target, losses = answered(at)
     predicted, k = probabilities.argmax(1), at.form.classes
-    np.testing.assert_array_equal(
-        seen.arrays["confusion"], confusion_matrix(target, predicted, labels=np.arange(k))
-    )
+    np.testing.assert_array_equal(seen.arrays["confusion"], confusion_matrix(target, predicted, labels=np.arange(k)))
     known = precision_recall_fscore_support(target, predicted, labels=np.arange(k), zero_division=np.nan)
     for name, value in zip(("precision", "recall", "f1", "support"), known, strict=True):
         np.testing.assert_allclose(seen.arrays[f"class/{name}"], value, err_msg=name)

@@ -21,14 +21,17 @@ from tests.views.conftest import ask, subject
 SMALL = {"model.hidden": 8, "data.size": 10}
 ORDER = {"model.hidden": 8}
 RUNS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
-    "rnn": ("rnn", "digits", SMALL, {}), "irnn": ("irnn", "digits", SMALL, {}), "lstm": ("lstm", "digits", SMALL, {}),
-    "gru": ("gru", "order", ORDER, {}), "mean": ("gru", "order", {**ORDER, "model.read_out": "mean"}, {}),
+    "rnn": ("rnn", "digits", SMALL, {}),
+    "irnn": ("irnn", "digits", SMALL, {}),
+    "lstm": ("lstm", "digits", SMALL, {}),
+    "gru": ("gru", "order", ORDER, {}),
+    "mean": ("gru", "order", {**ORDER, "model.read_out": "mean"}, {}),
     "max": ("lstm", "order", {**ORDER, "model.read_out": "max"}, {}),
     "backward": ("lstm", "order", {**ORDER, "model.bidirectional": True}, {"direction": "backward"}),
     "below": ("lstm", "digits", {**SMALL, "model.layers": 3, "model.bidirectional": True}, {"stack": 2}),
     "each": ("gru", "copy", ORDER, {}),
     "number": ("lstm", "adding", {"model.hidden": 8, "data.length": 12, "data.samples": 200}, {}),
-}  # fmt: skip
+}
 
 
 def asked(trained: Trained, case: str, sample: int = 5) -> tuple[Seen, Subject]:
@@ -66,9 +69,9 @@ def test_of_stacked_layers_the_one_asked_for_is_shown(trained: Trained) -> None:
     x = given
     for stack in (0, 1):  # the second of three, by one fused layer after the other
         layer = nn.LSTM(x.shape[2], 8, batch_first=True, bidirectional=True)
-        layer.load_state_dict({
-            name: core.get_parameter(name.replace("_l0", f"_l{stack}")) for name in layer.state_dict()
-        })  # fmt: skip
+        layer.load_state_dict(
+            {name: core.get_parameter(name.replace("_l0", f"_l{stack}")) for name in layer.state_dict()}
+        )
         x = layer(x)[0].detach()
     np.testing.assert_allclose(seen.arrays["hidden"], x[0, :, :8].numpy(), atol=1e-5)
     assert seen.facts["stack"] == 2
@@ -153,9 +156,12 @@ def all_states(at: Subject, columns: slice) -> tuple[list[np.ndarray], np.ndarra
 
 
 READ = {
-    "rnn": lambda s: s[-1], "gru": lambda s: s[-1], "mean": lambda s: s.mean(0), "max": lambda s: s.max(0),
+    "rnn": lambda s: s[-1],
+    "gru": lambda s: s[-1],
+    "mean": lambda s: s.mean(0),
+    "max": lambda s: s.max(0),
     "backward": lambda s: s[0],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", READ)

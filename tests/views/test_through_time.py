@@ -79,12 +79,15 @@ def close(ours: np.ndarray, expected: np.ndarray) -> None:
 
 
 RUNS = {
-    "tanh": ("rnn", "digits", SMALL), "relu": ("rnn", "digits", {**SMALL, "model.nonlinearity": "relu"}),
-    "irnn": ("irnn", "digits", SMALL), "lstm": ("lstm", "digits", SMALL), "gru": ("gru", "digits", SMALL),
+    "tanh": ("rnn", "digits", SMALL),
+    "relu": ("rnn", "digits", {**SMALL, "model.nonlinearity": "relu"}),
+    "irnn": ("irnn", "digits", SMALL),
+    "lstm": ("lstm", "digits", SMALL),
+    "gru": ("gru", "digits", SMALL),
     "mean": ("gru", "digits", {**SMALL, "model.read_out": "mean"}),
     "number": ("lstm", "adding", {"model.hidden": 8, "data.length": 12, "data.samples": 200}),
     "padding": ("lstm", "order", {"model.hidden": 8}),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", RUNS)

@@ -20,11 +20,15 @@ def run(trained: Trained) -> Run:
     return trained("gpt", "characters", steps=8)
 
 
-@pytest.mark.parametrize("options", [
-    {"prompt": "Shall I compare", "length": 30, "seed": 5},
-    {"prompt": "", "length": 20, "temperature": 0.0},
-    {"prompt": "and so " * 20, "length": 10, "temperature": 1.5},
-], ids=["drawn", "likeliest", "longer than the window"])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"prompt": "Shall I compare", "length": 30, "seed": 5},
+        {"prompt": "", "length": 20, "temperature": 0.0},
+        {"prompt": "and so " * 20, "length": 10, "temperature": 1.5},
+    ],
+    ids=["drawn", "likeliest", "longer than the window"],
+)
 def test_the_lines_beneath_write_the_same(run: Run, options: dict[str, object]) -> None:
     seen = ask(run, "writing", **options)
     subject = subject_of(Look(run.id, "writing", runs=str(run.path.parent)))

@@ -28,8 +28,13 @@ def serve(command: Callable[[int], list[str]]) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    child = subprocess.Popen(command(port), cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    child = subprocess.Popen(
+        command(port),
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         for _ in range(200):
             with socket.socket() as asked:
@@ -50,8 +55,18 @@ def door() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def streamlit_door() -> Iterator[str]:
     options = ["--server.headless", "true", "--server.fileWatcherType", "none"]
-    yield from serve(lambda port: [sys.executable, "-m", "streamlit", "run", "tests/web/app.py", "--server.port",
-                                   str(port), *options])  # fmt: skip
+    yield from serve(
+        lambda port: [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            "tests/web/app.py",
+            "--server.port",
+            str(port),
+            *options,
+        ]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +99,10 @@ def wait(page: Any, script: str) -> None:
 
 
 RANGE = "document.querySelector('.ll-loss .ll-body').layout.xaxis.range"
-BOXES = "[...document.querySelectorAll('.ll-panel')].map(p => { const b = p.getBoundingClientRect(); " \
-        "return [b.x, b.y, b.width, b.height].map(Math.round).join() }).join(' ')"  # fmt: skip
+BOXES = (
+    "[...document.querySelectorAll('.ll-panel')].map(p => { const b = p.getBoundingClientRect(); "
+    "return [b.x, b.y, b.width, b.height].map(Math.round).join() }).join(' ')"
+)
 
 
 def test_a_run_is_followed_from_start_to_end_without_a_jump(page: Any, door: str) -> None:
@@ -181,8 +198,12 @@ def test_every_picture_has_its_numbers_as_a_table_and_a_file(page: Any, door: st
 
 
 def test_the_view_tells_its_values_to_the_pointer_and_the_arrow_keys(page: Any, door: str) -> None:
-    for kind, words in [("maps", r"map 1, row 0, column 0: "), ("attention", r"head 1, query 0, key 0: "),
-                        ("vector", r"unit 0: "), ("states", r"time 0, unit 0: ")]:  # fmt: skip
+    for kind, words in [
+        ("maps", r"map 1, row 0, column 0: "),
+        ("attention", r"head 1, query 0, key 0: "),
+        ("vector", r"unit 0: "),
+        ("states", r"time 0, unit 0: "),
+    ]:
         page.goto(f"{door}/?run=half-{kind}-signed")
         page.wait_for_selector(".ll-grid button")
         page.locator(".ll-canvas canvas").focus()
@@ -204,8 +225,10 @@ def test_wrong_answers_are_told_by_more_than_colour(page: Any, door: str) -> Non
 
 
 def test_points_numbers_and_answers_at_every_step_are_shown(page: Any, door: str) -> None:
-    dark = "c => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; " \
-           "return d.filter((v, i) => i % 4 === 3 && v > 0).length }"  # fmt: skip
+    dark = (
+        "c => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; "
+        "return d.filter((v, i) => i % 4 === 3 && v > 0).length }"
+    )
     page.goto(f"{door}/?run=half-points")
     page.wait_for_selector(".ll-grid button")
     assert 100 < page.locator(".ll-grid canvas").first.evaluate(dark) < 1000  # a dot and two thin lines
@@ -243,8 +266,10 @@ def test_a_long_run_is_drawn_with_few_points_and_the_theme_is_read_again(page: A
     assert max(counts) <= 1600
     page.evaluate("document.body.style.setProperty('--st-text-color', 'rgb(1, 2, 3)')")
     wait(page, "document.querySelector('.ll-loss .ll-body').layout.font.color === '#010203'")
-    assert page.evaluate("Math.max(...[...document.querySelectorAll('.ll-live *')].map(n => n.scrollWidth && "
-                         "n.getBoundingClientRect().right)) <= innerWidth")  # fmt: skip
+    assert page.evaluate(
+        "Math.max(...[...document.querySelectorAll('.ll-live *')].map(n => n.scrollWidth && "
+        "n.getBoundingClientRect().right)) <= innerWidth"
+    )
 
 
 def test_streamlit_mounts_it_once_and_keeps_what_was_chosen(page: Any, streamlit_door: str) -> None:

@@ -15,8 +15,12 @@ class Recurrent(Options):
 
     hidden: int = option(64, _("Size of the hidden state."), low=1, high=2048, unit=_("units"))
     layers: int = option(1, _("Recurrent layers on top of each other."), low=1, high=8, unit=_("layers"))
-    read_out: str = option("last", _("Which steps are read: the last real one, or the mean or maximum of all."),
-                           label=_("read-out"), choices=("last", "mean", "max"))  # fmt: skip
+    read_out: str = option(
+        "last",
+        _("Which steps are read: the last real one, or the mean or maximum of all."),
+        label=_("read-out"),
+        choices=("last", "mean", "max"),
+    )
     bidirectional: bool = option(
         False, _("Read the row from both ends. Not where the next token is asked for: it would have been seen.")
     )
@@ -27,10 +31,20 @@ class Vanilla(Recurrent):
     """Options of a vanilla recurrent network."""
 
     nonlinearity: str = option("tanh", _("The function of the state."), choices=("tanh", "relu"))
-    init: str = option("default", _("How the recurrent weights start: torch's own, orthogonal times a gain, identity."),
-                       label=_("start"), choices=("default", "orthogonal", "identity"))  # fmt: skip
-    gain: float = option(1.0, _("What the orthogonal start is multiplied by."), low=0.0, high=10.0, unit=_("(factor)"),
-                         applies=lambda o: o.init == "orthogonal")  # fmt: skip
+    init: str = option(
+        "default",
+        _("How the recurrent weights start: torch's own, orthogonal times a gain, identity."),
+        label=_("start"),
+        choices=("default", "orthogonal", "identity"),
+    )
+    gain: float = option(
+        1.0,
+        _("What the orthogonal start is multiplied by."),
+        low=0.0,
+        high=10.0,
+        unit=_("(factor)"),
+        applies=lambda o: o.init == "orthogonal",
+    )
 
 
 @dataclass(frozen=True)
@@ -39,8 +53,12 @@ class Irnn(Vanilla):
 
     hidden: int = option(100, _("Size of the hidden state."), low=1, high=2048, unit=_("units"))
     nonlinearity: str = option("relu", _("The function of the state."), choices=("tanh", "relu"))
-    init: str = option("identity", _("How the recurrent weights start: the identity keeps the state as it is."),
-                       label=_("start"), choices=("default", "orthogonal", "identity"))  # fmt: skip
+    init: str = option(
+        "identity",
+        _("How the recurrent weights start: the identity keeps the state as it is."),
+        label=_("start"),
+        choices=("default", "orthogonal", "identity"),
+    )
 
 
 @dataclass(frozen=True)
@@ -48,9 +66,13 @@ class Lstm(Recurrent):
     """Options of an LSTM network."""
 
     forget_bias: float = option(
-        0.0, _("What the forget gate's bias starts at; higher remembers longer, 0 leaves torch's own start."),
-        label=_("forget bias"), low=0.0, high=10.0, unit=_("(logit)"),
-    )  # fmt: skip
+        0.0,
+        _("What the forget gate's bias starts at; higher remembers longer, 0 leaves torch's own start."),
+        label=_("forget bias"),
+        low=0.0,
+        high=10.0,
+        unit=_("(logit)"),
+    )
 
 
 def entry(

@@ -16,16 +16,22 @@ class ResNet(Options):
     width: int = option(
         16, _("Feature maps of the first stage; each further stage doubles them."), low=1, high=512, unit=_("maps")
     )
-    shortcut: str = option("padded", _("How shortcuts change shape; none makes it a plain network."),
-                           choices=("padded", "projection", "none"))  # fmt: skip
+    shortcut: str = option(
+        "padded",
+        _("How shortcuts change shape; none makes it a plain network."),
+        choices=("padded", "projection", "none"),
+    )
 
 
 @dataclass(frozen=True)
 class Plain(ResNet):
     """Options of the same network without shortcuts."""
 
-    shortcut: str = option("none", _("How shortcuts change shape; none makes it a plain network."),
-                           choices=("padded", "projection", "none"))  # fmt: skip
+    shortcut: str = option(
+        "none",
+        _("How shortcuts change shape; none makes it a plain network."),
+        choices=("padded", "projection", "none"),
+    )
 
 
 def entry(depth: int, order: int, options: type[ResNet] = ResNet) -> Architecture:
@@ -41,8 +47,13 @@ def entry(depth: int, order: int, options: type[ResNet] = ResNet) -> Architectur
         for stage in range(3):
             for block in range(blocks):
                 stride = 2 if stage > 0 and block == 0 else 1
-                stack.add("residual", f"stage{stage + 1}_block{block + 1}", channels=o.width * 2**stage,
-                          stride=stride, shortcut=o.shortcut)  # fmt: skip
+                stack.add(
+                    "residual",
+                    f"stage{stage + 1}_block{block + 1}",
+                    channels=o.width * 2**stage,
+                    stride=stride,
+                    shortcut=o.shortcut,
+                )
         stack.add("global_pool", "global_pool")
         return stack.head(data)
 

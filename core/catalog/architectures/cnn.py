@@ -12,8 +12,9 @@ from core.specs import LayerSpec
 class Cnn(Options):
     """Options of the small convolutional network."""
 
-    channels: tuple[int, ...] = option((16, 32), _("Feature maps of each stage; each stage halves the picture."),
-                                       low=1, high=2048, unit=_("maps"))  # fmt: skip
+    channels: tuple[int, ...] = option(
+        (16, 32), _("Feature maps of each stage; each stage halves the picture."), low=1, high=2048, unit=_("maps")
+    )
     kernel: int = option(
         3, _("Side of the kernels (odd, so that the picture keeps its size)."), low=1, high=15, unit=_("pixels")
     )
@@ -21,8 +22,11 @@ class Cnn(Options):
     dropout: float = option(
         0.0, _("Share of values dropped before the last layer."), low=0.0, high=0.95, unit=_("share")
     )
-    head: str = option("flatten", _("What the last layer reads: every place of every map, or each map's mean."),
-                       choices=("flatten", "global_pool"))  # fmt: skip
+    head: str = option(
+        "flatten",
+        _("What the last layer reads: every place of every map, or each map's mean."),
+        choices=("flatten", "global_pool"),
+    )
 
 
 def layers(o: Cnn, data: DataForm) -> tuple[LayerSpec, ...]:

@@ -15,10 +15,10 @@ class Gpt(Options):
     width: int = option(64, _("Size of the vector of each step."), low=2, high=2048, unit=_("features"))
     heads: int = option(4, _("Attention heads; they share the width."), low=1, high=32, unit=_("heads"))
     layers: int = option(3, _("Transformer blocks on top of each other."), low=1, high=32, unit=_("blocks"))
-    mlp_ratio: int = option(4, _("Width of each block's MLP, as a multiple of the width."), label=_("MLP ratio"),
-                            low=1, high=16, unit="×")  # fmt: skip
-    positions: str = option("learned", _("How a step knows its place."),
-                            choices=("learned", "sinusoidal", "none"))  # fmt: skip
+    mlp_ratio: int = option(
+        4, _("Width of each block's MLP, as a multiple of the width."), label=_("MLP ratio"), low=1, high=16, unit="×"
+    )
+    positions: str = option("learned", _("How a step knows its place."), choices=("learned", "sinusoidal", "none"))
     dropout: float = option(0.0, _("Share of values dropped while training."), low=0.0, high=0.95, unit=_("share"))
 
 

@@ -12,9 +12,7 @@ from core.specs import LayerSpec
 class LeNet(Options):
     """Options of LeNet-5."""
 
-    activation: str = option(
-        "relu", _("The function after each layer; tanh in 1998."), choices=ACTIVATIONS
-    )
+    activation: str = option("relu", _("The function after each layer; tanh in 1998."), choices=ACTIVATIONS)
     pooling: str = option(
         "max_pool", _("How the picture shrinks; by averages in 1998."), choices=("max_pool", "avg_pool")
     )

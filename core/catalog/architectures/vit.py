@@ -15,8 +15,12 @@ class Vit(_attention.Blocks):
 
     width: int = option(64, _("Size of the vector of each patch."), low=2, high=2048, unit=_("features"))
     patch: int = option(4, _("Side of a patch; it must divide the picture's side."), low=1, high=64, unit=_("pixels"))
-    read_out: str = option("class_token", _("What the head reads: the mean of all patches, or a class token."),
-                           label=_("read-out"), choices=("mean", "class_token"))  # fmt: skip
+    read_out: str = option(
+        "class_token",
+        _("What the head reads: the mean of all patches, or a class token."),
+        label=_("read-out"),
+        choices=("mean", "class_token"),
+    )
 
 
 def layers(o: Vit, data: DataForm) -> tuple[LayerSpec, ...]:

@@ -62,11 +62,38 @@ NOT_OFFERED = {
 }
 
 # What is no method: classes that others are built on, inputs and providers for language models, statistics, pictures.
-NO_METHOD = frozenset({
-    "Attribution", "GradientAttribution", "PerturbationAttribution", "LayerAttribution", "NeuronAttribution",
-    "LLMAttributionResult", "RemoteLLMProvider", "VLLMProvider", "InterpretableInput", "ImageMaskInput",
-    "TextTemplateInput", "TextTokenInput", "ProductBaselines", "TokenReferenceBase", "InterpretableEmbeddingBase",
-    "configure_interpretable_embedding_layer", "remove_interpretable_embedding_layer", "visualization", "Summarizer",
-    "CommonStats", "ClassSummarizer", "SummarizerSingleTensor", "StatValue", "Mean", "StdDev", "MSE", "Var", "Min",
-    "Max", "Sum", "Count",
-})  # fmt: skip
+NO_METHOD = frozenset(
+    {
+        "Attribution",
+        "GradientAttribution",
+        "PerturbationAttribution",
+        "LayerAttribution",
+        "NeuronAttribution",
+        "LLMAttributionResult",
+        "RemoteLLMProvider",
+        "VLLMProvider",
+        "InterpretableInput",
+        "ImageMaskInput",
+        "TextTemplateInput",
+        "TextTokenInput",
+        "ProductBaselines",
+        "TokenReferenceBase",
+        "InterpretableEmbeddingBase",
+        "configure_interpretable_embedding_layer",
+        "remove_interpretable_embedding_layer",
+        "visualization",
+        "Summarizer",
+        "CommonStats",
+        "ClassSummarizer",
+        "SummarizerSingleTensor",
+        "StatValue",
+        "Mean",
+        "StdDev",
+        "MSE",
+        "Var",
+        "Min",
+        "Max",
+        "Sum",
+        "Count",
+    }
+)

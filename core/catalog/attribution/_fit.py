@@ -5,9 +5,21 @@ from core.catalog.entries import OTHER, WITHHELD, Findings, Fit
 OF_DEEP_LIFT = frozenset({"relu", "elu", "leaky_relu", "sigmoid", "tanh", "softplus"})  # Captum has a rule for these
 OF_RELU = frozenset({"relu", "max_pool1d", "max_pool2d", "max_pool3d"})
 NOT_ZERO_AT_ZERO = frozenset(
-    {"sigmoid", "softplus", "logsigmoid", "log_sigmoid", "hardsigmoid", "threshold", "exp", "cos", "clamp", "clip",
-     "clamp_min", "clamp_max"}
-)  # fmt: skip
+    {
+        "sigmoid",
+        "softplus",
+        "logsigmoid",
+        "log_sigmoid",
+        "hardsigmoid",
+        "threshold",
+        "exp",
+        "cos",
+        "clamp",
+        "clip",
+        "clamp_min",
+        "clamp_max",
+    }
+)
 
 
 def listed(names: tuple[str, ...]) -> str:
@@ -63,9 +75,10 @@ def deep_lift(found: Findings) -> Fit:
         return Fit(OTHER, _own_way(wrong))
     if found.chained:
         return Fit(
-            OTHER, f"Captum's own rules get into each other's way where an activation's output goes straight into "
+            OTHER,
+            f"Captum's own rules get into each other's way where an activation's output goes straight into "
             f"{listed(found.chained)}; LayerLab's backward pass keeps them apart, as a “+ 0” between the two does.",
-        )  # fmt: skip
+        )
     return Fit()
 
 
@@ -93,18 +106,20 @@ def guided(title: str, found: Findings) -> Fit:
     """Guided backprop and deconvolution: they change ReLUs, and are made for networks that have no other bend."""
     if not relus(found) and not found.recurrent:
         return Fit(
-            WITHHELD, f"{title} changes the backward pass of ReLUs, and this network has none: the map would be the "
+            WITHHELD,
+            f"{title} changes the backward pass of ReLUs, and this network has none: the map would be the "
             "plain gradient. Choose Saliency.",
-        )  # fmt: skip
+        )
     why = mixing(title, found)
     if why:
         return Fit(WITHHELD, why)
     other = tuple(name for name in found.bends if name not in OF_RELU and not _is_relu6(name, found))
     if other:
         return Fit(
-            WITHHELD, f"{title} changes ReLUs only, and here {listed(other)} bends the signal, too: the map would be "
+            WITHHELD,
+            f"{title} changes ReLUs only, and here {listed(other)} bends the signal, too: the map would be "
             "half a plain gradient. Choose Integrated Gradients.",
-        )  # fmt: skip
+        )
     wrong = not_for_captums_guided(found)
     return Fit(OTHER, _own_way(wrong)) if wrong else Fit()
 
@@ -144,23 +159,26 @@ def lrp(found: Findings) -> Fit:
     moved = tuple(name for name in found.bends if name in NOT_ZERO_AT_ZERO)
     if moved:
         return Fit(
-            WITHHELD, f"LRP passes relevance through an activation that is 0 at 0, and {listed(moved)} is not. "
+            WITHHELD,
+            f"LRP passes relevance through an activation that is 0 at 0, and {listed(moved)} is not. "
             "Choose Integrated Gradients.",
-        )  # fmt: skip
+        )
     wrong = not_for_captums_lrp(found)
     if wrong:
         return Fit(OTHER, _own_way(wrong))
     if found.foldable:
         pairs = tuple(f"{norm} into {layer}" for layer, norm in found.foldable)
         return Fit(
-            OTHER, f"The batch norms are folded into the layers before them ({listed(pairs)}), so that the ε rule is "
+            OTHER,
+            f"The batch norms are folded into the layers before them ({listed(pairs)}), so that the ε rule is "
             "laid on one sum, not on two.",
-        )  # fmt: skip
+        )
     if found.without_rule:
         return Fit(
-            OTHER, f"Captum's LRP stops at {listed(found.without_rule)}, for which it has no rule; relevance is led "
+            OTHER,
+            f"Captum's LRP stops at {listed(found.without_rule)}, for which it has no rule; relevance is led "
             "through: what only moves values hands it on, and a mean is a sum like any other.",
-        )  # fmt: skip
+        )
     return Fit()
 
 

@@ -69,12 +69,22 @@ def with_units(specs: tuple[LayerSpec, ...], _form: DataForm) -> tuple[str, ...]
 class Unit(Options):
     """One unit of a layer."""
 
-    unit: int = option(0, _("Which map of the layer, or which number of a vector or of a step's vector; of the last "
-                            "layer: which class."), low=0, high=1_000_000, unit=_("unit"))  # fmt: skip
+    unit: int = option(
+        0,
+        _("Which map of the layer, or which number of a vector or of a step's vector; of the last layer: which class."),
+        low=0,
+        high=1_000_000,
+        unit=_("unit"),
+    )
     place: tuple[int, ...] = option(
-        (-1,), _("Where in the map (row, column), or at which step; -1: where the unit answers most strongly to this "
-                 "sample. A vector has no places."), low=-1, high=100_000,
-    )  # fmt: skip
+        (-1,),
+        _(
+            "Where in the map (row, column), or at which step; -1: where the unit answers most strongly to this "
+            "sample. A vector has no places."
+        ),
+        low=-1,
+        high=100_000,
+    )
 
 
 @dataclass(frozen=True)

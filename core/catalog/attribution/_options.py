@@ -14,31 +14,48 @@ class Baselined(Options):
 
     baseline: str = option(
         "usual",
-        _("What the input is compared with. usual: black for pictures, zeros for numbers, mean for tokens; black: an "
-          "empty picture, or zeros where there is no picture; zero: the value 0 after normalisation, which is the mean "
-          "grey; mean: the mean training sample; blur: the input, blurred; noise: random values; sample: another test "
-          "sample. For tokens black, zero and pad are the padding's vector, mean is the mean vector of the "
-          "vocabulary, noise a random token."),
+        _(
+            "What the input is compared with. usual: black for pictures, zeros for numbers, mean for tokens; black: "
+            "an empty picture, or zeros where there is no picture; zero: the value 0 after normalisation, which is "
+            "the mean grey; mean: the mean training sample; blur: the input, blurred; noise: random values; sample: "
+            "another test sample. For tokens black, zero and pad are the padding's vector, mean is the mean vector of "
+            "the vocabulary, noise a random token."
+        ),
         choices=BASELINES,
-    )  # fmt: skip
-    baseline_sample: int = option(0, _("The test sample to compare with."), label=_("sample"), low=0, high=1_000_000,
-                                  applies=lambda o: o.baseline == "sample")  # fmt: skip
+    )
+    baseline_sample: int = option(
+        0,
+        _("The test sample to compare with."),
+        label=_("sample"),
+        low=0,
+        high=1_000_000,
+        applies=lambda o: o.baseline == "sample",
+    )
 
 
 @dataclass(frozen=True)
 class OnWay(Baselined):
     """The way from the baseline to the input; points are added where the network bends until the map stands still."""
 
-    steps: int = option(32, _("Points on the way from the baseline to the input, to begin with."), low=8, high=2000,
-                        unit=_("points"))  # fmt: skip
+    steps: int = option(
+        32, _("Points on the way from the baseline to the input, to begin with."), low=8, high=2000, unit=_("points")
+    )
     most: int = option(
-        512, _("Points are added where the network bends until the map and its sum are right, at most so many."),
-        label=_("at most"), low=8, high=4000, unit=_("points"),
-    )  # fmt: skip
+        512,
+        _("Points are added where the network bends until the map and its sum are right, at most so many."),
+        label=_("at most"),
+        low=8,
+        high=4000,
+        unit=_("points"),
+    )
     map_tolerance: float = option(
-        MAP_TOLERANCE, _("The largest change of a value, if every other point is left out, that is accepted."),
-        label=_("map's tolerance"), low=1e-5, high=1.0, unit=_("of the largest value"),
-    )  # fmt: skip
+        MAP_TOLERANCE,
+        _("The largest change of a value, if every other point is left out, that is accepted."),
+        label=_("map's tolerance"),
+        low=1e-5,
+        high=1.0,
+        unit=_("of the largest value"),
+    )
 
 
 @dataclass(frozen=True)
@@ -46,9 +63,12 @@ class Summed(OnWay):
     """A way on which what is found has a known sum."""
 
     tolerance: float = option(
-        0.01, _("The largest gap between the sum of the map and the difference that it should be which is accepted."),
-        low=1e-5, high=1.0, unit=_("of the difference"),
-    )  # fmt: skip
+        0.01,
+        _("The largest gap between the sum of the map and the difference that it should be which is accepted."),
+        low=1e-5,
+        high=1.0,
+        unit=_("of the difference"),
+    )
 
 
 @dataclass(frozen=True)
@@ -57,15 +77,23 @@ class Cut(Options):
 
     pieces: str = option(
         "grid",
-        _("What is taken away together. grid: squares of a picture, steps of a sequence, single features of a vector; "
-          "slic: regions of like colour in a picture; values: every single number by itself. Tokens are always "
-          "whole."),
+        _(
+            "What is taken away together. grid: squares of a picture, steps of a sequence, single features of a "
+            "vector; slic: regions of like colour in a picture; values: every single number by itself. Tokens are "
+            "always whole."
+        ),
         choices=("grid", "slic", "values"),
-    )  # fmt: skip
-    side: int = option(4, _("Side of a square of a picture."), low=1, high=64, unit=_("pixels"),
-                       applies=lambda o: o.pieces == "grid")  # fmt: skip
-    segments: int = option(49, _("About how many regions of like colour a picture is cut into."), low=2, high=1000,
-                           applies=lambda o: o.pieces == "slic")  # fmt: skip
+    )
+    side: int = option(
+        4, _("Side of a square of a picture."), low=1, high=64, unit=_("pixels"), applies=lambda o: o.pieces == "grid"
+    )
+    segments: int = option(
+        49,
+        _("About how many regions of like colour a picture is cut into."),
+        low=2,
+        high=1000,
+        applies=lambda o: o.pieces == "slic",
+    )
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,16 @@ from core.catalog.entries import RULE, Method
 from core.options import Options, _
 
 ENTRY = Method(
-    "deconvolution", _("Deconvolution"), "core.explain.methods.rules:deconvolution",
-    _("The way back through the network in which every ReLU passes on what is positive and ignores whether it was "
-      "active. It shows what would excite the answer, and depends little on the input."),
-    RULE, fit=lambda found: _fit.guided("Deconvolution", found), source="Zeiler & Fergus 2014, section 2.1",
-    examples=(Options(),), order=45,
-)  # fmt: skip
+    "deconvolution",
+    _("Deconvolution"),
+    "core.explain.methods.rules:deconvolution",
+    _(
+        "The way back through the network in which every ReLU passes on what is positive and ignores whether it was "
+        "active. It shows what would excite the answer, and depends little on the input."
+    ),
+    RULE,
+    fit=lambda found: _fit.guided("Deconvolution", found),
+    source="Zeiler & Fergus 2014, section 2.1",
+    examples=(Options(),),
+    order=45,
+)

@@ -6,9 +6,20 @@ from core.catalog.entries import RULE, Method
 from core.options import _
 
 ENTRY = Method(
-    "deep_lift", _("DeepLift"), "core.explain.methods.rules:deep_lift",
-    _("What each place adds to the answer, compared with the baseline. Every unit passes on how much it has changed, "
-      "so the map sums to the difference of the two answers, after a single pass."),
-    RULE, Baselined, fit=_fit.deep_lift, cost=lambda _o, _size: 2.0, tolerance=1e-4, panel=True,
-    source="Shrikumar 2017, rescale rule", examples=(Baselined(), Baselined(baseline="mean")), order=40,
-)  # fmt: skip
+    "deep_lift",
+    _("DeepLift"),
+    "core.explain.methods.rules:deep_lift",
+    _(
+        "What each place adds to the answer, compared with the baseline. Every unit passes on how much it has changed, "
+        "so the map sums to the difference of the two answers, after a single pass."
+    ),
+    RULE,
+    Baselined,
+    fit=_fit.deep_lift,
+    cost=lambda _o, _size: 2.0,
+    tolerance=1e-4,
+    panel=True,
+    source="Shrikumar 2017, rescale rule",
+    examples=(Baselined(), Baselined(baseline="mean")),
+    order=40,
+)

@@ -11,14 +11,26 @@ from core.options import Options, _, option
 class DeepLiftShap(Options):
     """Options of DeepLiftShap."""
 
-    samples: int = option(8, _("Training samples that the input is compared with, drawn by the seed."), low=2, high=500,
-                          unit=_("samples"))  # fmt: skip
+    samples: int = option(
+        8, _("Training samples that the input is compared with, drawn by the seed."), low=2, high=500, unit=_("samples")
+    )
 
 
 ENTRY = Method(
-    "deep_lift_shap", _("DeepLiftShap"), "core.explain.methods.rules:deep_lift_shap",
-    _("DeepLift compared not with one baseline but with several training samples, averaged: what speaks for this "
-      "answer rather than for the usual one. The map sums to the mean difference of the answers."),
-    RULE, DeepLiftShap, fit=_fit.deep_lift, cost=lambda o, _size: 2.0 * o.samples, tolerance=1e-4,
-    averages=DRAWS, source="Lundberg & Lee 2017, section 4.2", examples=(DeepLiftShap(samples=4),), order=41,
-)  # fmt: skip
+    "deep_lift_shap",
+    _("DeepLiftShap"),
+    "core.explain.methods.rules:deep_lift_shap",
+    _(
+        "DeepLift compared not with one baseline but with several training samples, averaged: what speaks for this "
+        "answer rather than for the usual one. The map sums to the mean difference of the answers."
+    ),
+    RULE,
+    DeepLiftShap,
+    fit=_fit.deep_lift,
+    cost=lambda o, _size: 2.0 * o.samples,
+    tolerance=1e-4,
+    averages=DRAWS,
+    source="Lundberg & Lee 2017, section 4.2",
+    examples=(DeepLiftShap(samples=4),),
+    order=41,
+)

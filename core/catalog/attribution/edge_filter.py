@@ -4,9 +4,18 @@ from core.catalog.entries import CONTROL, PICTURE, SEQUENCE, Method
 from core.options import Options, _
 
 ENTRY = Method(
-    "edge_filter", _("Edge filter"), "core.explain.methods.controls:edge_filter",
-    _("A control: where brightness changes in a picture, or a value from one step to the next. It draws outlines that "
-      "look like an explanation and knows nothing of the network."),
-    CONTROL, cost=lambda _o, _size: 0.0, signed=False, takes=(PICTURE, SEQUENCE), source="Adebayo 2018, section 4",
-    examples=(Options(),), order=920,
-)  # fmt: skip
+    "edge_filter",
+    _("Edge filter"),
+    "core.explain.methods.controls:edge_filter",
+    _(
+        "A control: where brightness changes in a picture, or a value from one step to the next. It draws outlines "
+        "that look like an explanation and knows nothing of the network."
+    ),
+    CONTROL,
+    cost=lambda _o, _size: 0.0,
+    signed=False,
+    takes=(PICTURE, SEQUENCE),
+    source="Adebayo 2018, section 4",
+    examples=(Options(),),
+    order=920,
+)

@@ -5,8 +5,14 @@ from core.catalog.entries import PERTURBATION, Method
 from core.options import _
 
 ENTRY = Method(
-    "feature_ablation", _("Feature Ablation"), "core.explain.methods.perturbation:feature_ablation",
+    "feature_ablation",
+    _("Feature Ablation"),
+    "core.explain.methods.perturbation:feature_ablation",
     _("By how much the answer falls when this piece alone is taken away, and the baseline put in its place."),
-    PERTURBATION, Pieced, cost=lambda o, size: forwards(pieces(o, size) + 1), source="Captum, FeatureAblation",
-    examples=(Pieced(), Pieced(pieces="slic", baseline="blur"), Pieced(pieces="values", baseline="mean")), order=62,
-)  # fmt: skip
+    PERTURBATION,
+    Pieced,
+    cost=lambda o, size: forwards(pieces(o, size) + 1),
+    source="Captum, FeatureAblation",
+    examples=(Pieced(), Pieced(pieces="slic", baseline="blur"), Pieced(pieces="values", baseline="mean")),
+    order=62,
+)

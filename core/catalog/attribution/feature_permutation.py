@@ -15,9 +15,15 @@ class FeaturePermutation(Cut):
 
 
 ENTRY = Method(
-    "feature_permutation", _("Feature Permutation"), "core.explain.methods.perturbation:feature_permutation",
+    "feature_permutation",
+    _("Feature Permutation"),
+    "core.explain.methods.perturbation:feature_permutation",
     _("By how much the answer falls, on average, when this piece takes the values that it has in other samples."),
-    PERTURBATION, FeaturePermutation, cost=lambda o, size: forwards(o.others * pieces(o, size) + 1),
-    averages=DRAWS, source="Fisher 2019",
-    examples=(FeaturePermutation(), FeaturePermutation(pieces="slic", others=3)), order=64,
-)  # fmt: skip
+    PERTURBATION,
+    FeaturePermutation,
+    cost=lambda o, size: forwards(o.others * pieces(o, size) + 1),
+    averages=DRAWS,
+    source="Fisher 2019",
+    examples=(FeaturePermutation(), FeaturePermutation(pieces="slic", others=3)),
+    order=64,
+)

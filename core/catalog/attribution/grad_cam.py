@@ -11,14 +11,30 @@ from core.options import Options, _, option
 class GradCam(Options):
     """Options of Grad-CAM."""
 
-    relu: bool = option(False, _("Keep only what speaks for the answer, as the paper does. Without it, what speaks "
-                                 "against it is there, too, as negative values."), label=_("ReLU"))  # fmt: skip
+    relu: bool = option(
+        False,
+        _(
+            "Keep only what speaks for the answer, as the paper does. Without it, what speaks "
+            "against it is there, too, as negative values."
+        ),
+        label=_("ReLU"),
+    )
 
 
 ENTRY = Method(
-    "grad_cam", _("Grad-CAM"), "core.explain.methods.layers:grad_cam",
-    _("Where a layer sees what speaks for the answer: its maps, each weighted by the mean of its gradient. Coarse, as "
-      "the layer's own maps are."),
-    LAYER, GradCam, layers=with_places, takes=(PICTURE, SEQUENCE, TOKENS), panel=True,
-    source="Selvaraju 2017, equations 1 and 2", examples=(GradCam(), GradCam(relu=True)), order=90,
-)  # fmt: skip
+    "grad_cam",
+    _("Grad-CAM"),
+    "core.explain.methods.layers:grad_cam",
+    _(
+        "Where a layer sees what speaks for the answer: its maps, each weighted by the mean of its gradient. Coarse, "
+        "as the layer's own maps are."
+    ),
+    LAYER,
+    GradCam,
+    layers=with_places,
+    takes=(PICTURE, SEQUENCE, TOKENS),
+    panel=True,
+    source="Selvaraju 2017, equations 1 and 2",
+    examples=(GradCam(), GradCam(relu=True)),
+    order=90,
+)

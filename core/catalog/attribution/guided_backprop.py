@@ -5,9 +5,17 @@ from core.catalog.entries import RULE, Method
 from core.options import Options, _
 
 ENTRY = Method(
-    "guided_backprop", _("Guided backprop"), "core.explain.methods.rules:guided_backprop",
-    _("The gradient with all that speaks against removed at every ReLU on the way back. It draws sharp outlines, but "
-      "often of shapes that the network does not use: compare it with the controls."),
-    RULE, fit=lambda found: _fit.guided("Guided backprop", found), panel=True, source="Springenberg 2014, section 3.4",
-    examples=(Options(),), order=44,
-)  # fmt: skip
+    "guided_backprop",
+    _("Guided backprop"),
+    "core.explain.methods.rules:guided_backprop",
+    _(
+        "The gradient with all that speaks against removed at every ReLU on the way back. It draws sharp outlines, but "
+        "often of shapes that the network does not use: compare it with the controls."
+    ),
+    RULE,
+    fit=lambda found: _fit.guided("Guided backprop", found),
+    panel=True,
+    source="Springenberg 2014, section 3.4",
+    examples=(Options(),),
+    order=44,
+)

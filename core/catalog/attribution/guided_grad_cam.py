@@ -17,9 +17,19 @@ def layers(specs: tuple[LayerSpec, ...], form: DataForm) -> tuple[str, ...]:
 
 
 ENTRY = Method(
-    "guided_grad_cam", _("Guided Grad-CAM"), "core.explain.methods.rules:guided_grad_cam",
-    _("Guided backprop's sharp outlines, weighted by where the chosen layer's maps speak for the answer (Grad-CAM). It "
-      "inherits guided backprop's fault: the outlines depend little on what the network has learned."),
-    RULE, fit=_fit.guided_grad_cam, cost=lambda _o, _size: 2.0, layers=layers, takes=(PICTURE,),
-    source="Selvaraju 2017, section 3.2", examples=(Options(),), order=46,
-)  # fmt: skip
+    "guided_grad_cam",
+    _("Guided Grad-CAM"),
+    "core.explain.methods.rules:guided_grad_cam",
+    _(
+        "Guided backprop's sharp outlines, weighted by where the chosen layer's maps speak for the answer (Grad-CAM). "
+        "It inherits guided backprop's fault: the outlines depend little on what the network has learned."
+    ),
+    RULE,
+    fit=_fit.guided_grad_cam,
+    cost=lambda _o, _size: 2.0,
+    layers=layers,
+    takes=(PICTURE,),
+    source="Selvaraju 2017, section 3.2",
+    examples=(Options(),),
+    order=46,
+)

@@ -4,8 +4,16 @@ from core.catalog.entries import CONTROL, Method
 from core.options import Options, _
 
 ENTRY = Method(
-    "input_magnitude", _("|Input|"), "core.explain.methods.controls:input_magnitude",
-    _("A control: how bright a pixel, how large a value or how long a token's vector is. A map that looks like it "
-      "may show the input and not what the network does with it."),
-    CONTROL, cost=lambda _o, _size: 0.0, signed=False, examples=(Options(),), order=910,
-)  # fmt: skip
+    "input_magnitude",
+    _("|Input|"),
+    "core.explain.methods.controls:input_magnitude",
+    _(
+        "A control: how bright a pixel, how large a value or how long a token's vector is. A map that looks like it "
+        "may show the input and not what the network does with it."
+    ),
+    CONTROL,
+    cost=lambda _o, _size: 0.0,
+    signed=False,
+    examples=(Options(),),
+    order=910,
+)

@@ -4,7 +4,13 @@ from core.catalog.entries import GRADIENT, Method
 from core.options import Options, _
 
 ENTRY = Method(
-    "input_x_gradient", _("Input × Gradient"), "core.explain.methods.gradients:input_x_gradient",
+    "input_x_gradient",
+    _("Input × Gradient"),
+    "core.explain.methods.gradients:input_x_gradient",
     _("The gradient times the value itself: what each place would add to the answer if the network were linear."),
-    GRADIENT, panel=True, source="Shrikumar 2016", examples=(Options(),), order=11,
-)  # fmt: skip
+    GRADIENT,
+    panel=True,
+    source="Shrikumar 2016",
+    examples=(Options(),),
+    order=11,
+)

@@ -12,16 +12,30 @@ class IntegratedGradients(Summed):
     """Options of Integrated Gradients."""
 
     most: int = option(
-        2000, _("Points are added where the network bends until the map and its sum are right, at most so many."),
-        label=_("at most"), low=8, high=4000, unit=_("points"),
-    )  # fmt: skip
+        2000,
+        _("Points are added where the network bends until the map and its sum are right, at most so many."),
+        label=_("at most"),
+        low=8,
+        high=4000,
+        unit=_("points"),
+    )
 
 
 ENTRY = Method(
-    "integrated_gradients", _("Integrated Gradients"), "core.explain.methods.path:integrated_gradients",
-    _("What each place adds to the answer on the straight way from the baseline to the input. The map sums to the "
-      "difference of the two answers."),
-    PATH, IntegratedGradients, cost=lambda o, _size: o.steps + 2.0, tolerance=0.01, averages=POINTS,
-    panel=True, source="Sundararajan 2017",
-    examples=(IntegratedGradients(), IntegratedGradients(baseline="mean", steps=8)), order=30,
-)  # fmt: skip
+    "integrated_gradients",
+    _("Integrated Gradients"),
+    "core.explain.methods.path:integrated_gradients",
+    _(
+        "What each place adds to the answer on the straight way from the baseline to the input. The map sums to the "
+        "difference of the two answers."
+    ),
+    PATH,
+    IntegratedGradients,
+    cost=lambda o, _size: o.steps + 2.0,
+    tolerance=0.01,
+    averages=POINTS,
+    panel=True,
+    source="Sundararajan 2017",
+    examples=(IntegratedGradients(), IntegratedGradients(baseline="mean", steps=8)),
+    order=30,
+)

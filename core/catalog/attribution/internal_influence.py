@@ -6,10 +6,20 @@ from core.catalog.entries import LAYER, PICTURE, POINTS, SEQUENCE, TOKENS, Metho
 from core.options import _
 
 ENTRY = Method(
-    "internal_influence", _("Internal influence"), "core.explain.methods.layers:internal_influence",
-    _("How strongly the answer reacts to a layer's values at each place, averaged over the straight way from the "
-      "baseline to the input."),
-    LAYER, OnWay, cost=lambda o, _size: o.steps + 1.0, layers=with_places, averages=POINTS,
-    takes=(PICTURE, SEQUENCE, TOKENS), source="Leino 2018",
-    examples=(OnWay(), OnWay(baseline="mean", steps=8)), order=94,
-)  # fmt: skip
+    "internal_influence",
+    _("Internal influence"),
+    "core.explain.methods.layers:internal_influence",
+    _(
+        "How strongly the answer reacts to a layer's values at each place, averaged over the straight way from the "
+        "baseline to the input."
+    ),
+    LAYER,
+    OnWay,
+    cost=lambda o, _size: o.steps + 1.0,
+    layers=with_places,
+    averages=POINTS,
+    takes=(PICTURE, SEQUENCE, TOKENS),
+    source="Leino 2018",
+    examples=(OnWay(), OnWay(baseline="mean", steps=8)),
+    order=94,
+)

@@ -12,9 +12,12 @@ class KernelShap(Pieced):
     """Options of KernelShap."""
 
     samples: int = option(
-        512, _("For how many coalitions of pieces the network is asked. If these are all there are, it is exact."),
-        low=16, high=5000, unit=_("coalitions"),
-    )  # fmt: skip
+        512,
+        _("For how many coalitions of pieces the network is asked. If these are all there are, it is exact."),
+        low=16,
+        high=5000,
+        unit=_("coalitions"),
+    )
 
 
 def _cost(options: KernelShap, size: Size) -> float:
@@ -23,9 +26,19 @@ def _cost(options: KernelShap, size: Size) -> float:
 
 
 ENTRY = Method(
-    "kernel_shap", _("KernelShap"), "core.explain.methods.surrogate:kernel_shap",
-    _("This piece's fair share of the answer, by the linear model that best fits the answers for many coalitions of "
-      "pieces. The map sums to the difference of the two answers."),
-    PERTURBATION, KernelShap, cost=_cost, tolerance=1e-3, averages=FITS, source="Lundberg and Lee 2017, section 4.1",
-    order=70, examples=(KernelShap(samples=256), KernelShap(samples=200, pieces="slic", segments=16, baseline="mean")),
-)  # fmt: skip
+    "kernel_shap",
+    _("KernelShap"),
+    "core.explain.methods.surrogate:kernel_shap",
+    _(
+        "This piece's fair share of the answer, by the linear model that best fits the answers for many coalitions of "
+        "pieces. The map sums to the difference of the two answers."
+    ),
+    PERTURBATION,
+    KernelShap,
+    cost=_cost,
+    tolerance=1e-3,
+    averages=FITS,
+    source="Lundberg and Lee 2017, section 4.1",
+    order=70,
+    examples=(KernelShap(samples=256), KernelShap(samples=200, pieces="slic", segments=16, baseline="mean")),
+)

@@ -6,9 +6,17 @@ from core.catalog.entries import LAYER, PICTURE, SEQUENCE, TOKENS, Method
 from core.options import Options, _
 
 ENTRY = Method(
-    "layer_activation", _("Layer activation"), "core.explain.methods.layers:activation",
-    _("How strongly a layer answers at each place: the length of its values there. "
-      "It does not depend on the class that is asked for."),
-    LAYER, cost=lambda _o, _size: forwards(1), layers=with_places, takes=(PICTURE, SEQUENCE, TOKENS),
-    examples=(Options(),), order=91,
-)  # fmt: skip
+    "layer_activation",
+    _("Layer activation"),
+    "core.explain.methods.layers:activation",
+    _(
+        "How strongly a layer answers at each place: the length of its values there. "
+        "It does not depend on the class that is asked for."
+    ),
+    LAYER,
+    cost=lambda _o, _size: forwards(1),
+    layers=with_places,
+    takes=(PICTURE, SEQUENCE, TOKENS),
+    examples=(Options(),),
+    order=91,
+)

@@ -6,10 +6,21 @@ from core.catalog.entries import LAYER, PICTURE, POINTS, SEQUENCE, TOKENS, Metho
 from core.options import _
 
 ENTRY = Method(
-    "layer_conductance", _("Layer conductance"), "core.explain.methods.layers:conductance",
-    _("How much of the difference between the answers to the input and to the baseline flows through each place of a "
-      "layer on the straight way between them. All of it flows through every layer: the map sums to the difference."),
-    LAYER, Summed, cost=lambda o, _size: float(2 * o.steps), layers=with_places, takes=(PICTURE, SEQUENCE, TOKENS),
-    tolerance=0.01, averages=POINTS, source="Dhamdhere 2018, equations 1 to 3",
-    examples=(Summed(), Summed(baseline="mean", steps=8)), order=93,
-)  # fmt: skip
+    "layer_conductance",
+    _("Layer conductance"),
+    "core.explain.methods.layers:conductance",
+    _(
+        "How much of the difference between the answers to the input and to the baseline flows through each place of a "
+        "layer on the straight way between them. All of it flows through every layer: the map sums to the difference."
+    ),
+    LAYER,
+    Summed,
+    cost=lambda o, _size: float(2 * o.steps),
+    layers=with_places,
+    takes=(PICTURE, SEQUENCE, TOKENS),
+    tolerance=0.01,
+    averages=POINTS,
+    source="Dhamdhere 2018, equations 1 to 3",
+    examples=(Summed(), Summed(baseline="mean", steps=8)),
+    order=93,
+)

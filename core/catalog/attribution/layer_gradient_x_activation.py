@@ -5,9 +5,16 @@ from core.catalog.entries import LAYER, PICTURE, SEQUENCE, TOKENS, Method
 from core.options import Options, _
 
 ENTRY = Method(
-    "layer_gradient_x_activation", _("Layer gradient × activation"),
+    "layer_gradient_x_activation",
+    _("Layer gradient × activation"),
     "core.explain.methods.layers:gradient_x_activation",
-    _("A layer's values times the answer's gradient there, place by place and summed over the maps: what each place "
-      "would add to the answer if all that follows were linear."),
-    LAYER, layers=with_places, takes=(PICTURE, SEQUENCE, TOKENS), examples=(Options(),), order=92,
-)  # fmt: skip
+    _(
+        "A layer's values times the answer's gradient there, place by place and summed over the maps: what each place "
+        "would add to the answer if all that follows were linear."
+    ),
+    LAYER,
+    layers=with_places,
+    takes=(PICTURE, SEQUENCE, TOKENS),
+    examples=(Options(),),
+    order=92,
+)

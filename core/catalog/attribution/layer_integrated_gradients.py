@@ -6,10 +6,21 @@ from core.catalog.entries import LAYER, PICTURE, POINTS, SEQUENCE, TOKENS, Metho
 from core.options import _
 
 ENTRY = Method(
-    "layer_integrated_gradients", _("Layer Integrated Gradients"), "core.explain.methods.layers:integrated_gradients",
-    _("What each place of a layer adds to the answer when the layer's values go straight from those of the baseline to "
-      "those of the input. The map sums to the difference of the two answers."),
-    LAYER, Summed, cost=lambda o, _size: float(2 * o.steps), layers=with_places, takes=(PICTURE, SEQUENCE, TOKENS),
-    tolerance=0.01, averages=POINTS, source="Sundararajan 2017, at a layer",
-    examples=(Summed(), Summed(baseline="mean", steps=8)), order=95,
-)  # fmt: skip
+    "layer_integrated_gradients",
+    _("Layer Integrated Gradients"),
+    "core.explain.methods.layers:integrated_gradients",
+    _(
+        "What each place of a layer adds to the answer when the layer's values go straight from those of the baseline "
+        "to those of the input. The map sums to the difference of the two answers."
+    ),
+    LAYER,
+    Summed,
+    cost=lambda o, _size: float(2 * o.steps),
+    layers=with_places,
+    takes=(PICTURE, SEQUENCE, TOKENS),
+    tolerance=0.01,
+    averages=POINTS,
+    source="Sundararajan 2017, at a layer",
+    examples=(Summed(), Summed(baseline="mean", steps=8)),
+    order=95,
+)

@@ -12,15 +12,26 @@ class Lrp(Options):
     """Options of layer-wise relevance propagation."""
 
     epsilon: float = option(
-        1e-6, _("ε in the denominator: weak sums lose relevance to it, which leaves a sparser map. Sums are about 1."),
-        label=_("ε"), low=1e-9, high=10.0,
-    )  # fmt: skip
+        1e-6,
+        _("ε in the denominator: weak sums lose relevance to it, which leaves a sparser map. Sums are about 1."),
+        label=_("ε"),
+        low=1e-9,
+        high=10.0,
+    )
 
 
 ENTRY = Method(
-    "lrp", _("LRP"), "core.explain.methods.lrp:lrp",
-    _("The answer is handed back layer by layer: each unit shares its relevance among those it has read, by how much "
-      "each of them contributed (layer-wise relevance propagation, ε rule)."),
-    RULE, Lrp, fit=_fit.lrp, source="Bach 2015, equation 58; Montavon 2019, section 10.2.1",
-    examples=(Lrp(), Lrp(epsilon=0.1)), order=48,
-)  # fmt: skip
+    "lrp",
+    _("LRP"),
+    "core.explain.methods.lrp:lrp",
+    _(
+        "The answer is handed back layer by layer: each unit shares its relevance among those it has read, by how much "
+        "each of them contributed (layer-wise relevance propagation, ε rule)."
+    ),
+    RULE,
+    Lrp,
+    fit=_fit.lrp,
+    source="Bach 2015, equation 58; Montavon 2019, section 10.2.1",
+    examples=(Lrp(), Lrp(epsilon=0.1)),
+    order=48,
+)

@@ -5,11 +5,20 @@ from core.catalog.entries import NEURON, POINTS, Method
 from core.options import _
 
 ENTRY = Method(
-    "neuron_conductance", _("Neuron conductance"), "core.explain.methods.neurons:conductance",
-    _("What each place of the input adds to the answer through one unit inside the network, on the straight way from "
-      "the baseline. The map sums to all that flows through the unit."),
-    NEURON, UnitOnWay, cost=lambda o, _size: float(4 * o.steps), layers=with_units, tolerance=0.05,
+    "neuron_conductance",
+    _("Neuron conductance"),
+    "core.explain.methods.neurons:conductance",
+    _(
+        "What each place of the input adds to the answer through one unit inside the network, on the straight way from "
+        "the baseline. The map sums to all that flows through the unit."
+    ),
+    NEURON,
+    UnitOnWay,
+    cost=lambda o, _size: float(4 * o.steps),
+    layers=with_units,
+    tolerance=0.05,
     averages=POINTS,
     source="Dhamdhere 2018, equation 2",
-    examples=(UnitOnWay(), UnitOnWay(unit=1, baseline="mean", steps=8)), order=121,
-)  # fmt: skip
+    examples=(UnitOnWay(), UnitOnWay(unit=1, baseline="mean", steps=8)),
+    order=121,
+)

@@ -5,7 +5,14 @@ from core.catalog.entries import NEURON, Method
 from core.options import _
 
 ENTRY = Method(
-    "neuron_gradient", _("Neuron gradient"), "core.explain.methods.neurons:gradient",
+    "neuron_gradient",
+    _("Neuron gradient"),
+    "core.explain.methods.neurons:gradient",
     _("How one unit inside the network reacts when a place of the input changes a little: upwards or downwards."),
-    NEURON, Unit, cost=lambda _o, _size: 1.0, layers=with_units, examples=(Unit(), Unit(unit=1)), order=120,
-)  # fmt: skip
+    NEURON,
+    Unit,
+    cost=lambda _o, _size: 1.0,
+    layers=with_units,
+    examples=(Unit(), Unit(unit=1)),
+    order=120,
+)

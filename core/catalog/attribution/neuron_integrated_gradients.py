@@ -5,11 +5,20 @@ from core.catalog.entries import NEURON, POINTS, Method
 from core.options import _
 
 ENTRY = Method(
-    "neuron_integrated_gradients", _("Neuron Integrated Gradients"),
+    "neuron_integrated_gradients",
+    _("Neuron Integrated Gradients"),
     "core.explain.methods.neurons:integrated_gradients",
-    _("What each place of the input adds to the value of one unit inside the network, on the straight way from the "
-      "baseline. The map sums to the difference of the unit's two values."),
-    NEURON, UnitOnWay, cost=lambda o, _size: float(4 * o.steps), layers=with_units, tolerance=0.01, averages=POINTS,
-    source="Sundararajan 2017, for a unit", examples=(UnitOnWay(), UnitOnWay(unit=1, baseline="mean", steps=8)),
+    _(
+        "What each place of the input adds to the value of one unit inside the network, on the straight way from the "
+        "baseline. The map sums to the difference of the unit's two values."
+    ),
+    NEURON,
+    UnitOnWay,
+    cost=lambda o, _size: float(4 * o.steps),
+    layers=with_units,
+    tolerance=0.01,
+    averages=POINTS,
+    source="Sundararajan 2017, for a unit",
+    examples=(UnitOnWay(), UnitOnWay(unit=1, baseline="mean", steps=8)),
     order=122,
-)  # fmt: skip
+)

@@ -11,12 +11,20 @@ from core.options import _, option
 class Occlusion(Baselined):
     """Options of occlusion."""
 
-    window: int = option(5, _("Side of the square window that hides a part of a picture."), low=1, high=64,
-                         unit=_("pixels"))  # fmt: skip
-    stride: int = option(2, _("How far the window moves from one place to the next; at most its side."), low=1, high=64,
-                         unit=_("pixels"))  # fmt: skip
-    steps: int = option(1, _("Of a sequence or tokens: how many neighbouring steps are hidden at once. Of a vector: "
-                             "features."), label=_("window of steps"), low=1, high=64, unit=_("steps"))  # fmt: skip
+    window: int = option(
+        5, _("Side of the square window that hides a part of a picture."), low=1, high=64, unit=_("pixels")
+    )
+    stride: int = option(
+        2, _("How far the window moves from one place to the next; at most its side."), low=1, high=64, unit=_("pixels")
+    )
+    steps: int = option(
+        1,
+        _("Of a sequence or tokens: how many neighbouring steps are hidden at once. Of a vector: features."),
+        label=_("window of steps"),
+        low=1,
+        high=64,
+        unit=_("steps"),
+    )
 
 
 def _cost(options: Occlusion, size: Size) -> float:
@@ -29,8 +37,15 @@ def _cost(options: Occlusion, size: Size) -> float:
 
 
 ENTRY = Method(
-    "occlusion", _("Occlusion"), "core.explain.methods.perturbation:occlusion",
+    "occlusion",
+    _("Occlusion"),
+    "core.explain.methods.perturbation:occlusion",
     _("By how much the answer falls when a window hides this place. Where several windows cover it, their mean."),
-    PERTURBATION, Occlusion, cost=_cost, panel=True, source="Zeiler and Fergus 2014, section 4.2",
-    examples=(Occlusion(), Occlusion(baseline="mean", window=7, stride=4, steps=3)), order=60,
-)  # fmt: skip
+    PERTURBATION,
+    Occlusion,
+    cost=_cost,
+    panel=True,
+    source="Zeiler and Fergus 2014, section 4.2",
+    examples=(Occlusion(), Occlusion(baseline="mean", window=7, stride=4, steps=3)),
+    order=60,
+)

@@ -4,7 +4,12 @@ from core.catalog.entries import CONTROL, Method
 from core.options import Options, _
 
 ENTRY = Method(
-    "random", _("Random"), "core.explain.methods.controls:random",
+    "random",
+    _("Random"),
+    "core.explain.methods.controls:random",
     _("A control: random values that know nothing of the network or the input."),
-    CONTROL, cost=lambda _o, _size: 0.0, examples=(Options(),), order=900,
-)  # fmt: skip
+    CONTROL,
+    cost=lambda _o, _size: 0.0,
+    examples=(Options(),),
+    order=900,
+)

@@ -4,7 +4,14 @@ from core.catalog.entries import GRADIENT, Method
 from core.options import Options, _
 
 ENTRY = Method(
-    "saliency", _("Saliency"), "core.explain.methods.gradients:saliency",
+    "saliency",
+    _("Saliency"),
+    "core.explain.methods.gradients:saliency",
     _("How strongly the answer reacts when this place changes a little: the size of the gradient."),
-    GRADIENT, signed=False, panel=True, source="Simonyan 2014", examples=(Options(),), order=10,
-)  # fmt: skip
+    GRADIENT,
+    signed=False,
+    panel=True,
+    source="Simonyan 2014",
+    examples=(Options(),),
+    order=10,
+)

@@ -11,15 +11,25 @@ from core.options import _, option
 class ShapleySampling(Pieced):
     """Options of Shapley sampling."""
 
-    samples: int = option(25, _("How many random orders of the pieces are gone through."), low=1, high=2000,
-                          unit=_("orders"))  # fmt: skip
+    samples: int = option(
+        25, _("How many random orders of the pieces are gone through."), low=1, high=2000, unit=_("orders")
+    )
 
 
 ENTRY = Method(
-    "shapley_sampling", _("Shapley sampling"), "core.explain.methods.shapley:shapley_sampling",
-    _("This piece's fair share of the answer: what it adds when the pieces join one by one, averaged over random "
-      "orders. The map sums to the difference of the two answers."),
-    PERTURBATION, ShapleySampling, cost=lambda o, size: forwards(o.samples * max(0, pieces(o, size) - 1) + 2),
-    tolerance=1e-3, averages=DRAWS, source="Štrumbelj and Kononenko 2010", order=66,
+    "shapley_sampling",
+    _("Shapley sampling"),
+    "core.explain.methods.shapley:shapley_sampling",
+    _(
+        "This piece's fair share of the answer: what it adds when the pieces join one by one, averaged over random "
+        "orders. The map sums to the difference of the two answers."
+    ),
+    PERTURBATION,
+    ShapleySampling,
+    cost=lambda o, size: forwards(o.samples * max(0, pieces(o, size) - 1) + 2),
+    tolerance=1e-3,
+    averages=DRAWS,
+    source="Štrumbelj and Kononenko 2010",
+    order=66,
     examples=(ShapleySampling(samples=10), ShapleySampling(samples=5, pieces="slic", segments=16, baseline="mean")),
-)  # fmt: skip
+)

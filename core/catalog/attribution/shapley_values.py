@@ -12,14 +12,21 @@ class ShapleyValues(Baselined):
     """Options of exact Shapley values."""
 
     most: int = option(
-        9, _("At most so many pieces: n of them have 2ⁿ coalitions. Where there are more, neighbours are taken "
-             "together, and the squares of a picture are made larger."),
-        label=_("pieces at most"), low=2, high=14, unit=_("pieces"),
-    )  # fmt: skip
+        9,
+        _(
+            "At most so many pieces: n of them have 2ⁿ coalitions. Where there are more, neighbours are taken "
+            "together, and the squares of a picture are made larger."
+        ),
+        label=_("pieces at most"),
+        low=2,
+        high=14,
+        unit=_("pieces"),
+    )
     pieces: str = option(
-        "grid", _("What is taken away together in a picture. grid: squares; slic: regions of like colour."),
+        "grid",
+        _("What is taken away together in a picture. grid: squares; slic: regions of like colour."),
         choices=("grid", "slic"),
-    )  # fmt: skip
+    )
 
 
 def _cost(options: ShapleyValues, size: Size) -> float:
@@ -32,9 +39,18 @@ def _cost(options: ShapleyValues, size: Size) -> float:
 
 
 ENTRY = Method(
-    "shapley_values", _("Exact Shapley values"), "core.explain.methods.shapley:shapley_values",
-    _("This piece's fair share of the answer, exactly: from all coalitions of a few large pieces. The map sums to the "
-      "difference of the two answers."),
-    PERTURBATION, ShapleyValues, cost=_cost, tolerance=1e-3, source="Shapley 1953", order=68,
+    "shapley_values",
+    _("Exact Shapley values"),
+    "core.explain.methods.shapley:shapley_values",
+    _(
+        "This piece's fair share of the answer, exactly: from all coalitions of a few large pieces. The map sums to "
+        "the difference of the two answers."
+    ),
+    PERTURBATION,
+    ShapleyValues,
+    cost=_cost,
+    tolerance=1e-3,
+    source="Shapley 1953",
+    order=68,
     examples=(ShapleyValues(), ShapleyValues(most=4, baseline="mean"), ShapleyValues(most=5, pieces="slic")),
-)  # fmt: skip
+)

@@ -5,8 +5,16 @@ from core.catalog.entries import DRAWS, GRADIENT, Method
 from core.options import _
 
 ENTRY = Method(
-    "smooth_grad", _("SmoothGrad"), "core.explain.methods.noise:smooth_grad",
+    "smooth_grad",
+    _("SmoothGrad"),
+    "core.explain.methods.noise:smooth_grad",
     _("The mean gradient over noisy copies of the input: what is left when the gradient's flicker is averaged out."),
-    GRADIENT, Noisy, cost=lambda o, _size: float(o.samples), panel=True, averages=DRAWS, source="Smilkov 2017",
-    examples=(Noisy(samples=8), Noisy(samples=5, noise=0.05, of="input_x_gradient")), order=12,
-)  # fmt: skip
+    GRADIENT,
+    Noisy,
+    cost=lambda o, _size: float(o.samples),
+    panel=True,
+    averages=DRAWS,
+    source="Smilkov 2017",
+    examples=(Noisy(samples=8), Noisy(samples=5, noise=0.05, of="input_x_gradient")),
+    order=12,
+)

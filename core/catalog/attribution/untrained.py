@@ -22,8 +22,9 @@ def methods() -> tuple[str, ...]:
 class Untrained(Options):
     """Options of the untrained control."""
 
-    method: str = option("integrated_gradients", _("The method that explains the untrained network."),
-                         choices=methods())  # fmt: skip
+    method: str = option(
+        "integrated_gradients", _("The method that explains the untrained network."), choices=methods()
+    )
 
 
 def cost(options: Untrained, size: Size) -> float:
@@ -43,9 +44,17 @@ class Like(Method):
 
 
 ENTRY = Like(
-    "untrained", _("Untrained weights"), "core.explain.methods.controls:untrained",
-    _("A control: the same method on the same layers with freshly drawn weights. What is in this map, too, was not "
-      "learned."),
-    CONTROL, Untrained, cost=cost, source="Adebayo 2018, section 3",
-    examples=(Untrained(), Untrained(method="saliency")), order=930,
-)  # fmt: skip
+    "untrained",
+    _("Untrained weights"),
+    "core.explain.methods.controls:untrained",
+    _(
+        "A control: the same method on the same layers with freshly drawn weights. What is in this map, too, was not "
+        "learned."
+    ),
+    CONTROL,
+    Untrained,
+    cost=cost,
+    source="Adebayo 2018, section 3",
+    examples=(Untrained(), Untrained(method="saliency")),
+    order=930,
+)

@@ -5,8 +5,16 @@ from core.catalog.entries import DRAWS, GRADIENT, Method
 from core.options import _
 
 ENTRY = Method(
-    "var_grad", _("VarGrad"), "core.explain.methods.noise:var_grad",
+    "var_grad",
+    _("VarGrad"),
+    "core.explain.methods.noise:var_grad",
     _("The variance of the gradient over noisy copies of the input: where the network bends most around this sample."),
-    GRADIENT, Noisy, cost=lambda o, _size: float(o.samples), signed=False, averages=DRAWS, source="Adebayo 2018",
-    examples=(Noisy(samples=8), Noisy(samples=5, noise=0.05, of="input_x_gradient")), order=13,
-)  # fmt: skip
+    GRADIENT,
+    Noisy,
+    cost=lambda o, _size: float(o.samples),
+    signed=False,
+    averages=DRAWS,
+    source="Adebayo 2018",
+    examples=(Noisy(samples=8), Noisy(samples=5, noise=0.05, of="input_x_gradient")),
+    order=13,
+)

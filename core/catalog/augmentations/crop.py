@@ -11,9 +11,13 @@ class Crop(Options):
     """Options of the crop."""
 
     crop_smallest: float = option(
-        0.6, _("The smallest part that is cut out, as a share of the picture's area."), label=_("smallest crop"),
-        low=0.05, high=1.0, unit=_("share of the area"),
-    )  # fmt: skip
+        0.6,
+        _("The smallest part that is cut out, as a share of the picture's area."),
+        label=_("smallest crop"),
+        low=0.05,
+        high=1.0,
+        unit=_("share of the area"),
+    )
 
 
 ENTRY = Augmentation(

@@ -11,8 +11,14 @@ from core.options import Options, _, option
 class CutMix(Options):
     """Options of CutMix."""
 
-    cutmix_alpha: float = option(1.0, _("How the box's size varies: the two parameters of a beta distribution."),
-                                 label=_("CutMix α"), low=0.01, high=10.0, unit="(α)")  # fmt: skip
+    cutmix_alpha: float = option(
+        1.0,
+        _("How the box's size varies: the two parameters of a beta distribution."),
+        label=_("CutMix α"),
+        low=0.01,
+        high=10.0,
+        unit="(α)",
+    )
 
 
 def shares(o: CutMix, draw: Any, n: int) -> Any:

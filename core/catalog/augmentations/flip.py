@@ -10,8 +10,14 @@ from core.options import Options, _, option
 class Flip(Options):
     """Options of the flip."""
 
-    flip_share: float = option(0.5, _("How likely a picture is mirrored (not for digits or letters)."),
-                               label=_("flip"), low=0.0, high=1.0, unit=_("share"))  # fmt: skip
+    flip_share: float = option(
+        0.5,
+        _("How likely a picture is mirrored (not for digits or letters)."),
+        label=_("flip"),
+        low=0.0,
+        high=1.0,
+        unit=_("share"),
+    )
 
 
 ENTRY = Augmentation(

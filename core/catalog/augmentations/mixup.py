@@ -10,8 +10,14 @@ from core.options import Options, _, option
 class MixUp(Options):
     """Options of MixUp."""
 
-    mixup_alpha: float = option(0.2, _("How evenly two pictures are mixed: the two parameters of a beta distribution."),
-                                label=_("MixUp α"), low=0.01, high=10.0, unit="(α)")  # fmt: skip
+    mixup_alpha: float = option(
+        0.2,
+        _("How evenly two pictures are mixed: the two parameters of a beta distribution."),
+        label=_("MixUp α"),
+        low=0.01,
+        high=10.0,
+        unit="(α)",
+    )
 
 
 ENTRY = Augmentation(

@@ -10,8 +10,9 @@ from core.options import Options, _, option
 class Shift(Options):
     """Options of the shift."""
 
-    shift_pixels: int = option(2, _("How far a picture is moved at most, each way."), label=_("shift"),
-                               low=1, high=64, unit=_("pixels"))  # fmt: skip
+    shift_pixels: int = option(
+        2, _("How far a picture is moved at most, each way."), label=_("shift"), low=1, high=64, unit=_("pixels")
+    )
 
 
 ENTRY = Augmentation(

@@ -1,13 +1,37 @@
 """The words of the made-up film reviews. A clause is a row of words; {…} stands for one of a list."""
 
 GOOD = (
-    "good", "great", "brilliant", "moving", "funny", "charming", "gripping", "wonderful", "clever",
-    "beautiful", "fresh", "delightful", "superb", "warm",
-)  # fmt: skip
+    "good",
+    "great",
+    "brilliant",
+    "moving",
+    "funny",
+    "charming",
+    "gripping",
+    "wonderful",
+    "clever",
+    "beautiful",
+    "fresh",
+    "delightful",
+    "superb",
+    "warm",
+)
 BAD = (
-    "bad", "boring", "dull", "awful", "clumsy", "tedious", "flat", "weak", "dreadful",
-    "silly", "tired", "empty", "messy", "bland",
-)  # fmt: skip
+    "bad",
+    "boring",
+    "dull",
+    "awful",
+    "clumsy",
+    "tedious",
+    "flat",
+    "weak",
+    "dreadful",
+    "silly",
+    "tired",
+    "empty",
+    "messy",
+    "bland",
+)
 NEGATORS = ("not", "hardly", "never", "far from", "anything but", "by no means", "not at all")
 DEGREES = ("", "", "very", "really", "quite", "rather")  # of an adjective that stands without a negator
 

@@ -10,12 +10,16 @@ from core.options import Options, _, option
 class Adding(Options):
     """Options of the adding problem."""
 
-    length: int = option(50, _("Steps of a sequence; the longer, the further back the first mark."),
-                         low=4, high=1000, unit=_("steps"))  # fmt: skip
+    length: int = option(
+        50, _("Steps of a sequence; the longer, the further back the first mark."), low=4, high=1000, unit=_("steps")
+    )
     samples: int = option(
-        20_000, _("Sequences drawn in all, for training, validation and test."), low=60, high=100_000,
+        20_000,
+        _("Sequences drawn in all, for training, validation and test."),
+        low=60,
+        high=100_000,
         unit=_("sequences"),
-    )  # fmt: skip
+    )
 
 
 ENTRY = Dataset(

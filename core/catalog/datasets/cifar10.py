@@ -10,8 +10,13 @@ from core.options import Options, _, option
 class Cifar10(Options):
     """Options of CIFAR-10."""
 
-    samples: int = option(45_000, _("Training pictures used, as far as there are; a tenth more is for validation."),
-                          low=100, high=45_000, unit=_("pictures"))  # fmt: skip
+    samples: int = option(
+        45_000,
+        _("Training pictures used, as far as there are; a tenth more is for validation."),
+        low=100,
+        high=45_000,
+        unit=_("pictures"),
+    )
 
 
 ENTRY = Dataset(

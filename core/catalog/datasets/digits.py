@@ -10,8 +10,13 @@ from core.options import Options, _, option
 class Digits(Options):
     """Options of the digits."""
 
-    size: int = option(28, _("Side to which the 8×8 pictures are resampled; 28 fits what fits MNIST."),
-                       low=8, high=64, unit=_("pixels"))  # fmt: skip
+    size: int = option(
+        28,
+        _("Side to which the 8×8 pictures are resampled; 28 fits what fits MNIST."),
+        low=8,
+        high=64,
+        unit=_("pixels"),
+    )
 
 
 ENTRY = Dataset(

@@ -12,10 +12,18 @@ CLASSES = {"digits": 10, "letters": 26, "balanced": 47}
 class Emnist(Options):
     """Options of EMNIST."""
 
-    split: str = option("letters", _("Digits; letters, large and small as one; or both, 47 classes equally often."),
-                        choices=tuple(CLASSES))  # fmt: skip
-    samples: int = option(55_000, _("Training pictures used, as far as there are; 5,000 more are for validation."),
-                          low=100, high=235_000, unit=_("pictures"))  # fmt: skip
+    split: str = option(
+        "letters",
+        _("Digits; letters, large and small as one; or both, 47 classes equally often."),
+        choices=tuple(CLASSES),
+    )
+    samples: int = option(
+        55_000,
+        _("Training pictures used, as far as there are; 5,000 more are for validation."),
+        low=100,
+        high=235_000,
+        unit=_("pictures"),
+    )
 
 
 ENTRY = Dataset(

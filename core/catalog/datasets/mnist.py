@@ -10,8 +10,13 @@ from core.options import Options, _, option
 class Mnist(Options):
     """Options of MNIST."""
 
-    samples: int = option(55_000, _("Training pictures used; 5,000 more are kept for validation."),
-                          low=100, high=55_000, unit=_("pictures"))  # fmt: skip
+    samples: int = option(
+        55_000,
+        _("Training pictures used; 5,000 more are kept for validation."),
+        low=100,
+        high=55_000,
+        unit=_("pictures"),
+    )
 
 
 ENTRY = Dataset(

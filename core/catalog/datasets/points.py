@@ -13,10 +13,16 @@ class Points(Options):
     """Options of the points."""
 
     kind: str = option("moons", _("How the classes lie."), choices=("moons", "circles", "spirals", "blobs"))
-    classes: int = option(3, _("Arms of the spiral, or blobs."), low=2, high=8, unit=_("classes"),
-                          applies=lambda o: o.kind in ANY_NUMBER)  # fmt: skip
-    noise: float = option(0.12, _("How far points stray from where their class lies (standard deviation)."),
-                          low=0.0, high=1.0, unit=_("plane units"))  # fmt: skip
+    classes: int = option(
+        3, _("Arms of the spiral, or blobs."), low=2, high=8, unit=_("classes"), applies=lambda o: o.kind in ANY_NUMBER
+    )
+    noise: float = option(
+        0.12,
+        _("How far points stray from where their class lies (standard deviation)."),
+        low=0.0,
+        high=1.0,
+        unit=_("plane units"),
+    )
     samples: int = option(
         1500, _("Points drawn in all, for training, validation and test."), low=60, high=100_000, unit=_("points")
     )
@@ -36,8 +42,10 @@ ENTRY = Dataset(
     source="drawn by LayerLab; moons and circles as in scikit-learn",
     licence="Apache-2.0",
     examples=(
-        Points(samples=300), Points(kind="circles", samples=300), Points(kind="spirals", classes=4, samples=400),
+        Points(samples=300),
+        Points(kind="circles", samples=300),
+        Points(kind="spirals", classes=4, samples=400),
         Points(kind="blobs", classes=5, samples=400),
     ),
     order=3,
-)  # fmt: skip
+)

@@ -11,10 +11,20 @@ from core.options import Options, _, option
 class Reviews(Options):
     """Options of the reviews."""
 
-    facts: int = option(2, _("Most clauses that say nothing of what the writer thinks; each review has one or more."),
-                        low=1, high=12, unit=_("clauses"))  # fmt: skip
-    negation: float = option(0.3, _("Share of the opinions that are negated: “not good”, “hardly boring”."),
-                             low=0.0, high=1.0, unit=_("share"))  # fmt: skip
+    facts: int = option(
+        2,
+        _("Most clauses that say nothing of what the writer thinks; each review has one or more."),
+        low=1,
+        high=12,
+        unit=_("clauses"),
+    )
+    negation: float = option(
+        0.3,
+        _("Share of the opinions that are negated: “not good”, “hardly boring”."),
+        low=0.0,
+        high=1.0,
+        unit=_("share"),
+    )
     decoys: bool = option(False, _("May facts hold a negator, too? Then one must see which word it belongs to."))
     samples: int = option(
         6000, _("Reviews made in all, for training, validation and test."), low=60, high=50_000, unit=_("reviews")

@@ -17,19 +17,33 @@ class Conv(Options):
     stride: int = option(1, _("How far the kernel moves between two outputs."), low=1, high=255, unit=_("pixels"))
     padding: int = option(1, _("Zeros added at each border."), low=0, high=255, unit=_("pixels"))
     bias: bool = option(True, _("Adds one number per map; not needed before a batch norm."))
-    dilation: int = option(1, _("Step between two cells of the kernel; above 1 it has gaps and sees further."),
-                           low=1, high=64, unit=_("pixels"))  # fmt: skip
+    dilation: int = option(
+        1,
+        _("Step between two cells of the kernel; above 1 it has gaps and sees further."),
+        low=1,
+        high=64,
+        unit=_("pixels"),
+    )
     groups: int = option(
-        1, _("Parts of the maps that are convolved apart; as many as there are maps makes it depthwise."),
-        low=1, high=8192, unit=_("groups"),
-    )  # fmt: skip
+        1,
+        _("Parts of the maps that are convolved apart; as many as there are maps makes it depthwise."),
+        low=1,
+        high=8192,
+        unit=_("groups"),
+    )
 
 
 def arguments(o: Conv, form: Form) -> dict[str, object]:
     return {
-        "in_channels": form.shape[0], "out_channels": o.channels, "kernel_size": o.kernel, "stride": o.stride,
-        "padding": o.padding, "dilation": o.dilation, "groups": o.groups, "bias": o.bias,
-    }  # fmt: skip
+        "in_channels": form.shape[0],
+        "out_channels": o.channels,
+        "kernel_size": o.kernel,
+        "stride": o.stride,
+        "padding": o.padding,
+        "dilation": o.dilation,
+        "groups": o.groups,
+        "bias": o.bias,
+    }
 
 
 def fault(o: Conv, form: Form) -> Fault | None:

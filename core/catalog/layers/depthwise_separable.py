@@ -23,7 +23,10 @@ ENTRY = Layer(
     takes=(PICTURE,),
     options=DepthwiseSeparable,
     arguments=lambda o, form: {
-        "in_channels": form.shape[0], "channels": o.channels, "kernel": o.kernel, "stride": o.stride,
+        "in_channels": form.shape[0],
+        "channels": o.channels,
+        "kernel": o.kernel,
+        "stride": o.stride,
     },
     fault=lambda o, _form: even_kernel(o.kernel),
     windows=lambda o: (Window(o.kernel, o.stride), Window(1)),
@@ -32,4 +35,4 @@ ENTRY = Layer(
         (DepthwiseSeparable(channels=8, kernel=5, stride=2), Form(PICTURE, (4, 9, 8))),
     ),
     order=17,
-)  # fmt: skip
+)

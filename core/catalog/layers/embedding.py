@@ -18,8 +18,11 @@ def fault(o: Embedding, form: Form) -> Fault | None:
     have = form.vocabulary if isinstance(form, DataForm) else 0
     if o.vocabulary >= have:
         return None
-    return Fault(f"it knows {o.vocabulary} token ids, but the data has {have}", f"set vocabulary to {have}",
-                 options={"vocabulary": have})  # fmt: skip
+    return Fault(
+        f"it knows {o.vocabulary} token ids, but the data has {have}",
+        f"set vocabulary to {have}",
+        options={"vocabulary": have},
+    )
 
 
 ENTRY = Layer(

@@ -15,9 +15,12 @@ class GroupNorm(Options):
     """Options of group norm."""
 
     groups: int = option(
-        4, _("Groups of maps; 1 makes it a layer norm of the whole picture, as many as maps an instance norm."),
-        low=1, high=8192, unit=_("groups"),
-    )  # fmt: skip
+        4,
+        _("Groups of maps; 1 makes it a layer norm of the whole picture, as many as maps an instance norm."),
+        low=1,
+        high=8192,
+        unit=_("groups"),
+    )
 
 
 def fault(o: GroupNorm, form: Form) -> Fault | None:
@@ -25,8 +28,11 @@ def fault(o: GroupNorm, form: Form) -> Fault | None:
     if channels % o.groups == 0:
         return None
     best = _windows.divisor(channels, o.groups)
-    return Fault(f"{o.groups} groups cannot share {channels} maps equally", f"use {best} group{'s' * (best > 1)}",
-                 options={"groups": best})  # fmt: skip
+    return Fault(
+        f"{o.groups} groups cannot share {channels} maps equally",
+        f"use {best} group{'s' * (best > 1)}",
+        options={"groups": best},
+    )
 
 
 ENTRY = Layer(

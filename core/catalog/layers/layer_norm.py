@@ -13,7 +13,9 @@ ENTRY = Layer(
     takes=(PICTURE, SEQUENCE, VECTOR),
     arguments=lambda _o, form: {"normalized_shape": form.shape if form.kind == PICTURE else form.shape[-1]},
     examples=(
-        (Options(), Form(PICTURE, (4, 6, 6))), (Options(), Form(SEQUENCE, (5, 8))), (Options(), Form(VECTOR, (8,))),
+        (Options(), Form(PICTURE, (4, 6, 6))),
+        (Options(), Form(SEQUENCE, (5, 8))),
+        (Options(), Form(VECTOR, (8,))),
     ),
     order=3,
-)  # fmt: skip
+)

@@ -12,10 +12,15 @@ class Lstm(_recurrent.Recurrent):
 
     forget_bias: float = option(
         0.0,
-        _("What the forget gate's bias starts at: 1 or more lets the cell remember for longer from the first step on; "
-          "0 leaves torch's own start, which is about 0."),
-        label=_("forget bias"), low=0.0, high=10.0, unit=_("(logit)"),
-    )  # fmt: skip
+        _(
+            "What the forget gate's bias starts at: 1 or more lets the cell remember for longer from the first step "
+            "on; 0 leaves torch's own start, which is about 0."
+        ),
+        label=_("forget bias"),
+        low=0.0,
+        high=10.0,
+        unit=_("(logit)"),
+    )
 
 
 ENTRY = _recurrent.entry("lstm", _("LSTM"), "core.modules.recurrent:Lstm", Lstm, 22)

@@ -12,11 +12,19 @@ class Pool(Options):
 
     kernel: int = option(2, _("Side of the square window."), low=1, high=64, unit=_("pixels"))
     stride: int = option(
-        0, _("How far the window moves; 0 means by its own side, so that windows do not overlap."),
-        low=0, high=64, unit=_("pixels"),
-    )  # fmt: skip
-    padding: int = option(0, _("Border added at each side, at most half the window; it is never the maximum."),
-                          low=0, high=32, unit=_("pixels"))  # fmt: skip
+        0,
+        _("How far the window moves; 0 means by its own side, so that windows do not overlap."),
+        low=0,
+        high=64,
+        unit=_("pixels"),
+    )
+    padding: int = option(
+        0,
+        _("Border added at each side, at most half the window; it is never the maximum."),
+        low=0,
+        high=32,
+        unit=_("pixels"),
+    )
 
 
 def arguments(o: Pool, _form: Form) -> dict[str, object]:
@@ -27,8 +35,11 @@ def fault(o: Pool, form: Form) -> Fault | None:
     _channels, height, width = form.shape
     if o.padding > o.kernel // 2:
         half = o.kernel // 2
-        return Fault(f"padding {o.padding} is more than half of the {o.kernel}×{o.kernel} window, which may be "
-                     f"{half}", f"set padding to {half}", options={"padding": half})  # fmt: skip
+        return Fault(
+            f"padding {o.padding} is more than half of the {o.kernel}×{o.kernel} window, which may be {half}",
+            f"set padding to {half}",
+            options={"padding": half},
+        )
     side, need = min(height, width), o.kernel - 2 * o.padding
     if side >= need:
         return None

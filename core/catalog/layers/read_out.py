@@ -12,17 +12,22 @@ class ReadOut(Options):
 
     take: str = option(
         "last",
-        _("Which steps are read: the last real one; the first (a class token); the mean or maximum of all; or both "
-          "ends, where a bidirectional layer's two states have seen the whole row."),
+        _(
+            "Which steps are read: the last real one; the first (a class token); the mean or maximum of all; or both "
+            "ends, where a bidirectional layer's two states have seen the whole row."
+        ),
         choices=("last", "first", "mean", "max", "both_ends"),
-    )  # fmt: skip
+    )
 
 
 def fault(o: ReadOut, form: Form) -> Fault | None:
     if o.take != "both_ends" or form.shape[1] % 2 == 0:
         return None
-    return Fault(f"both ends need two states a step, but it gets {form.shape[1]} features", "read the last step",
-                 options={"take": "last"})  # fmt: skip
+    return Fault(
+        f"both ends need two states a step, but it gets {form.shape[1]} features",
+        "read the last step",
+        options={"take": "last"},
+    )
 
 
 ENTRY = Layer(

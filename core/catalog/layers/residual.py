@@ -14,10 +14,12 @@ class Residual(Options):
     stride: int = option(1, _("Stride of the first convolution."), low=1, high=8, unit=_("pixels"))
     shortcut: str = option(
         "padded",
-        _("How the input reaches the sum when its shape changes: padded with zero maps (He's option A), or by a "
-          "1×1 convolution (option B, projection); none leaves the shortcut out."),
+        _(
+            "How the input reaches the sum when its shape changes: padded with zero maps (He's option A), or by a "
+            "1×1 convolution (option B, projection); none leaves the shortcut out."
+        ),
         choices=("padded", "projection", "none"),
-    )  # fmt: skip
+    )
 
 
 def arguments(o: Residual, form: Form) -> dict[str, object]:

@@ -13,14 +13,21 @@ class Rnn(_recurrent.Recurrent):
     nonlinearity: str = option("tanh", _("The function f of the state."), choices=("tanh", "relu"))
     init: str = option(
         "default",
-        _("How U starts: torch's small random numbers; orthogonal times a gain; or as the identity with zero biases, "
-          "which keeps the state as it is (Le 2015, IRNN)."),
-        label=_("start"), choices=("default", "orthogonal", "identity"),
-    )  # fmt: skip
+        _(
+            "How U starts: torch's small random numbers; orthogonal times a gain; or as the identity with zero biases, "
+            "which keeps the state as it is (Le 2015, IRNN)."
+        ),
+        label=_("start"),
+        choices=("default", "orthogonal", "identity"),
+    )
     gain: float = option(
-        1.0, _("What the orthogonal start is multiplied by: all of U's singular values."), low=0.0, high=10.0,
-        unit=_("(factor)"), applies=lambda o: o.init == "orthogonal",
-    )  # fmt: skip
+        1.0,
+        _("What the orthogonal start is multiplied by: all of U's singular values."),
+        low=0.0,
+        high=10.0,
+        unit=_("(factor)"),
+        applies=lambda o: o.init == "orthogonal",
+    )
 
 
 ENTRY = _recurrent.entry("rnn", _("recurrent layer"), "core.modules.recurrent:Rnn", Rnn, 21)

@@ -29,8 +29,11 @@ def fault(o: TransformerBlock, form: Form) -> Fault | None:
     if width % o.heads == 0:
         return None
     best = max(h for h in range(1, o.heads + 1) if width % h == 0)
-    return Fault(f"{o.heads} heads cannot share a width of {width} equally", f"use {best} head{'s' * (best > 1)}",
-                 options={"heads": best})  # fmt: skip
+    return Fault(
+        f"{o.heads} heads cannot share a width of {width} equally",
+        f"use {best} head{'s' * (best > 1)}",
+        options={"heads": best},
+    )
 
 
 ENTRY = Layer(
@@ -40,8 +43,12 @@ ENTRY = Layer(
     takes=(SEQUENCE,),
     options=TransformerBlock,
     arguments=lambda o, form: {
-        "width": form.shape[1], "heads": o.heads, "mlp_ratio": o.mlp_ratio, "dropout": o.dropout,
-        "norm_first": o.norm_first, "causal": o.causal,
+        "width": form.shape[1],
+        "heads": o.heads,
+        "mlp_ratio": o.mlp_ratio,
+        "dropout": o.dropout,
+        "norm_first": o.norm_first,
+        "causal": o.causal,
     },
     fault=fault,
     masked=True,
@@ -52,4 +59,4 @@ ENTRY = Layer(
         (TransformerBlock(heads=2, causal=True), Form(SEQUENCE, (4, 8))),
     ),
     order=34,
-)  # fmt: skip
+)

@@ -18,8 +18,14 @@ class Muon(Options):
         0.95, _("Share of the last step that goes on."), low=0.0, high=0.9999, unit=_("share kept per step")
     )
     nesterov: bool = option(True, _("Look ahead along the momentum."))
-    newton_schulz: int = option(5, _("Iterations that make the step orthogonal."), label=_("Newton-Schulz steps"),
-                                low=1, high=20, unit=_("iterations"))  # fmt: skip
+    newton_schulz: int = option(
+        5,
+        _("Iterations that make the step orthogonal."),
+        label=_("Newton-Schulz steps"),
+        low=1,
+        high=20,
+        unit=_("iterations"),
+    )
 
 
 ENTRY = Optimizer(

@@ -11,8 +11,14 @@ from core.options import Options, _, option
 class WarmUp(Options):
     """Options of a schedule that may begin with a warm-up."""
 
-    warm_up: float = option(0.0, _("Share of the steps in which the learning rate first rises evenly."),
-                            label=_("warm-up"), low=0.0, high=0.9, unit=_("share of the steps"))  # fmt: skip
+    warm_up: float = option(
+        0.0,
+        _("Share of the steps in which the learning rate first rises evenly."),
+        label=_("warm-up"),
+        low=0.0,
+        high=0.9,
+        unit=_("share of the steps"),
+    )
 
 
 Factor = Callable[[Any, int, int], float]

@@ -13,8 +13,14 @@ START, END = 25.0, 1e4  # torch's OneCycleLR: first = full / 25, last = first / 
 class OneCycle(Options):
     """Options of one cycle."""
 
-    warm_up: float = option(0.3, _("Share of the steps in which the learning rate rises."), label=_("warm-up"),
-                            low=0.01, high=0.99, unit=_("share of the steps"))  # fmt: skip
+    warm_up: float = option(
+        0.3,
+        _("Share of the steps in which the learning rate rises."),
+        label=_("warm-up"),
+        low=0.01,
+        high=0.99,
+        unit=_("share of the steps"),
+    )
 
 
 def factor(o: OneCycle, step: int, steps: int) -> float:

@@ -15,10 +15,22 @@ from core.options import Options, _, option
 class RangeTest(Options):
     """Options of the range test; both ends are multiples of the learning rate."""
 
-    lowest: float = option(0.001, _("Where the test begins, as a multiple of the learning rate."), low=1e-7, high=1.0,
-                           unit=_("times the learning rate"), log=True)  # fmt: skip
-    highest: float = option(1000.0, _("Where the test ends, as a multiple of the learning rate."), low=1.0, high=1e7,
-                            unit=_("times the learning rate"), log=True)  # fmt: skip
+    lowest: float = option(
+        0.001,
+        _("Where the test begins, as a multiple of the learning rate."),
+        low=1e-7,
+        high=1.0,
+        unit=_("times the learning rate"),
+        log=True,
+    )
+    highest: float = option(
+        1000.0,
+        _("Where the test ends, as a multiple of the learning rate."),
+        low=1.0,
+        high=1e7,
+        unit=_("times the learning rate"),
+        log=True,
+    )
 
 
 def factor(o: RangeTest, step: int, steps: int) -> float:

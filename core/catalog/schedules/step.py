@@ -11,10 +11,12 @@ from core.options import _, option
 class Step(WarmUp):
     """Options of the step schedule."""
 
-    drop: float = option(0.1, _("What the learning rate is multiplied by at each drop."), low=0.001, high=1.0,
-                         unit=_("(factor)"))  # fmt: skip
-    every: float = option(0.33, _("How much of the run lies between two drops."), low=0.001, high=1.0,
-                          unit=_("share of the steps"))  # fmt: skip
+    drop: float = option(
+        0.1, _("What the learning rate is multiplied by at each drop."), low=0.001, high=1.0, unit=_("(factor)")
+    )
+    every: float = option(
+        0.33, _("How much of the run lies between two drops."), low=0.001, high=1.0, unit=_("share of the steps")
+    )
 
 
 def factor(o: Step, step: int, steps: int) -> float:

@@ -18,13 +18,18 @@ class Cells(Options):
     """Which of the cells of a layer: fused layers hold several."""
 
     stack: int = option(
-        1, _("A layer may hold several on top of each other. 1 is the top one, 2 the one below it, and so on."),
-        label=_("which of the stacked"), low=1, high=16, unit=_("from the top"),
-    )  # fmt: skip
+        1,
+        _("A layer may hold several on top of each other. 1 is the top one, 2 the one below it, and so on."),
+        label=_("which of the stacked"),
+        low=1,
+        high=16,
+        unit=_("from the top"),
+    )
     direction: str = option(
-        "forward", _("A layer that reads in both directions has one cell from the left and one from the right."),
+        "forward",
+        _("A layer that reads in both directions has one cell from the left and one from the right."),
         choices=("forward", "backward"),
-    )  # fmt: skip
+    )
 
 
 def recurrent(layers: tuple[LayerSpec, ...], _form: DataForm) -> tuple[str, ...]:
@@ -37,9 +42,11 @@ def offers(name: str, layer: LayerSpec | None, _layers: tuple[LayerSpec, ...], _
     if layer is None:
         return True
     needed = {
-        "stack": getattr(layer.options, "layers", 2) > 1, "direction": getattr(layer.options, "bidirectional", True),
-        "gain": layer.kind == "rnn", "forget_bias": layer.kind == "lstm",
-    }  # fmt: skip
+        "stack": getattr(layer.options, "layers", 2) > 1,
+        "direction": getattr(layer.options, "bidirectional", True),
+        "gain": layer.kind == "rnn",
+        "forget_bias": layer.kind == "lstm",
+    }
     return bool(needed.get(name, True))
 
 

@@ -20,47 +20,82 @@ class Attack(Options):
 
     method: str = option(
         PGD,
-        _("fgsm: one step along the gradient (Goodfellow 2015); pgd: many small steps, each brought back into the "
-          "allowed size (Madry 2018)."),
+        _(
+            "fgsm: one step along the gradient (Goodfellow 2015); pgd: many small steps, each brought back into the "
+            "allowed size (Madry 2018)."
+        ),
         choices=(FGSM, PGD),
-    )  # fmt: skip
+    )
     norm: str = option(
         LINF,
-        _("How large a change is. linf: the largest change of a single value; l2: the root of the sum of all squared "
-          "changes."),
-        label=_("size measured by"), choices=(LINF, L2),
-    )  # fmt: skip
-    toward: str = option("", _("The class that it shall answer, by its name or number; empty: any other class."),
-                         label=_("toward (class)"))  # fmt: skip
+        _(
+            "How large a change is. linf: the largest change of a single value; l2: the root of the sum of all squared "
+            "changes."
+        ),
+        label=_("size measured by"),
+        choices=(LINF, L2),
+    )
+    toward: str = option(
+        "",
+        _("The class that it shall answer, by its name or number; empty: any other class."),
+        label=_("toward (class)"),
+    )
     loss: str = option(
         MARGIN,
-        _("What the gradient is taken of. margin: by how much another logit is above that of the answer (Carlini & "
-          "Wagner 2017), for the strongest other class and for the two that seem nearest; cross entropy: the loss of "
-          "training, which says little where the network is very sure."),
+        _(
+            "What the gradient is taken of. margin: by how much another logit is above that of the answer (Carlini & "
+            "Wagner 2017), for the strongest other class and for the two that seem nearest; cross entropy: the loss of "
+            "training, which says little where the network is very sure."
+        ),
         choices=(MARGIN, CROSS_ENTROPY),
-    )  # fmt: skip
-    steps: int = option(20, _("Steps of each attack."), low=1, high=200, unit=_("steps"),
-                        applies=lambda o: o.method == PGD)  # fmt: skip
+    )
+    steps: int = option(
+        20, _("Steps of each attack."), low=1, high=200, unit=_("steps"), applies=lambda o: o.method == PGD
+    )
     step: float = option(
-        0.1, _("How far one step goes, as a share of the allowed size."), label=_("step size"), low=0.001, high=1.0,
-        unit=_("of the allowed size"), applies=lambda o: o.method == PGD,
-    )  # fmt: skip
-    restarts: int = option(0, _("How many more times each attack begins, from random changes of the allowed size."),
-                           low=0, high=16, applies=lambda o: o.method == PGD)  # fmt: skip
+        0.1,
+        _("How far one step goes, as a share of the allowed size."),
+        label=_("step size"),
+        low=0.001,
+        high=1.0,
+        unit=_("of the allowed size"),
+        applies=lambda o: o.method == PGD,
+    )
+    restarts: int = option(
+        0,
+        _("How many more times each attack begins, from random changes of the allowed size."),
+        low=0,
+        high=16,
+        applies=lambda o: o.method == PGD,
+    )
     most: float = option(
-        0.5, _("The largest size tried: the change of a typical value, as a share of the range that values can have."),
-        label=_("largest size"), low=0.001, high=1.0, unit=_("of the range"),
-    )  # fmt: skip
-    tokens: int = option(5, _("At most so many tokens are replaced."), label=_("tokens replaced"), low=1, high=20,
-                         unit=_("tokens"))  # fmt: skip
-    compare: str = option("integrated_gradients", _("The attribution method whose maps before and after are compared."),
-                          label=_("attribution"), choices=COMPARED)  # fmt: skip
-    draws: int = option(20, _("Random changes of the same size, to compare with."), label=_("random changes"),
-                        low=2, high=200)  # fmt: skip
-    maps: int = option(3, _("For so many of them the attribution is computed, too; it takes as long as that method."),
-                       label=_("random maps"), low=1, high=20)  # fmt: skip
-    seed: int = option(0, _("Of the random changes and the random beginnings."), low=0, high=1_000_000,
-                       unit=_("seed"))  # fmt: skip
+        0.5,
+        _("The largest size tried: the change of a typical value, as a share of the range that values can have."),
+        label=_("largest size"),
+        low=0.001,
+        high=1.0,
+        unit=_("of the range"),
+    )
+    tokens: int = option(
+        5, _("At most so many tokens are replaced."), label=_("tokens replaced"), low=1, high=20, unit=_("tokens")
+    )
+    compare: str = option(
+        "integrated_gradients",
+        _("The attribution method whose maps before and after are compared."),
+        label=_("attribution"),
+        choices=COMPARED,
+    )
+    draws: int = option(
+        20, _("Random changes of the same size, to compare with."), label=_("random changes"), low=2, high=200
+    )
+    maps: int = option(
+        3,
+        _("For so many of them the attribution is computed, too; it takes as long as that method."),
+        label=_("random maps"),
+        low=1,
+        high=20,
+    )
+    seed: int = option(0, _("Of the random changes and the random beginnings."), low=0, high=1_000_000, unit=_("seed"))
 
 
 def one_class(_layers: tuple[LayerSpec, ...], form: DataForm) -> bool:
@@ -74,12 +109,19 @@ def offers(name: str, _layer: LayerSpec | None, _layers: tuple[LayerSpec, ...], 
 
 
 ENTRY = View(
-    "attack", _("Attack"), "core.explain.views.attack:look",
-    needs=_("An attack turns an answer that is one class. This run answers with a number, or at every step. Choose a "
-            "run that says one class a sample, such as cnn on digits or transformer on order."),
-    options=Attack, applies=one_class, offers=offers, order=22,
+    "attack",
+    _("Attack"),
+    "core.explain.views.attack:look",
+    needs=_(
+        "An attack turns an answer that is one class. This run answers with a number, or at every step. Choose a "
+        "run that says one class a sample, such as cnn on digits or transformer on order."
+    ),
+    options=Attack,
+    applies=one_class,
+    offers=offers,
+    order=22,
     examples=(
         Attack(steps=4, draws=4, maps=1),
         Attack(method=FGSM, norm=L2, loss=CROSS_ENTROPY, draws=4, maps=1, compare="saliency"),
     ),
-)  # fmt: skip
+)

@@ -13,29 +13,41 @@ class Concepts(Options):
 
     concepts: str = option(
         "strokes",
-        _("What is looked for. strokes: lines in four directions, a loop, a dot. shapes: circle, square, triangle, "
-          "cross, star, ring. corners: a bright patch in one corner. classes: training pictures of each class. If "
-          "you have drawn a picture, it is one more concept."),
+        _(
+            "What is looked for. strokes: lines in four directions, a loop, a dot. shapes: circle, square, triangle, "
+            "cross, star, ring. corners: a bright patch in one corner. classes: training pictures of each class. If "
+            "you have drawn a picture, it is one more concept."
+        ),
         choices=("strokes", "shapes", "corners", "classes"),
-    )  # fmt: skip
+    )
     ground: str = option(
         "training pictures",
-        _("What a concept is drawn on. On training pictures only the concept makes the difference; on nothing, it "
-          "also differs from training pictures by all that is missing there."),
-        label=_("drawn on"), choices=("training pictures", "nothing"), applies=lambda o: o.concepts != "classes",
-    )  # fmt: skip
+        _(
+            "What a concept is drawn on. On training pictures only the concept makes the difference; on nothing, it "
+            "also differs from training pictures by all that is missing there."
+        ),
+        label=_("drawn on"),
+        choices=("training pictures", "nothing"),
+        applies=lambda o: o.concepts != "classes",
+    )
     against: str = option(
         "the other concepts",
-        _("What a concept is told apart from: the other concepts of the set, so that what they have in "
-          "common does not count, or training pictures at random (as in the paper)."),
-        label=_("compared with"), choices=("the other concepts", "random pictures"),
-    )  # fmt: skip
-    target: str = option("", _("The class that it may matter for; empty: the one that the network says."),
-                         label=_("matters for (class)"))  # fmt: skip
-    examples: int = option(100, _("Pictures of a concept, and as many at random, in each repeat."), low=12, high=500,
-                           unit=_("pictures"))  # fmt: skip
-    repeats: int = option(12, _("How often everything is drawn anew; the spread shows what is luck."), low=3, high=50,
-                          unit=_("repeats"))  # fmt: skip
+        _(
+            "What a concept is told apart from: the other concepts of the set, so that what they have in "
+            "common does not count, or training pictures at random (as in the paper)."
+        ),
+        label=_("compared with"),
+        choices=("the other concepts", "random pictures"),
+    )
+    target: str = option(
+        "", _("The class that it may matter for; empty: the one that the network says."), label=_("matters for (class)")
+    )
+    examples: int = option(
+        100, _("Pictures of a concept, and as many at random, in each repeat."), low=12, high=500, unit=_("pictures")
+    )
+    repeats: int = option(
+        12, _("How often everything is drawn anew; the spread shows what is luck."), low=3, high=50, unit=_("repeats")
+    )
     seed: int = option(0, _("Of all that is drawn."), low=0, high=1_000_000, unit=_("seed"))
 
 
@@ -57,14 +69,21 @@ def between(layers: tuple[LayerSpec, ...], _form: DataForm) -> tuple[str, ...]:
 
 
 ENTRY = View(
-    "concepts", _("Concepts"), "core.explain.views.concepts:look",
-    needs=_("A concept is a set of pictures that is looked for at a layer between the picture and the answer. This "
-            "run reads no pictures, answers no single class, or has no such layer. Choose a run on pictures, such "
-            "as cnn on digits."),
-    options=Concepts, applies=reads_pictures, layers=between,
+    "concepts",
+    _("Concepts"),
+    "core.explain.views.concepts:look",
+    needs=_(
+        "A concept is a set of pictures that is looked for at a layer between the picture and the answer. This "
+        "run reads no pictures, answers no single class, or has no such layer. Choose a run on pictures, such "
+        "as cnn on digits."
+    ),
+    options=Concepts,
+    applies=reads_pictures,
+    layers=between,
     examples=(
-        Concepts(examples=12, repeats=3), Concepts("corners", "nothing", "random pictures", "3", 12, 4),
+        Concepts(examples=12, repeats=3),
+        Concepts("corners", "nothing", "random pictures", "3", 12, 4),
         Concepts("classes", examples=12, repeats=3),
     ),
     order=21,
-)  # fmt: skip
+)

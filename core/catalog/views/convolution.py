@@ -16,17 +16,27 @@ class Convolution(Options):
 
     map: int = option(0, _("Which of the maps that the convolution makes."), low=0, high=8191, unit=_("map"))
     row: int = option(
-        LARGEST, _("Row of the cell, from 0 at the top; −1: where the map is largest, away from the padding."),
-        low=LARGEST, high=4095, unit=_("row"), auto=_("of the largest"),
-    )  # fmt: skip
+        LARGEST,
+        _("Row of the cell, from 0 at the top; −1: where the map is largest, away from the padding."),
+        low=LARGEST,
+        high=4095,
+        unit=_("row"),
+        auto=_("of the largest"),
+    )
     column: int = option(
-        LARGEST, _("Column of the cell, from 0 at the left; −1: where the map is largest, away from the padding."),
-        low=LARGEST, high=4095, unit=_("column"), auto=_("of the largest"),
-    )  # fmt: skip
+        LARGEST,
+        _("Column of the cell, from 0 at the left; −1: where the map is largest, away from the padding."),
+        low=LARGEST,
+        high=4095,
+        unit=_("column"),
+        auto=_("of the largest"),
+    )
     inner: str = option(
-        "", _("Inside a block: which of its convolutions, such as conv2; empty: the first."),
-        label=_("inside the block"), applies=lambda _o: False,  # the page offers those that there are
-    )  # fmt: skip
+        "",
+        _("Inside a block: which of its convolutions, such as conv2; empty: the first."),
+        label=_("inside the block"),
+        applies=lambda _o: False,  # the page offers those that there are
+    )
 
 
 def with_convolution(layers: tuple[LayerSpec, ...], form: DataForm) -> tuple[str, ...]:
@@ -35,7 +45,9 @@ def with_convolution(layers: tuple[LayerSpec, ...], form: DataForm) -> tuple[str
 
 
 ENTRY = View(
-    "convolution", _("Convolution up close"), "core.views.convolution:look",
+    "convolution",
+    _("Convolution up close"),
+    "core.views.convolution:look",
     needs=_(
         "This model has no convolution, so there is no kernel that slides over a picture. "
         "The presets cnn, lenet and the resnets have some, and vit has one: the patches it cuts."
@@ -45,4 +57,4 @@ ENTRY = View(
     layers=with_convolution,
     examples=(Convolution(), Convolution(map=1, row=0, column=0), Convolution(map=2, row=3, column=4, inner="conv2")),
     order=2,
-)  # fmt: skip
+)

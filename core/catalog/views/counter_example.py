@@ -12,10 +12,14 @@ from core.specs import LayerSpec
 class CounterExample(Pieced):
     """Options of the search for a counter-example."""
 
-    orders: int = option(20, _("How often pieces are taken away in a random order, to compare with."),
-                         label=_("random orders"), low=2, high=200)  # fmt: skip
-    seed: int = option(0, _("Of the random orders, and of a baseline of noise."), low=0, high=1_000_000,
-                       unit=_("seed"))  # fmt: skip
+    orders: int = option(
+        20,
+        _("How often pieces are taken away in a random order, to compare with."),
+        label=_("random orders"),
+        low=2,
+        high=200,
+    )
+    seed: int = option(0, _("Of the random orders, and of a baseline of noise."), low=0, high=1_000_000, unit=_("seed"))
 
 
 def one_class(_layers: tuple[LayerSpec, ...], form: DataForm) -> bool:
@@ -29,9 +33,16 @@ def offers(name: str, _layer: LayerSpec | None, _layers: tuple[LayerSpec, ...], 
 
 
 ENTRY = View(
-    "counter_example", _("Counter-example"), "core.explain.views.counter_example:look",
-    needs=_("A counter-example turns an answer that is one class. This run answers with a number, or at every step. "
-            "Choose a run that says one class a sample, such as cnn on digits or transformer on order."),
-    options=CounterExample, applies=one_class, offers=offers, order=23,
+    "counter_example",
+    _("Counter-example"),
+    "core.explain.views.counter_example:look",
+    needs=_(
+        "A counter-example turns an answer that is one class. This run answers with a number, or at every step. "
+        "Choose a run that says one class a sample, such as cnn on digits or transformer on order."
+    ),
+    options=CounterExample,
+    applies=one_class,
+    offers=offers,
+    order=23,
     examples=(CounterExample(side=7, orders=4), CounterExample(side=10, baseline="blur", orders=2)),
-)  # fmt: skip
+)

@@ -16,10 +16,16 @@ def every_layer(layers: tuple[LayerSpec, ...], _form: DataForm) -> tuple[str, ..
 
 
 ENTRY = View(
-    "draw", _("Draw"), "core.views.draw:look",
-    needs=_("Only pictures can be drawn, and this network reads something else. Train one on pictures, for instance "
-            "the preset cnn on digits."),
-    applies=reads_pictures, layers=every_layer,
+    "draw",
+    _("Draw"),
+    "core.views.draw:look",
+    needs=_(
+        "Only pictures can be drawn, and this network reads something else. Train one on pictures, for instance "
+        "the preset cnn on digits."
+    ),
+    applies=reads_pictures,
+    layers=every_layer,
     of_sample=False,  # it tells of its answer itself: asking the network once more would cost a third of the question
-    examples=(Options(),), order=3,
-)  # fmt: skip
+    examples=(Options(),),
+    order=3,
+)

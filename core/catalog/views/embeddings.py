@@ -13,30 +13,41 @@ class Embeddings(Options):
 
     method: str = option(
         "PCA",
-        _("How many numbers become two or three. PCA: the directions in which the samples differ most, fast and "
-          "without any distortion but what it leaves out. t-SNE: keeps neighbours together, takes seconds, and the "
-          "distances between its groups mean little. UMAP: as t-SNE, where the library umap is installed."),
+        _(
+            "How many numbers become two or three. PCA: the directions in which the samples differ most, fast and "
+            "without any distortion but what it leaves out. t-SNE: keeps neighbours together, takes seconds, and the "
+            "distances between its groups mean little. UMAP: as t-SNE, where the library umap is installed."
+        ),
         choices=("PCA", "t-SNE", "UMAP"),
-    )  # fmt: skip
+    )
     dimensions: int = option(2, _("Axes of the picture."), low=2, high=3, unit=_("axes"))
     perplexity: float = option(
-        30.0, _("About how many neighbours each point should keep close."), low=2.0, high=100.0, unit=_("neighbours"),
+        30.0,
+        _("About how many neighbours each point should keep close."),
+        low=2.0,
+        high=100.0,
+        unit=_("neighbours"),
         applies=lambda o: o.method == "t-SNE",
-    )  # fmt: skip
+    )
     pictures: str = option(
-        "every value", _("What is compared where a layer gives feature maps: every value, or the mean of each map."),
-        label=_("feature maps"), choices=("every value", "mean of each map"),
-    )  # fmt: skip
+        "every value",
+        _("What is compared where a layer gives feature maps: every value, or the mean of each map."),
+        label=_("feature maps"),
+        choices=("every value", "mean of each map"),
+    )
     steps: str = option(
         "mean",
-        _("What is compared where a layer gives a vector at every step: the mean over the real steps, the last real "
-          "step, or the first (a class token). Where an answer is asked at every step, each step is a point."),
+        _(
+            "What is compared where a layer gives a vector at every step: the mean over the real steps, the last real "
+            "step, or the first (a class token). Where an answer is asked at every step, each step is a point."
+        ),
         choices=("mean", "last", "first"),
-    )  # fmt: skip
+    )
     every_layer: bool = option(
-        False, _("Also say how well the classes separate at each of the other layers. Takes a few seconds."),
+        False,
+        _("Also say how well the classes separate at each of the other layers. Takes a few seconds."),
         label=_("compare the layers"),
-    )  # fmt: skip
+    )
 
 
 SAME = ("flatten", "dropout")  # give, in another form, what they get
@@ -56,10 +67,20 @@ def offers(name: str, _layer: LayerSpec | None, specs: tuple[LayerSpec, ...], fo
 
 
 ENTRY = View(
-    "embeddings", _("Where are the classes?"), "core.views.embeddings:look", needs="", options=Embeddings,
-    layers=layers, offers=offers, of_sample=False, marks_sample=True, order=8,
+    "embeddings",
+    _("Where are the classes?"),
+    "core.views.embeddings:look",
+    needs="",
+    options=Embeddings,
+    layers=layers,
+    offers=offers,
+    of_sample=False,
+    marks_sample=True,
+    order=8,
     examples=(
-        Embeddings(), Embeddings(dimensions=3, pictures="mean of each map", steps="last"),
-        Embeddings(method="t-SNE", perplexity=10.0), Embeddings(every_layer=True, steps="first"),
+        Embeddings(),
+        Embeddings(dimensions=3, pictures="mean of each map", steps="last"),
+        Embeddings(method="t-SNE", perplexity=10.0),
+        Embeddings(every_layer=True, steps="first"),
     ),
-)  # fmt: skip
+)

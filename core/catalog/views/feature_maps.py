@@ -11,30 +11,46 @@ from core.specs import LayerSpec
 class FeatureMaps(Options):
     """Options of the feature maps."""
 
-    map: int = option(0, _("The map that is drawn large; a click on a map does the same."), label=_("large map"),
-                      low=0, high=1_000_000, unit=_("map"))  # fmt: skip
+    map: int = option(
+        0,
+        _("The map that is drawn large; a click on a map does the same."),
+        label=_("large map"),
+        low=0,
+        high=1_000_000,
+        unit=_("map"),
+    )
     by_strength: bool = option(
         False, _("Strongest map first, by the mean of its absolute values."), label=_("strongest first")
     )
     own_scale: bool = option(
-        False, _("Each map on a scale of its own: weak maps show what is in them, but no longer compare with others."),
+        False,
+        _("Each map on a scale of its own: weak maps show what is in them, but no longer compare with others."),
         label=_("own scale"),
-    )  # fmt: skip
+    )
     kernels: bool = option(
-        True, _("Beside each map of a convolution the kernel that made it, as the mean over the channels it reads."),
+        True,
+        _("Beside each map of a convolution the kernel that made it, as the mean over the channels it reads."),
         label=_("kernels"),
-    )  # fmt: skip
+    )
     overlay: bool = option(False, _("The large map laid over the picture that the network got."), label=_("overlay"))
     page: int = option(1, _("Where a layer has more maps than fit on one page."), low=1, high=10_000, unit=_("page"))
     measure: str = option(
-        "largest value", _("What a test sample is ranked by: the map's largest value, which a blank border can reach, "
-                           "too, or its mean."),
-        label=_("rank samples by"), choices=("largest value", "mean"),
-    )  # fmt: skip
+        "largest value",
+        _(
+            "What a test sample is ranked by: the map's largest value, which a blank border can reach, "
+            "too, or its mean."
+        ),
+        label=_("rank samples by"),
+        choices=("largest value", "mean"),
+    )
     searched: int = option(
-        512, _("How many test samples are searched for dead maps and for those that drive a map most."),
-        label=_("search"), low=8, high=10_000, unit=_("samples"),
-    )  # fmt: skip
+        512,
+        _("How many test samples are searched for dead maps and for those that drive a map most."),
+        label=_("search"),
+        low=8,
+        high=10_000,
+        unit=_("samples"),
+    )
 
 
 def every_layer(layers: tuple[LayerSpec, ...], _form: DataForm) -> tuple[str, ...]:
@@ -43,7 +59,12 @@ def every_layer(layers: tuple[LayerSpec, ...], _form: DataForm) -> tuple[str, ..
 
 
 ENTRY = View(
-    "feature_maps", _("Feature maps"), "core.views.feature_maps:look", needs="", options=FeatureMaps,
-    layers=every_layer, order=1,
+    "feature_maps",
+    _("Feature maps"),
+    "core.views.feature_maps:look",
+    needs="",
+    options=FeatureMaps,
+    layers=every_layer,
+    order=1,
     examples=(FeatureMaps(), FeatureMaps(map=2, by_strength=True, measure="mean", searched=16)),
-)  # fmt: skip
+)

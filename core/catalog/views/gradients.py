@@ -14,9 +14,13 @@ class Gradients(Options):
     """Options of the gradient flow."""
 
     batch: int = option(
-        64, _("How many samples of the training set, from the first on, the gradient is taken of."),
-        label=_("samples"), low=2, high=512, unit=_("samples"),
-    )  # fmt: skip
+        64,
+        _("How many samples of the training set, from the first on, the gradient is taken of."),
+        label=_("samples"),
+        low=2,
+        high=512,
+        unit=_("samples"),
+    )
 
 
 def computing_layers(layers: tuple[LayerSpec, ...], _form: DataForm) -> tuple[str, ...]:
@@ -26,6 +30,13 @@ def computing_layers(layers: tuple[LayerSpec, ...], _form: DataForm) -> tuple[st
 
 
 ENTRY = View(
-    "gradients", _("Gradient flow"), "core.views.gradients:look", needs="", options=Gradients,
-    layers=computing_layers, of_sample=False, examples=(Gradients(), Gradients(batch=16)), order=6,
-)  # fmt: skip
+    "gradients",
+    _("Gradient flow"),
+    "core.views.gradients:look",
+    needs="",
+    options=Gradients,
+    layers=computing_layers,
+    of_sample=False,
+    examples=(Gradients(), Gradients(batch=16)),
+    order=6,
+)

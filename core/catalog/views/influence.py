@@ -13,20 +13,33 @@ class Influence(Options):
 
     measure: str = option(
         "last layer",
-        _("last layer: how far learning each training sample has lowered the loss of this one, by the weights of the "
-          "last layer alone; exact and quick. all weights: the same by every weight. similarity: how alike the "
-          "chosen layer finds the two. suspects: training samples that pull on their own answer most, whatever the "
-          "test sample; wrong labels are among them."),
+        _(
+            "last layer: how far learning each training sample has lowered the loss of this one, by the weights of the "
+            "last layer alone; exact and quick. all weights: the same by every weight. similarity: how alike the "
+            "chosen layer finds the two. suspects: training samples that pull on their own answer most, whatever the "
+            "test sample; wrong labels are among them."
+        ),
         choices=("last layer", "all weights", "similarity", "suspects"),
-    )  # fmt: skip
-    count: int = option(8, _("Training samples shown of each kind."), label=_("samples shown"), low=1, high=48,
-                        unit=_("samples"))  # fmt: skip
+    )
+    count: int = option(
+        8, _("Training samples shown of each kind."), label=_("samples shown"), low=1, high=48, unit=_("samples")
+    )
     moments: int = option(
-        8, _("At how many moments of the training gradients are compared; more is closer to the truth, and slower."),
-        low=1, high=50, unit=_("moments"), applies=lambda o: o.measure != "similarity",
-    )  # fmt: skip
-    samples: int = option(3000, _("At most so many training samples are asked, drawn at random."),
-                          label=_("training samples asked"), low=10, high=100_000, unit=_("samples"))  # fmt: skip
+        8,
+        _("At how many moments of the training gradients are compared; more is closer to the truth, and slower."),
+        low=1,
+        high=50,
+        unit=_("moments"),
+        applies=lambda o: o.measure != "similarity",
+    )
+    samples: int = option(
+        3000,
+        _("At most so many training samples are asked, drawn at random."),
+        label=_("training samples asked"),
+        low=10,
+        high=100_000,
+        unit=_("samples"),
+    )
 
 
 SAME = ("flatten", "dropout")  # give, in another form, what they get
@@ -44,12 +57,21 @@ def hidden(layers: tuple[LayerSpec, ...], _form: DataForm) -> tuple[str, ...]:
 
 
 ENTRY = View(
-    "influence", _("Influence"), "core.explain.views.influence:look",
-    needs=_("Influence is read off the network's last layer, which must be linear with at least one layer before it; "
-            "that of this run is not. Every preset ends so, for instance mlp, cnn or lstm."),
-    options=Influence, applies=ends_linear, layers=hidden,
+    "influence",
+    _("Influence"),
+    "core.explain.views.influence:look",
+    needs=_(
+        "Influence is read off the network's last layer, which must be linear with at least one layer before it; "
+        "that of this run is not. Every preset ends so, for instance mlp, cnn or lstm."
+    ),
+    options=Influence,
+    applies=ends_linear,
+    layers=hidden,
     examples=(
-        Influence(samples=200), Influence("all weights", 3, 2, 60), Influence("similarity", samples=200),
+        Influence(samples=200),
+        Influence("all weights", 3, 2, 60),
+        Influence("similarity", samples=200),
         Influence("suspects", samples=200),
-    ), order=22,
-)  # fmt: skip
+    ),
+    order=22,
+)

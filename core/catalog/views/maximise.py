@@ -11,18 +11,42 @@ from core.specs import LayerSpec
 class Maximise(Options):
     """Options of the activation maximisation."""
 
-    unit: int = option(0, _("Which map of the layer, or which number of a vector; of the last layer: which class."),
-                       low=0, high=1_000_000, unit=_("unit"))  # fmt: skip
+    unit: int = option(
+        0,
+        _("Which map of the layer, or which number of a vector; of the last layer: which class."),
+        low=0,
+        high=1_000_000,
+        unit=_("unit"),
+    )
     steps: int = option(96, _("How many steps uphill the picture takes."), low=1, high=1000, unit=_("steps"))
-    rate: float = option(0.1, _("How far one step goes: the change of a typical pixel."),
-                         label=_("step size"), low=0.001, high=2.0, unit=_("standard deviations of the data"),
-                         log=True)  # fmt: skip
-    l2: float = option(0.3, _("Pulls all pixels towards the data's mean, so that only what matters stays."),
-                       label=_("pull to the mean (L2)"), low=0.0, high=100.0, unit=_("weight"))  # fmt: skip
-    smooth: float = option(4.0, _("Pulls neighbouring pixels together: without it the picture becomes noise."),
-                           label=_("smoothness (total variation)"), low=0.0, high=100.0, unit=_("weight"))  # fmt: skip
-    jitter: int = option(2, _("The picture is moved by up to so many pixels before every step."), low=0, high=16,
-                         unit=_("pixels"))  # fmt: skip
+    rate: float = option(
+        0.1,
+        _("How far one step goes: the change of a typical pixel."),
+        label=_("step size"),
+        low=0.001,
+        high=2.0,
+        unit=_("standard deviations of the data"),
+        log=True,
+    )
+    l2: float = option(
+        0.3,
+        _("Pulls all pixels towards the data's mean, so that only what matters stays."),
+        label=_("pull to the mean (L2)"),
+        low=0.0,
+        high=100.0,
+        unit=_("weight"),
+    )
+    smooth: float = option(
+        4.0,
+        _("Pulls neighbouring pixels together: without it the picture becomes noise."),
+        label=_("smoothness (total variation)"),
+        low=0.0,
+        high=100.0,
+        unit=_("weight"),
+    )
+    jitter: int = option(
+        2, _("The picture is moved by up to so many pixels before every step."), low=0, high=16, unit=_("pixels")
+    )
     seed: int = option(0, _("Of the noise it starts from, and of the moves."), low=0, high=1_000_000, unit=_("seed"))
 
 
@@ -37,10 +61,18 @@ def from_the_answer(layers: tuple[LayerSpec, ...], _form: DataForm) -> tuple[str
 
 
 ENTRY = View(
-    "maximise", _("What does this unit want?"), "core.views.maximise:look",
-    needs=_("A picture is changed little by little until a unit answers as strongly as it can. This run reads no "
-            "pictures: tokens and steps cannot be changed a little. Choose a run on pictures, such as cnn or resnet8 "
-            "on digits."),
-    options=Maximise, applies=reads_pictures, layers=from_the_answer, of_sample=False,
-    examples=(Maximise(steps=4), Maximise(unit=1, steps=3, jitter=0, l2=0.0, smooth=0.0, rate=0.5)), order=9,
-)  # fmt: skip
+    "maximise",
+    _("What does this unit want?"),
+    "core.views.maximise:look",
+    needs=_(
+        "A picture is changed little by little until a unit answers as strongly as it can. This run reads no "
+        "pictures: tokens and steps cannot be changed a little. Choose a run on pictures, such as cnn or resnet8 "
+        "on digits."
+    ),
+    options=Maximise,
+    applies=reads_pictures,
+    layers=from_the_answer,
+    of_sample=False,
+    examples=(Maximise(steps=4), Maximise(unit=1, steps=3, jitter=0, l2=0.0, smooth=0.0, rate=0.5)),
+    order=9,
+)

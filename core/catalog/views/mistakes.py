@@ -11,22 +11,35 @@ class Mistakes(Options):
     """Options of the mistakes."""
 
     target: str = option("", _("Only samples that are this class; empty: all."), label=_("is (class)"))
-    predicted: str = option("", _("Only samples of which the network says this class; empty: all."),
-                            label=_("says (class)"))  # fmt: skip
+    predicted: str = option(
+        "", _("Only samples of which the network says this class; empty: all."), label=_("says (class)")
+    )
     order: str = option(
         "worst first",
-        _("Which samples come first: those with the largest loss; the least certain, for which the two likeliest "
-          "classes are closest; or in the order of the test set."),
+        _(
+            "Which samples come first: those with the largest loss; the least certain, for which the two likeliest "
+            "classes are closest; or in the order of the test set."
+        ),
         choices=("worst first", "least certain first", "as in the test set"),
-    )  # fmt: skip
+    )
     count: int = option(24, _("Samples shown at once."), label=_("samples shown"), low=1, high=96, unit=_("samples"))
     bins: int = option(
-        15, _("Equal parts of the scale of confidence, in each of which confidence is compared with accuracy."),
-        label=_("bins of confidence"), low=2, high=50, unit=_("bins"),
-    )  # fmt: skip
+        15,
+        _("Equal parts of the scale of confidence, in each of which confidence is compared with accuracy."),
+        label=_("bins of confidence"),
+        low=2,
+        high=50,
+        unit=_("bins"),
+    )
 
 
 ENTRY = View(
-    "mistakes", _("Mistakes"), "core.views.mistakes:look", needs="", options=Mistakes, of_sample=False, order=11,
+    "mistakes",
+    _("Mistakes"),
+    "core.views.mistakes:look",
+    needs="",
+    options=Mistakes,
+    of_sample=False,
+    order=11,
     examples=(Mistakes(), Mistakes(order="least certain first", bins=10), Mistakes(target="0", count=3)),
-)  # fmt: skip
+)

@@ -16,20 +16,34 @@ class Sanity(Options):
     """Options of the sanity check."""
 
     method: str = option(
-        "integrated_gradients", _("The method whose map is put to the test, with its defaults."),
+        "integrated_gradients",
+        _("The method whose map is put to the test, with its defaults."),
         choices=tuple(name for name in registry.METHODS.names() if name != "untrained"),
-    )  # fmt: skip
+    )
     values: str = option(
         SIGNED,
-        _("What the maps are ranked by. signed: from most against to most for the answer; absolute: by size alone. By "
-          "size, every method that multiplies by the input keeps the order of the input's bright and dark places."),
-        label=_("ranked by"), choices=(SIGNED, ABSOLUTE),
-    )  # fmt: skip
-    seeds: int = option(3, _("How often the weights are drawn anew; the band shows how much luck is in it."), low=1,
-                        high=10, unit=_("seeds"))  # fmt: skip
+        _(
+            "What the maps are ranked by. signed: from most against to most for the answer; absolute: by size alone. "
+            "By size, every method that multiplies by the input keeps the order of the input's bright and dark places."
+        ),
+        label=_("ranked by"),
+        choices=(SIGNED, ABSOLUTE),
+    )
+    seeds: int = option(
+        3,
+        _("How often the weights are drawn anew; the band shows how much luck is in it."),
+        low=1,
+        high=10,
+        unit=_("seeds"),
+    )
 
 
 ENTRY = View(
-    "sanity", _("Sanity check"), "core.explain.views.sanity:look", needs="", options=Sanity, order=200,
+    "sanity",
+    _("Sanity check"),
+    "core.explain.views.sanity:look",
+    needs="",
+    options=Sanity,
+    order=200,
     examples=(Sanity(method="saliency"), Sanity(method="input_magnitude", values=ABSOLUTE, seeds=1)),
-)  # fmt: skip
+)

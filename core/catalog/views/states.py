@@ -12,13 +12,21 @@ class States(_recurrent.Cells):
     """Options of the view of states."""
 
     by_separation: bool = option(
-        False, _("Order the units by how well their state tells the classes apart, the best at the top."),
+        False,
+        _("Order the units by how well their state tells the classes apart, the best at the top."),
         label=_("telling units first"),
-    )  # fmt: skip
+    )
 
 
 ENTRY = View(
-    "states", _("Memory"), "core.views.states:look", needs=_recurrent.NEEDS, options=States,
-    applies=_recurrent.has_one, layers=_recurrent.recurrent, offers=_recurrent.offers,
-    examples=(States(), States(stack=2, direction="backward", by_separation=True)), order=5,
-)  # fmt: skip
+    "states",
+    _("Memory"),
+    "core.views.states:look",
+    needs=_recurrent.NEEDS,
+    options=States,
+    applies=_recurrent.has_one,
+    layers=_recurrent.recurrent,
+    offers=_recurrent.offers,
+    examples=(States(), States(stack=2, direction="backward", by_separation=True)),
+    order=5,
+)

@@ -14,9 +14,12 @@ class Writing(Options):
     prompt: str = option("", _("The text that the model goes on from; empty: a new line."), label=_("start text"))
     length: int = option(200, _("How many tokens it writes."), low=1, high=1000, unit=_("tokens"))
     temperature: float = option(
-        0.8, _("Below 1 it keeps to what is likely, above 1 it dares more; 0 takes the likeliest each time."),
-        low=0.0, high=5.0, unit=_("(factor)"),
-    )  # fmt: skip
+        0.8,
+        _("Below 1 it keeps to what is likely, above 1 it dares more; 0 takes the likeliest each time."),
+        low=0.0,
+        high=5.0,
+        unit=_("(factor)"),
+    )
     seed: int = option(0, _("Of the draws: the same seed, the same text."), low=0, high=1_000_000, unit=_("seed"))
 
 
@@ -26,9 +29,16 @@ def writes(_layers: tuple[LayerSpec, ...], form: DataForm) -> bool:
 
 
 ENTRY = View(
-    "writing", _("Writing on"), "core.views.writing:look",
-    needs=_("A model of the next token goes on from a text of your own. This run's data asks for something else. "
-            "Choose a run on a text, such as gpt on characters."),
-    options=Writing, applies=writes, of_sample=False,
-    examples=(Writing(length=12), Writing(prompt="the", length=8, temperature=0.0, seed=3)), order=12,
-)  # fmt: skip
+    "writing",
+    _("Writing on"),
+    "core.views.writing:look",
+    needs=_(
+        "A model of the next token goes on from a text of your own. This run's data asks for something else. "
+        "Choose a run on a text, such as gpt on characters."
+    ),
+    options=Writing,
+    applies=writes,
+    of_sample=False,
+    examples=(Writing(length=12), Writing(prompt="the", length=8, temperature=0.0, seed=3)),
+    order=12,
+)

@@ -147,12 +147,12 @@ def internal_influence(case: Case, options: Any) -> Result:
     options, place = _held(case, options, at.values(case.inputs)), _place(case)
     parts = (Part(before=place.before), Part(long=_axis(place), before=place.before))
     found = integral(options, Straight(torch.ones(())), look, case.answers.new_zeros(2), None, parts)
-    call = (
-        "onward = captum.attr.LayerGradientXActivation(model, layer, multiply_by_inputs=False)\n"
-        + summed("onward.attribute({0})", found.cuts, "values", change="")
-    )  # fmt: skip
-    made = Result(found.values, baseline=baseline, change=found.change, facts=found.facts, words=found.words,
-                  of=GRADIENT)  # fmt: skip
+    call = "onward = captum.attr.LayerGradientXActivation(model, layer, multiply_by_inputs=False)\n" + summed(
+        "onward.attribute({0})", found.cuts, "values", change=""
+    )
+    made = Result(
+        found.values, baseline=baseline, change=found.change, facts=found.facts, words=found.words, of=GRADIENT
+    )
     return _drawn(case, found.values, WHOLE, call, result=made)
 
 

@@ -108,8 +108,11 @@ def _picking(case: Case) -> list[str]:
         if moves(module.forward, given[0]):
             found.append(name)
 
-    pools = [(name, module) for name, module in case.network.named_modules()
-             if isinstance(module, nn.AvgPool2d | nn.AdaptiveAvgPool2d | GlobalPool)]  # fmt: skip
+    pools = [
+        (name, module)
+        for name, module in case.network.named_modules()
+        if isinstance(module, nn.AvgPool2d | nn.AdaptiveAvgPool2d | GlobalPool)
+    ]
     handles = [module.register_forward_pre_hook(partial(look, name=name)) for name, module in pools]
     try:
         with torch.no_grad():

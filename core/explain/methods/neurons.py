@@ -84,8 +84,10 @@ def gradient(case: Case, options: Any) -> Result:
     case.target = replace(case.target, words=unit.words)
     facts, words = _about(unit, float(value.detach()))
     if not bool(found.any()):
-        words.append("It does not react to any small change of this input: it is off here, and where a ReLU is off "
-                     "the gradient is 0. Choose another unit or place, or the layer before the ReLU.")  # fmt: skip
+        words.append(
+            "It does not react to any small change of this input: it is off here, and where a ReLU is off "
+            "the gradient is 0. Choose another unit or place, or the layer before the ReLU."
+        )
     code = f"{LAYER.format(case.layer)}attribution = {_gradient_of(unit).format('x')}"
     return Result(found, facts=facts, words=words, code=code, of=GRADIENT)
 
@@ -100,8 +102,10 @@ def integrated_gradients(case: Case, options: Any) -> Result:
     facts |= {"f_baseline": at_baseline, **found.facts}
     complete = abs(found.expected) > SMALL
     if not complete:
-        words.append("The baseline gives the unit the same value, so there is nothing to explain: choose another unit, "
-                     "place or baseline.")  # fmt: skip
+        words.append(
+            "The baseline gives the unit the same value, so there is nothing to explain: choose another unit, "
+            "place or baseline."
+        )
     words += found.words
     code = LAYER.format(case.layer) + summed(_gradient_of(unit), found.cuts)
     return Result(
@@ -133,9 +137,8 @@ def conductance(case: Case, options: Any) -> Result:
     place = ", ".join(map(str, (0, *unit.at)))
     code = (
         f"{LAYER.format(case.layer)}onward = captum.attr.LayerGradientXActivation(model, layer, "
-        f"multiply_by_inputs=False)\n"
-        + summed(f"onward.attribute({{0}})[{place}] * {_gradient_of(unit)}", found.cuts)
-    )  # fmt: skip
+        f"multiply_by_inputs=False)\n" + summed(f"onward.attribute({{0}})[{place}] * {_gradient_of(unit)}", found.cuts)
+    )
     return Result(
         found.values, complete, baseline, found.expected, change=found.change, facts=facts, words=words, code=code
     )

@@ -99,9 +99,7 @@ def gradient_shap(case: Case, options: Any) -> Result:
     facts = {"samples": options.samples, "baselines": len(known)}
     draws = (copies - baselines) * gradients
     error = standard_error(draws, _part(case, summed=True))
-    return Result(
-        draws.mean(0, keepdim=True), True, known, expected, error=error, facts=facts, words=words, code=code
-    )
+    return Result(draws.mean(0, keepdim=True), True, known, expected, error=error, facts=facts, words=words, code=code)
 
 
 def _training(case: Case, count: int) -> Tensor:

@@ -22,9 +22,14 @@ def integrated_gradients(case: Case, options: IntegratedGradients) -> Result:
     found, _ends = along(case, options, baseline)
     code = summed("captum.attr.Saliency(model).attribute({0}, abs=False)", found.cuts)
     return Result(
-        found.values, complete=True, baseline=baseline, change=found.change, facts=found.facts, words=found.words,
+        found.values,
+        complete=True,
+        baseline=baseline,
+        change=found.change,
+        facts=found.facts,
+        words=found.words,
         code=code,
-    )  # fmt: skip
+    )
 
 
 def along(case: Case, options: Any, baseline: Tensor) -> tuple[Integral, Tensor]:
@@ -44,9 +49,12 @@ def shown(case: Case) -> tuple[Part, ...]:
 
 
 def summed(
-    gradient: str, cuts: list[float], made: str = "attribution", ends: tuple[str, str] = ("baseline", "x"),
+    gradient: str,
+    cuts: list[float],
+    made: str = "attribution",
+    ends: tuple[str, str] = ("baseline", "x"),
     change: str | None = None,
-) -> str:  # fmt: skip
+) -> str:
     """Lines that sum what the words `gradient` give at a point {0}, with the rules of pieces.py between the cuts.
 
     made: the name of the sum. ends: those of the two ends of the way. change: what each gradient is multiplied with,

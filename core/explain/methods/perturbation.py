@@ -25,9 +25,10 @@ def occlusion(case: Case, options: Any) -> Result:
     side, stride = (options.window, options.stride) if picture else (options.steps, 1)
     if stride > side:
         raise SpecError(
-            "stride", f"stride = {stride} is larger than the window of {side} pixels: some would never be covered. "
-            f"Choose at most {side}."
-        )  # fmt: skip
+            "stride",
+            f"stride = {stride} is larger than the window of {side} pixels: some would never be covered. "
+            f"Choose at most {side}.",
+        )
     windows = [_windows(size, min(side, size), stride) for size in sizes]
     baseline = _base(case, options)
     falls = _falls(case, baseline, windows)

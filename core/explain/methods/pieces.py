@@ -163,8 +163,10 @@ class Walk:
             left = (one, a, b) if piece.before else (a, one, b)
             right = (b, c, two) if piece.after else (b, two, c)
             middle = (piece.start + piece.end) / 2
-            halves += [Piece(piece.start, middle, left, piece.before, []),
-                       Piece(middle, piece.end, right, [], piece.after)]  # fmt: skip
+            halves += [
+                Piece(piece.start, middle, left, piece.before, []),
+                Piece(middle, piece.end, right, [], piece.after),
+            ]
         values = self._valued(halves)
         off = (values[::2] + values[1::2] - torch.stack([piece.value for piece in pieces])) / 2
         seen = [part.of(off) for part in self._parts]

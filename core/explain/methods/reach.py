@@ -47,10 +47,9 @@ def unread(at: At, values: Tensor, place: Place, by_itself: bool) -> list[int]:
 def told(layer: str, count: int, zero: bool) -> str:
     """The sentence about unread places."""
     places = "1 place" if count == 1 else f"{count} places"
-    return (
-        f"The answer does not read {layer} at {places}: it stays the same whatever is put there"
-        + (", so the map is 0 there." if zero else ".")
-    )  # fmt: skip
+    return f"The answer does not read {layer} at {places}: it stays the same whatever is put there" + (
+        ", so the map is 0 there." if zero else "."
+    )
 
 
 def without(values: Tensor, places: list[int], maps: bool) -> tuple[Tensor, str]:
@@ -94,9 +93,7 @@ def _changes(onward: Onward, values: Tensor, alone: Tensor, where: Tensor, axis:
     return up | down
 
 
-def _moved(
-    onward: Onward, values: Tensor, alone: Tensor, where: Tensor, axis: int, size: float, sign: float
-) -> Tensor:
+def _moved(onward: Onward, values: Tensor, alone: Tensor, where: Tensor, axis: int, size: float, sign: float) -> Tensor:
     """bool [n]: does the answer change when the places of each row of `where` [n, place] are moved?"""
     far = sign * SIZE * max(1.0, float(values.abs().max()))
     uneven = 1.0 + torch.rand(values.shape[axis], generator=torch.Generator().manual_seed(0))  # a norm takes even moves

@@ -114,10 +114,14 @@ def deep_lift_shap(case: Case, options: Any) -> Result:
     attributions, differences = lifted(case, baselines)
     code = _deep_lift_lines(case.findings, many=True)
     return Result(
-        attributions.mean(0, keepdim=True), complete=True, baseline=baselines, expected=float(differences.mean()),
+        attributions.mean(0, keepdim=True),
+        complete=True,
+        baseline=baselines,
+        expected=float(differences.mean()),
         error=standard_error(attributions, Part(summed=-1) if case.form.kind == TOKENS else Part()),
-        facts={"baselines": len(baselines)}, code=code,
-    )  # fmt: skip
+        facts={"baselines": len(baselines)},
+        code=code,
+    )
 
 
 def lifted(case: Case, baselines: Tensor) -> tuple[Tensor, Tensor]:
@@ -159,12 +163,16 @@ def _deep_lift_lines(found: Findings, many: bool = False) -> str:
         rows = "x.expand_as(baselines)" if many else "x"
         mean = ".mean(0, keepdim=True)" if many else ""
         pooled = (RescaledMax, rescaled_max) if found.max_pools else ()
-        return lines((*([rescaled] if rescaled in rules.values() else []), *pooled)) + first + (
-            f"both = torch.cat([{rows}, {baselines}]).requires_grad_()\n"
-            f"with Overruled({_shown(rules)}):\n    values = model(both)\n"
-            "slopes = torch.autograd.grad(values.sum(), both)[0][: len(both) // 2]\n"
-            f"attribution = ((x - {baselines}) * slopes){mean}"
-        )  # fmt: skip
+        return (
+            lines((*([rescaled] if rescaled in rules.values() else []), *pooled))
+            + first
+            + (
+                f"both = torch.cat([{rows}, {baselines}]).requires_grad_()\n"
+                f"with Overruled({_shown(rules)}):\n    values = model(both)\n"
+                "slopes = torch.autograd.grad(values.sum(), both)[0][: len(both) // 2]\n"
+                f"attribution = ((x - {baselines}) * slopes){mean}"
+            )
+        )
     apart = apart_lines(found.chained) if found.chained else ""
     if not many:
         return apart + "attribution = captum.attr.DeepLift(model).attribute(x, baselines=baseline)"

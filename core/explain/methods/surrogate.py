@@ -34,9 +34,10 @@ def kernel_shap(case: Case, options: Any) -> Result:
         raise SpecError("pieces", f"{fits} Choose larger pieces, or another method.")
     if n > options.samples:
         raise SpecError(
-            "samples", f"There are {n:,} pieces here, and {options.samples:,} coalitions cannot tell them apart. "
-            f"Choose larger pieces, or at least {n:,} samples."
-        )  # fmt: skip
+            "samples",
+            f"There are {n:,} pieces here, and {options.samples:,} coalitions cannot tell them apart. "
+            f"Choose larger pieces, or at least {n:,} samples.",
+        )
     on, weights = coalitions(n, options.samples)
     empty, whole = case.values(baseline).double(), case.values(case.inputs).double()
     found = features.answers(case, baseline, pieces, on, whole)
@@ -78,9 +79,7 @@ def coalitions(n: int, samples: int) -> tuple[torch.Tensor, torch.Tensor]:
     return on, counts / counts.mean() if len(counts) else counts
 
 
-def least_squares(
-    on: torch.Tensor, weights: torch.Tensor, rises: torch.Tensor, whole: float
-) -> torch.Tensor:  # fmt: skip
+def least_squares(on: torch.Tensor, weights: torch.Tensor, rises: torch.Tensor, whole: float) -> torch.Tensor:
     """float64 [pieces]: the values that sum to `whole` and whose sums over coalitions come closest to their `rises`.
 
     What is left after an equal share has no sum: rows without their mean hold no equal share. Where the coalitions do
@@ -139,8 +138,10 @@ def lime(case: Case, options: Any) -> Result:
     on = torch.bernoulli(torch.full((options.samples, n), 0.5)).bool()
     found = features.answers(case, baseline, pieces, on, case.values(case.inputs)).float()
     if not bool(torch.isfinite(found).all()):
-        raise Withheld("Lime fits the answers to inputs with pieces missing, and some of these answers are no numbers "
-                       "here. Choose another baseline, or an earlier moment.")  # fmt: skip
+        raise Withheld(
+            "Lime fits the answers to inputs with pieces missing, and some of these answers are no numbers "
+            "here. Choose another baseline, or an earlier moment."
+        )
     near = likeness(case.inputs, baseline, pieces, on, options.width)
     values, converged = _lasso(on, found, near, options.alpha)
     words = [] if converged else ["The fit had not settled when it was stopped. Choose a larger alpha or more samples."]

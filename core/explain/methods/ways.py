@@ -60,9 +60,13 @@ def risen(states: list[State]) -> float:
 
 
 def integral(
-    options: Any, rule: Straight | Bent, look: Look, ends: Tensor, moved: Moved | None = risen,
+    options: Any,
+    rule: Straight | Bent,
+    look: Look,
+    ends: Tensor,
+    moved: Moved | None = risen,
     parts: tuple[Part, ...] = EACH,
-) -> Integral:  # fmt: skip
+) -> Integral:
     """∫ gradient dy over the whole way, in pieces; the rule says how y goes.
 
     Pieces are halved until two things hold, at most so many points, and those pieces that are too short apart (the
@@ -87,8 +91,9 @@ def integral(
         gone = set(map(id, worst))
         pieces = [piece for piece in pieces if id(piece) not in gone] + walk.halved(worst)
     cuts = [0.0, *sorted(piece.end for piece in pieces)]
-    return Integral(found.whole[None], found.change, found.expected, found.gap, walk.points, cuts,
-                    found.words(walk.points))  # fmt: skip
+    return Integral(
+        found.whole[None], found.change, found.expected, found.gap, walk.points, cuts, found.words(walk.points)
+    )
 
 
 class _Found:
@@ -150,8 +155,11 @@ class _Found:
     def words(self, points: int) -> list[str]:
         """What is not right."""
         if self.told and self.gap > self.tolerance:
-            jumps = (piece.start for piece, miss in zip(self.pieces, self.misses, strict=True)
-                     if abs(miss) > self.allowed and piece.length <= SHORTEST)  # fmt: skip
+            jumps = (
+                piece.start
+                for piece, miss in zip(self.pieces, self.misses, strict=True)
+                if abs(miss) > self.allowed and piece.length <= SHORTEST
+            )
             jump = next(jumps, None)
             return [_misses(self.gap, points) if jump is None else _jumps(self.gap, jump)]
         return [_changes(self.change, points)] if self.change > self.options.map_tolerance else []

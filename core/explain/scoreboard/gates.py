@@ -81,9 +81,7 @@ def _words(data: str, uses: str, seed: int, shares: list[Any], passed: bool) -> 
     used = "the planted patch" if uses == CUE else "the evidence"
     rest = "the shape" if uses == CUE else "the rest"
     who = "This run's network" if data == OWN else f"{data}, seed {seed}"
-    said = (
-        f"{who}: {shares[0]:.0%} right; {shares[1]:.0%} when {used} is exchanged, {shares[2]:.0%} when {rest} is."
-    )
+    said = f"{who}: {shares[0]:.0%} right; {shares[1]:.0%} when {used} is exchanged, {shares[2]:.0%} when {rest} is."
     if not passed:
         return f"{said} So it is not sure that it uses {used} alone: it is left out."
     return f"{said} So it uses {used}." if data == OWN else said

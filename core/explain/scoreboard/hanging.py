@@ -52,8 +52,11 @@ def moved(data: str, seed: int, network: Network, splits: Splits, kind: str) -> 
             after = _difference(_logits(network, torch.from_numpy(changed)), first, second)
             changes[part].append((after - number).abs()[right])
     size = float(number[right].abs().mean()) or 1.0
-    return [Moved(data, seed, part, tuple((torch.stack(each).mean(0) / size).tolist()))
-            for part, each in changes.items() if len(each[0])]  # fmt: skip
+    return [
+        Moved(data, seed, part, tuple((torch.stack(each).mean(0) / size).tolist()))
+        for part, each in changes.items()
+        if len(each[0])
+    ]
 
 
 def hanging(found: Iterable[Moved]) -> tuple[Hanging, ...]:
@@ -76,4 +79,3 @@ def _logits(network: Network, x: Tensor) -> Tensor:
 
 def _difference(logits: Tensor, first: Tensor, second: Tensor) -> Tensor:
     return (logits.gather(1, first[:, None]) - logits.gather(1, second[:, None]))[:, 0]
-

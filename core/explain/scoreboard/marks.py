@@ -92,8 +92,9 @@ def rows_of(marks: Iterable[Mark], controls: frozenset[str]) -> tuple[ScoreRow, 
 
 def _row(data: str, method: str, control: bool, seeds: dict[int, list[Mark]]) -> ScoreRow:
     columns = (*MEASURES, *CHANCE.values())
-    measured = {name: over_seeds([[getattr(mark, name) for mark in marks] for marks in seeds.values()])
-                for name in columns}  # fmt: skip
+    measured = {
+        name: over_seeds([[getattr(mark, name) for mark in marks] for marks in seeds.values()]) for name in columns
+    }
     chances = {field: None if (m := measured[column]) is None else m.mean for field, column in CHANCE.items()}
     samples = sum(len(marks) for marks in seeds.values())
     given: dict[str, Any] = {**{name: measured[name] for name in MEASURES}, **chances}

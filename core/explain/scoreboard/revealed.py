@@ -23,9 +23,7 @@ class Verdict:
     words: tuple[str, ...]
 
 
-def judged(
-    rows: Sequence[ScoreRow], gates: Sequence[Gate], asked: Score, hangs: Sequence[Hanging] = ()
-) -> Verdict:  # fmt: skip
+def judged(rows: Sequence[ScoreRow], gates: Sequence[Gate], asked: Score, hangs: Sequence[Hanging] = ()) -> Verdict:
     """The sentences, from what was measured."""
     cheats = {gate.data for gate in gates if gate.passed and gate.uses == CUE}
     cheat = [row for row in rows if row.data in cheats]
@@ -53,17 +51,24 @@ def revealing(cheat: Sequence[ScoreRow]) -> tuple[str, ...]:
     found = [
         (row.cue_mass.mean, row.method)
         for row in cheat
-        if not row.control and row.cue_mass and row.cue_mass.mean >= TIMES_CUE * (row.cue_chance or 0.0)
+        if not row.control
+        and row.cue_mass
+        and row.cue_mass.mean >= TIMES_CUE * (row.cue_chance or 0.0)
         and all(_above(row.cue_mass, bar) for bar in bars)
-    ]  # fmt: skip
+    ]
     return tuple(method for _mean, method in sorted(found, reverse=True))
 
 
 def drawing(cheat: Sequence[ScoreRow], controls: bool = False) -> tuple[str, ...]:
     """Methods (or controls) with at least TIMES_SHAPE the shape's area in the shape, and more than the random map."""
     chance = [row.mass for row in cheat if row.method == "random"]
-    found = [row for row in cheat if row.control == controls and row.mass.mean >= TIMES_SHAPE * row.chance
-             and all(_above(row.mass, bar) for bar in chance)]  # fmt: skip
+    found = [
+        row
+        for row in cheat
+        if row.control == controls
+        and row.mass.mean >= TIMES_SHAPE * row.chance
+        and all(_above(row.mass, bar) for bar in chance)
+    ]
     return tuple(row.method for row in sorted(found, key=lambda row: -row.mass.mean))
 
 

@@ -55,9 +55,17 @@ class _Learned:
         x, y = (part[sample : sample + 1] for part in self.splits.test)
         first, second = self.network(x)[0].topk(2).indices.tolist()
         return Case(
-            self.network, x, self.form, y=y, splits=self.splits, specs=self.layers, sample=sample,
-            target=f"{first}-{second}", seed=1000 * self.seed + sample, report=report,
-        )  # fmt: skip
+            self.network,
+            x,
+            self.form,
+            y=y,
+            splits=self.splits,
+            specs=self.layers,
+            sample=sample,
+            target=f"{first}-{second}",
+            seed=1000 * self.seed + sample,
+            report=report,
+        )
 
     def right(self, count: int) -> list[int]:
         """The first test samples that the network answers right."""
@@ -120,9 +128,7 @@ def _gate(learned: _Learned, uses: str) -> Gate:
     return gate(learned.name, uses, learned.seed, learned.network, learned.splits, learned.form.kind)
 
 
-def _own(
-    question: Score, methods: list[Method], most: tuple[int, float], board: _Board, telling: _Telling
-) -> None:
+def _own(question: Score, methods: list[Method], most: tuple[int, float], board: _Board, telling: _Telling) -> None:
     """A run's own network: what it is seen to use, the evidence or a planted patch, and who finds it."""
     subject = subject_of(Explain(question.run, (), step=question.step, runs=question.runs))
     splits = subject.splits
@@ -265,6 +271,19 @@ def _scored(question: Score, seeds: int, board: _Board, seconds: float) -> Score
     verdict = judged(rows, board.gates, question, hangs)
     left_out = tuple((*place, why) for place, why in board.left_out.items())
     return Scored(
-        question.quick, seeds, seconds, time.time(), rows, tuple(board.gates), left_out, verdict.reveal, verdict.draw,
-        verdict.words, to_csv(board.marks), board.arrays, board.facts, hangs, verdict.more,
-    )  # fmt: skip
+        question.quick,
+        seeds,
+        seconds,
+        time.time(),
+        rows,
+        tuple(board.gates),
+        left_out,
+        verdict.reveal,
+        verdict.draw,
+        verdict.words,
+        to_csv(board.marks),
+        board.arrays,
+        board.facts,
+        hangs,
+        verdict.more,
+    )

@@ -77,11 +77,20 @@ def look(subject: Subject, options: Attack, report: Report) -> Seen:
     other = goal.wanted if goal.wanted >= 0 else _other(found, goal)
     unit = {TOKENS: "tokens", PICTURE: GREY}.get(case.form.kind, "units of the data")
     facts = {
-        "turned": found.turned, "size": found.size, "below": found.below, "unit": unit, "index": goal.index,
-        "wanted": goal.wanted, "other": other, "classes": [subject.label(k) for k in range(len(found.before))],
-        "random_turned": int(goal.turned(found.random[-1]).sum()), "draws": options.draws, "norm": options.norm,
-        **found.facts, **told,
-    }  # fmt: skip
+        "turned": found.turned,
+        "size": found.size,
+        "below": found.below,
+        "unit": unit,
+        "index": goal.index,
+        "wanted": goal.wanted,
+        "other": other,
+        "classes": [subject.label(k) for k in range(len(found.before))],
+        "random_turned": int(goal.turned(found.random[-1]).sum()),
+        "draws": options.draws,
+        "norm": options.norm,
+        **found.facts,
+        **told,
+    }
     words = [*_words(subject, options, found, facts), *spoken, *case.words]
     return subject.seen({**_arrays(found, goal, other), **maps}, facts, words, found.code)
 
@@ -115,15 +124,30 @@ def _values(case: Case, goal: Goal, options: Attack) -> Found:
     change = best.values - space.origin
     measured = float(small_change.size(change, options.norm))
     facts = {
-        "rms": float(change.square().mean().sqrt()), "measured": measured, "changed": [], "names": [],
+        "rms": float(change.square().mean().sqrt()),
+        "measured": measured,
+        "changed": [],
+        "names": [],
         "fails_above": [one.size for one in tried.tries if one.size > best.size and not one.turned],
-    }  # fmt: skip
+    }
     return Found(
-        space.origin, best.values, space.inputs(best.values), before, best.logits, best.turned, best.size, tried.below,
-        [0.0, *(one.size for one in tried.tries)], [before, *(one.logits for one in tried.tries)],
-        order, [logits(case, space.inputs(one)) for one in changed], space.inputs(changed[-1]), facts,
-        _zero(best.values, space), small_change.lines(options, space, best),
-    )  # fmt: skip
+        space.origin,
+        best.values,
+        space.inputs(best.values),
+        before,
+        best.logits,
+        best.turned,
+        best.size,
+        tried.below,
+        [0.0, *(one.size for one in tried.tries)],
+        [before, *(one.logits for one in tried.tries)],
+        order,
+        [logits(case, space.inputs(one)) for one in changed],
+        space.inputs(changed[-1]),
+        facts,
+        _zero(best.values, space),
+        small_change.lines(options, space, best),
+    )
 
 
 def _zero(values: Tensor, space: Space) -> list[str]:
@@ -143,15 +167,31 @@ def _tokens(case: Case, goal: Goal, options: Attack) -> Found:
     words = []
     if found.spare:
         words.append(f"Of what the search replaced, {found.spare} could be taken back: the answer stays turned.")
-    facts = {"rms": 0.0, "measured": float(len(places)), "changed": places, "fails_above": [], "names": [
-        (_token(case, int(original[0, i])), _token(case, int(attacked[0, i]))) for i in places
-    ]}  # fmt: skip
+    facts = {
+        "rms": 0.0,
+        "measured": float(len(places)),
+        "changed": places,
+        "fails_above": [],
+        "names": [(_token(case, int(original[0, i])), _token(case, int(attacked[0, i]))) for i in places],
+    }
     return Found(
-        original, attacked, attacked, found.logits[0], found.logits[-1], found.turned, float(len(places)),
-        float(len(places) - 1), [float(n) for n in counts], list(found.logits), [float(n) for n in every],
-        [logits(case, substitution.vectors(case, rows)) for rows in changed], changed[-1], facts, words,
+        original,
+        attacked,
+        attacked,
+        found.logits[0],
+        found.logits[-1],
+        found.turned,
+        float(len(places)),
+        float(len(places) - 1),
+        [float(n) for n in counts],
+        list(found.logits),
+        [float(n) for n in every],
+        [logits(case, substitution.vectors(case, rows)) for rows in changed],
+        changed[-1],
+        facts,
+        words,
         _TOKENS.format(places=places, tokens=[int(attacked[0, i]) for i in places]),
-    )  # fmt: skip
+    )
 
 
 def _token(case: Case, token: int) -> str:
@@ -183,9 +223,17 @@ def _maps(
             report(SEARCHED + (1 - SEARCHED) * (done + fraction) / len(inputs), words, part)
 
         case = Case(
-            subject.network, x, subject.form, y=subject.y, splits=subject.splits, specs=subject.layers,
-            sample=subject.sample, target=str(goal.index), seed=options.seed, report=told,
-        )  # fmt: skip
+            subject.network,
+            x,
+            subject.form,
+            y=subject.y,
+            splits=subject.splits,
+            specs=subject.layers,
+            sample=subject.sample,
+            target=str(goal.index),
+            seed=options.seed,
+            report=told,
+        )
         try:
             made.append(attribute(case, Choice(method.name, method.options())))
         except SpecError as error:
@@ -239,12 +287,16 @@ def _other(found: Found, goal: Goal) -> int:
 def _arrays(found: Found, goal: Goal, other: int) -> dict[str, Any]:
     curve = torch.stack(found.curve).softmax(-1)
     arrays = {
-        "original": _plain(found.original), "attacked": _plain(found.attacked), "x": _plain(found.x),
-        "probabilities": torch.stack([found.before, found.after]).softmax(-1), "sizes": np.array(found.sizes),
-        "curve": curve[:, goal.index], "curve/other": curve[:, other],
+        "original": _plain(found.original),
+        "attacked": _plain(found.attacked),
+        "x": _plain(found.x),
+        "probabilities": torch.stack([found.before, found.after]).softmax(-1),
+        "sizes": np.array(found.sizes),
+        "curve": curve[:, goal.index],
+        "curve/other": curve[:, other],
         "random/sizes": np.array(found.random_sizes),
         "random": torch.stack(found.random).softmax(-1)[:, :, goal.index],
-    }  # fmt: skip
+    }
     if found.original.is_floating_point():
         arrays["change"] = _plain(found.attacked - found.original)
     return arrays
@@ -258,8 +310,10 @@ def _words(subject: Subject, options: Attack, found: Found, facts: dict[str, Any
     first, other = (f"“{subject.label(facts[which])}”" for which in ("index", "other"))
     before, after = (float(one.softmax(-1)[facts["index"]]) for one in (found.before, found.after))
     if found.turned:
-        words = [f"{_size(options, found, facts)} turns the answer from {first} (probability {before:.1%} before, "
-                 f"{after:.1%} after) to {other}.{_below(options, found, facts)}"]  # fmt: skip
+        words = [
+            f"{_size(options, found, facts)} turns the answer from {first} (probability {before:.1%} before, "
+            f"{after:.1%} after) to {other}.{_below(options, found, facts)}"
+        ]
     else:
         aim = other if facts["wanted"] >= 0 else "anything else"
         more = "PGD may find one" if options.method == FGSM else "more steps, restarts or a larger size may do"
@@ -298,8 +352,9 @@ def _below(options: Attack, found: Found, facts: dict[str, Any]) -> str:
     if facts["unit"] == "tokens":
         return (
             " With any one of them put back the answer does not turn; other replacements may need fewer."
-            if found.size > 1 else ""
-        )  # fmt: skip
+            if found.size > 1
+            else ""
+        )
     if found.below == 0:
         return " There is no smaller size of whole grey levels." if facts["unit"] == GREY else ""
     least = f"{_number(found.below, options, facts)} {facts['unit']}"

@@ -84,11 +84,14 @@ def look(subject: Subject, options: Concepts, report: Report) -> Seen:
     p = np.array([chance(one, found.random, options.seed) for one in found.scores])
     corrected = np.minimum(1, p * len(concepts))
     facts = {
-        "concepts": [one.name for one in concepts], "against": trials[-1].name, "class": label, "samples": len(members),
+        "concepts": [one.name for one in concepts],
+        "against": trials[-1].name,
+        "class": label,
+        "samples": len(members),
         "verdicts": [verdict(*row, found.random) for row in zip(found.scores, found.accuracy, corrected, strict=True)],
         "constant": bool((slopes - slopes[0]).abs().max() <= 1e-6 * slopes.abs().max()),
         "least": min(1.0, least(len(found.random), options.repeats) * len(concepts)),
-    }  # fmt: skip
+    }
     arrays = _arrays(found) | {"p": p, "p_corrected": corrected} | _pictures(subject, trials, options.seed)
     words += _words(subject.layer, facts, arrays, options)
     return subject.seen(arrays, facts, words, _code(subject.layer, target))
@@ -167,8 +170,10 @@ def direction(with_it: Tensor, without: Tensor) -> tuple[Tensor, float]:
         return torch.zeros(with_it.shape[1]), 0.5
     machine = SVC(kernel="precomputed", C=1.0).fit((products / scale).numpy(), np.repeat([1, 0], kept))
     across = torch.from_numpy(machine.dual_coef_[0]).float() @ rows[torch.from_numpy(machine.support_).long()]
-    sides = [(held - middle) @ across / scale + float(machine.intercept_[0])
-             for held in (with_it[kept[0] :], without[kept[1] :])]  # fmt: skip
+    sides = [
+        (held - middle) @ across / scale + float(machine.intercept_[0])
+        for held in (with_it[kept[0] :], without[kept[1] :])
+    ]
     right = int((sides[0] > 0).sum() + (sides[1] <= 0).sum()) / (len(sides[0]) + len(sides[1]))
     return across / across.norm().clamp_min(1e-30), right
 
@@ -252,10 +257,13 @@ def verdict(scores: np.ndarray, accuracy: np.ndarray, corrected: float, random: 
 
 def _arrays(found: Found) -> dict[str, Any]:
     return {
-        "scores": found.scores, "random": found.random, "accuracy": found.accuracy,
-        "random/accuracy": found.random_accuracy, "sample": (found.slopes[:, :, -1] > 0).mean(1),
+        "scores": found.scores,
+        "random": found.random,
+        "accuracy": found.accuracy,
+        "random/accuracy": found.random_accuracy,
+        "sample": (found.slopes[:, :, -1] > 0).mean(1),
         "derivatives": found.slopes[:, :, :-1].mean(1),
-    }  # fmt: skip
+    }
 
 
 def _pictures(subject: Subject, trials: Sequence[Trial], seed: int) -> dict[str, np.ndarray]:
@@ -302,8 +310,9 @@ def _of_concepts(layer: str, facts: dict[str, Any], arrays: dict[str, Any]) -> l
                 f"for {facts['against']} (p = {arrays['p_corrected'][i]:.2g})."
             )
         else:
-            told[kind].append(f"“{name}” ({arrays['accuracy'][i].mean():.0%})" if kind == UNSEEN else
-                              f"“{name}” ({numbers})")  # fmt: skip
+            told[kind].append(
+                f"“{name}” ({arrays['accuracy'][i].mean():.0%})" if kind == UNSEEN else f"“{name}” ({numbers})"
+            )
     said = told[FOR] + told[AGAINST]
     if told[NONE]:
         said.append(f"Not significant: {', '.join(told[NONE])}.")

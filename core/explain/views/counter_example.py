@@ -75,17 +75,25 @@ def look(subject: Subject, options: CounterExample, report: Report) -> Seen:
     sets = torch.stack([torch.ones(n) > 0, ~_pieces(removed, n, False), _pieces(kept, n, True)])
     answers = ask(sets).softmax(-1)
     arrays = {
-        "pieces": pieces[0].numpy(), "baseline": baseline[0].numpy(), "x": case.inputs[0].numpy(),
-        "removed": (~whole(sets, there, pieces)[1]).numpy(), "kept": whole(sets, there, pieces, False)[2].numpy(),
-        "probabilities": answers, "curve": ask(_steps(removed.way, n)).softmax(-1)[:, goal.index],
+        "pieces": pieces[0].numpy(),
+        "baseline": baseline[0].numpy(),
+        "x": case.inputs[0].numpy(),
+        "removed": (~whole(sets, there, pieces)[1]).numpy(),
+        "kept": whole(sets, there, pieces, False)[2].numpy(),
+        "probabilities": answers,
+        "curve": ask(_steps(removed.way, n)).softmax(-1)[:, goal.index],
         **_shown(case, pieces, baseline, whole(sets, there, pieces)),
         **_at_random(ask, goal, random_orders(n, options.orders, options.seed)),
-    }  # fmt: skip
+    }
     facts = _facts(subject, case, pieces, arrays, removed, kept)
     facts |= {
-        "index": goal.index, "other": int(answers[1].argmax()), "unit": unit(case, options), "count": n,
-        "same": features.count(pieces) - n, "exact": n <= EXACT,
-    }  # fmt: skip
+        "index": goal.index,
+        "other": int(answers[1].argmax()),
+        "unit": unit(case, options),
+        "count": n,
+        "same": features.count(pieces) - n,
+        "exact": n <= EXACT,
+    }
     return subject.seen(arrays, facts, [*_words(subject, facts, arrays), *case.words], _code(subject))
 
 
@@ -239,14 +247,18 @@ def _facts(
     names = subject.splits.vocabulary
     empty = kept.pieces is not None and not bool(kept.pieces.any())
     return {
-        "found_removed": removed.pieces is not None, "found_kept": kept.pieces is not None and not empty,
-        "baseline_keeps": empty, "greedy_removed": removed.greedy, "greedy_kept": kept.greedy,
+        "found_removed": removed.pieces is not None,
+        "found_kept": kept.pieces is not None and not empty,
+        "baseline_keeps": empty,
+        "greedy_removed": removed.greedy,
+        "greedy_kept": kept.greedy,
         "share_removed": float(members[arrays["removed"]].sum() / members.sum()),
         "share_kept": float(members[arrays["kept"]].sum() / members.sum()),
         "classes": [subject.label(k) for k in range(arrays["probabilities"].shape[1])],
         "tokens": [names[int(i)] if int(i) < len(names) else str(int(i)) for i in case.ids[0][case.real]]
-        if case.ids is not None else [],
-    }  # fmt: skip
+        if case.ids is not None
+        else [],
+    }
 
 
 def _words(subject: Subject, facts: dict[str, Any], arrays: dict[str, Any]) -> list[str]:

@@ -103,12 +103,18 @@ def look(subject: Subject, options: Faithfulness, report: Report) -> Seen:
         raise CannotShow("The sample and the baseline are alike: nothing can be deleted. Choose another baseline.")
     arrays = _joined(found)
     facts = {
-        **subject.answer(), "methods": {c.name: registry.METHODS.get(c.name).title for c in chosen},
-        "left_out": left_out, "explained": first.target.words if len(numbers) == 1 else "", "samples": len(numbers),
+        **subject.answer(),
+        "methods": {c.name: registry.METHODS.get(c.name).title for c in chosen},
+        "left_out": left_out,
+        "explained": first.target.words if len(numbers) == 1 else "",
+        "samples": len(numbers),
         "wanted": options.samples,
-        "followed": NUMBER if subject.form.task == NUMBER else options.scale, "seeds": options.seeds,
-        "pieces": [one["pieces"] for one in found], "alike": len(alike), "kept": _kept_by_baseline(sample),
-    }  # fmt: skip
+        "followed": NUMBER if subject.form.task == NUMBER else options.scale,
+        "seeds": options.seeds,
+        "pieces": [one["pieces"] for one in found],
+        "alike": len(alike),
+        "kept": _kept_by_baseline(sample),
+    }
     return subject.seen(arrays, facts, said(facts, arrays), _code(sample, shown))
 
 
@@ -168,9 +174,7 @@ def _kept_by_baseline(sample: Sample) -> bool:
     return int((alone if step is None else alone[:, step]).argmax()) == sample.case.target.index
 
 
-def measured(
-    sample: Sample, chosen: Sequence[Choice], left_out: dict[str, str], report: Report
-) -> Explained | None:
+def measured(sample: Sample, chosen: Sequence[Choice], left_out: dict[str, str], report: Report) -> Explained | None:
     """Fill `sample.found` with the four numbers of every method and of chance; one of the maps.
 
     A method that cannot be had here goes into `left_out`, title → reason.
@@ -348,9 +352,10 @@ def _affordable(case: Case, chosen: Sequence[Choice], options: Faithfulness, sam
     units = samples * maps * _maps(options)
     if units > MOST:
         raise SpecError(
-            "methods", f"This would take about {units:,.0f} passes; at most {MOST:,} are allowed. Choose fewer "
-            "methods, samples or seeds."
-        )  # fmt: skip
+            "methods",
+            f"This would take about {units:,.0f} passes; at most {MOST:,} are allowed. Choose fewer "
+            "methods, samples or seeds.",
+        )
 
 
 def _maps(options: Faithfulness) -> int:

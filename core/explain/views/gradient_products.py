@@ -36,8 +36,6 @@ class Asked:
         return len(self.index)
 
 
-
-
 def last_layer(network: Network, x: Tensor, y: Tensor, task: str, smoothing: float = 0.0) -> Pieces:
     """Inputs [n, step, d] (with a 1 behind, for the bias) and errors [n, step, k] of the last layer; one step if none.
 

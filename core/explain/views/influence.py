@@ -75,19 +75,26 @@ def look(subject: Subject, options: Influence, report: Report) -> Seen:
         moments = moments_of(subject, options.moments)
         parts = _parts(subject, asked, moments, y, options.measure, report)
         scores = parts.sum(0)
-        arrays |= {"moments": np.array([m.step for m in moments]), "weights": np.array([m.weight for m in moments]),
-                   "by_moment": parts}  # fmt: skip
+        arrays |= {
+            "moments": np.array([m.step for m in moments]),
+            "weights": np.array([m.weight for m in moments]),
+            "by_moment": parts,
+        }
     same = (asked.y == y).numpy() if asked.task == CLASSES else np.zeros(len(asked), bool)
     arrays |= {"scores": scores, "same": same}
     groups = _groups(scores, same, options, asked.task)
     facts: dict[str, Any] = {
-        "groups": list(groups), "measure": options.measure, "asked": len(asked),
-        "trained": len(subject.splits.train[0]), "task": asked.task, "label": _name(subject, y[0]),
+        "groups": list(groups),
+        "measure": options.measure,
+        "asked": len(asked),
+        "trained": len(subject.splits.train[0]),
+        "task": asked.task,
+        "label": _name(subject, y[0]),
         "labels": {g: [_name(subject, asked.y[i]) for i in at] for g, at in groups.items()},
         "truths": {g: [_name(subject, asked.truths[i]) for i in at] for g, at in groups.items()},
         "loss": float(each_loss(subject.network(subject.x).detach(), y, asked.task)[0]),
         **_wrong(scores, asked),
-    }  # fmt: skip
+    }
     for group, at in groups.items():
         arrays[f"{group}/at"], arrays[f"{group}/shown"] = at, _as_seen(subject, asked.x[torch.from_numpy(at)])
     words += _words(subject, facts, arrays, groups)
@@ -280,8 +287,11 @@ def _wrong(scores: np.ndarray, asked: Asked) -> dict[str, Any]:
     count = int(wrong.sum())
     if count in (0, len(wrong)):
         return {"wrong": count, "found": -1, "auroc": -1.0}
-    return {"wrong": count, "found": int(wrong[np.argsort(-scores, kind="stable")[:count]].sum()),
-            "auroc": auroc(scores, wrong)}  # fmt: skip
+    return {
+        "wrong": count,
+        "found": int(wrong[np.argsort(-scores, kind="stable")[:count]].sum()),
+        "auroc": auroc(scores, wrong),
+    }
 
 
 def auroc(scores: np.ndarray, wrong: np.ndarray) -> float:
@@ -295,9 +305,7 @@ def auroc(scores: np.ndarray, wrong: np.ndarray) -> float:
 # ── what is said ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _words(
-    subject: Subject, facts: dict[str, Any], arrays: dict[str, Any], groups: dict[str, np.ndarray]
-) -> list[str]:
+def _words(subject: Subject, facts: dict[str, Any], arrays: dict[str, Any], groups: dict[str, np.ndarray]) -> list[str]:
     measure = facts["measure"]
     if measure == "similarity":
         said = [

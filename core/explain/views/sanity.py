@@ -74,14 +74,22 @@ def look(subject: Subject, options: Sanity, report: Report) -> Seen:
                 maps[at, seed] = shown(case, found)
     correlation = np.array([[spearman(ranked, _ranked(case, one, options)) for one in row] for row in maps])
     arrays = {
-        "maps": maps[:, 0], "correlation": correlation.astype(np.float32), "depths": np.array(depths),
-        "random": _of_random(ranked), "input": _of_input(subject, ranked, options),
-    }  # fmt: skip
+        "maps": maps[:, 0],
+        "correlation": correlation.astype(np.float32),
+        "depths": np.array(depths),
+        "random": _of_random(ranked),
+        "input": _of_input(subject, ranked, options),
+    }
     facts = {
-        **subject.answer(), "layers": top_down, "method": method.title,
+        **subject.answer(),
+        "layers": top_down,
+        "method": method.title,
         "verdict": NOISE if _nothing(method, original) else judged(correlation, len(ranked)),
-        "ranked": options.values, "signed": bool((maps < 0).any()), "explained": original.target, "count": len(ranked),
-    }  # fmt: skip
+        "ranked": options.values,
+        "signed": bool((maps < 0).any()),
+        "explained": original.target,
+        "count": len(ranked),
+    }
     return subject.seen(arrays, facts, _said(facts, arrays), _code(original, top_down))
 
 
@@ -128,9 +136,10 @@ def _affordable(case: Case, method: Method, choice: Choice, maps: int) -> None:
     units = maps * method.cost(choice.options, case.size)
     if units > MOST:
         raise SpecError(
-            "method", f"{maps} maps of {method.title} would take about {units:,.0f} passes; at most {MOST:,} are "
-            "allowed. Choose fewer seeds, or a method that takes fewer passes."
-        )  # fmt: skip
+            "method",
+            f"{maps} maps of {method.title} would take about {units:,.0f} passes; at most {MOST:,} are "
+            "allowed. Choose fewer seeds, or a method that takes fewer passes.",
+        )
 
 
 def _at(report: Report, share: float) -> Report:
@@ -222,7 +231,7 @@ def _said(facts: dict[str, Any], arrays: dict[str, Any]) -> list[str]:
         "moment, or train it longer.",
         FEW: f"The map has {facts['count']} values. The ranks of fewer than {LEAST} agree or disagree by chance, so "
         "this check cannot tell; look at the maps themselves.",
-    }  # fmt: skip
+    }
     words = [said[facts["verdict"]]]
     if facts["verdict"] in (DEPENDS, BETWEEN) and np.isfinite(arrays["input"]):
         words.append(

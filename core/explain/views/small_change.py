@@ -263,18 +263,27 @@ def at_random(options: Attack, space: Space, sizes: list[float]) -> Iterator[Ten
 
 def lines(options: Attack, space: Space, found: Try) -> str:
     """The attack at the found size in plain PyTorch, for a network and a batch x of one sample."""
-    scale, shift = (f"torch.tensor({v.flatten().tolist()}).view(1, -1, 1, 1)" if v.dim() else str(float(v))
-                    for v in (space.scale, space.shift))  # fmt: skip
+    scale, shift = (
+        f"torch.tensor({v.flatten().tolist()}).view(1, -1, 1, 1)" if v.dim() else str(float(v))
+        for v in (space.scale, space.shift)
+    )
     start = found.start and options.seed + found.start - 1
     return _CODE.format(
-        scale=scale, shift=shift, size=found.size, push=_push(found.aim), settle=_settle(space, options),
+        scale=scale,
+        shift=shift,
+        size=found.size,
+        push=_push(found.aim),
+        settle=_settle(space, options),
         origin="((x - shift) / scale).round().clamp(0, 255)" if space.whole else "x",
-        low=0.0 if space.whole else _listed(space.low), high=255.0 if space.whole else _listed(space.high),
-        ball=_BALL[options.norm], uphill=_UPHILL[options.norm],
+        low=0.0 if space.whole else _listed(space.low),
+        high=255.0 if space.whole else _listed(space.high),
+        ball=_BALL[options.norm],
+        uphill=_UPHILL[options.norm],
         start=_START[options.norm].format(seed=start) if found.start else "torch.zeros_like(x)",
-        steps=rounds(options), share=1.0 if options.method == FGSM else options.step,
+        steps=rounds(options),
+        share=1.0 if options.method == FGSM else options.step,
         last="attacked" if options.method == FGSM else "max(tried, key=lambda one: float(push(one)))",
-    )  # fmt: skip
+    )
 
 
 def _listed(ends: Tensor) -> str:
@@ -306,7 +315,7 @@ _UPHILL = {LINF: "gradient.sign()", L2: "gradient / gradient.norm().clamp(min=1e
 _START = {
     LINF: "2 * torch.rand(x.shape[1:], generator=torch.Generator().manual_seed({seed})) - 1",
     L2: "(way := torch.randn(x.shape[1:], generator=torch.Generator().manual_seed({seed}))) / way.norm()",
-}  # fmt: skip
+}
 _ROUND = {
     LINF: """\
 change = attacked - origin  # pixels are whole numbers

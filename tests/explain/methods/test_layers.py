@@ -51,8 +51,15 @@ def small(*layers: tuple[str, dict[str, Any]], form: DataForm, seed: int = 0, **
 def tanh_net(seed: int = 0) -> Case:
     """A convolution, tanh, and a linear layer on 6×6 pixels: smooth, so that sums over its way converge fast."""
     form = DataForm(PICTURE, (1, 6, 6), 3)
-    return small(("conv", {"channels": 2}), ("tanh", {}), ("flatten", {}), ("linear", {"features": 8}), ("tanh", {}),
-                 form=form, seed=seed)  # fmt: skip
+    return small(
+        ("conv", {"channels": 2}),
+        ("tanh", {}),
+        ("flatten", {}),
+        ("linear", {"features": 8}),
+        ("tanh", {}),
+        form=form,
+        seed=seed,
+    )
 
 
 def by_hand(at: Case, layer: str) -> tuple[Tensor, Tensor]:
@@ -211,9 +218,15 @@ def test_captums_own_class_comes_to_the_same_with_many_more_points(trained: Trai
 @pytest.mark.parametrize("method", COMPLETE)
 @pytest.mark.parametrize(
     ("preset", "data"),
-    [("cnn", "digits"), ("lenet", "digits"), ("resnet8", "digits"), ("lstm", "digits"), ("gru", "order"),
-     ("transformer", "order")],
-)  # fmt: skip
+    [
+        ("cnn", "digits"),
+        ("lenet", "digits"),
+        ("resnet8", "digits"),
+        ("lstm", "digits"),
+        ("gru", "order"),
+        ("transformer", "order"),
+    ],
+)
 def test_all_that_a_layer_holds_is_the_difference_of_the_answers(
     method: str, preset: str, data: str, trained: Trained
 ) -> None:

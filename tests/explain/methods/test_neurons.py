@@ -96,9 +96,13 @@ def test_the_sum_is_the_difference_of_the_units_values(preset: str, data: str, t
 
 
 PLACES: list[tuple[str, str, dict[str, Any]]] = [
-    ("cnn", "digits", {}), ("vit", "digits", {"model.width": 16}), ("lstm", "planted", {}),
-    ("transformer", "order", {}), ("gru", "adding", {}), ("gpt", "copy", {"model.width": 16}),
-]  # fmt: skip
+    ("cnn", "digits", {}),
+    ("vit", "digits", {"model.width": 16}),
+    ("lstm", "planted", {}),
+    ("transformer", "order", {}),
+    ("gru", "adding", {}),
+    ("gpt", "copy", {"model.width": 16}),
+]
 
 
 @pytest.fixture(params=PLACES, ids=lambda place: f"{place[0]}-{place[1]}")
@@ -162,8 +166,11 @@ def test_a_dead_unit_gives_a_sentence(method: str) -> None:
     at = small(("conv", {"channels": 2}), ("relu", {}), ("flatten", {}), form=at.form, conv1_bias=-100.0)
     found = made(at, method, layer="relu1")
     assert not found.attribution.any() and found.holds is None and said(found, "the same everywhere")
-    sentence = {"neuron_gradient": "It does not react", "neuron_conductance": "Nothing flows through unit 0 of relu1",
-                "neuron_integrated_gradients": "gives the unit the same value"}[method]  # fmt: skip
+    sentence = {
+        "neuron_gradient": "It does not react",
+        "neuron_conductance": "Nothing flows through unit 0 of relu1",
+        "neuron_integrated_gradients": "gives the unit the same value",
+    }[method]
     assert said(found, sentence), found.words
 
 

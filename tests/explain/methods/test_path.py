@@ -35,10 +35,18 @@ def test_on_a_linear_network_it_is_weight_times_input_minus_baseline(baseline: s
 
 
 @pytest.mark.slow_for("vit")
-@pytest.mark.parametrize(("preset", "data"), [
-    ("cnn", "digits"), ("lstm", "digits"), ("gru", "digits"), ("rnn", "digits"), ("transformer", "order"),
-    ("vit", "digits"), ("mlp", "points"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("preset", "data"),
+    [
+        ("cnn", "digits"),
+        ("lstm", "digits"),
+        ("gru", "digits"),
+        ("rnn", "digits"),
+        ("transformer", "order"),
+        ("vit", "digits"),
+        ("mlp", "points"),
+    ],
+)
 def test_the_gap_is_below_one_percent(preset: str, data: str, trained: Trained) -> None:
     run = trained(preset, data, steps=40)
     for sample in range(6):

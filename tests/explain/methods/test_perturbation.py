@@ -205,9 +205,16 @@ def test_an_input_without_contrast_or_of_one_piece_gives_a_map(method: str, pict
             assert found.holds
 
 
-@pytest.mark.parametrize(("method", "field"), [("shapley_sampling", "samples"), ("kernel_shap", "samples"),
-                                               ("lime", "samples"), ("feature_permutation", "others"),
-                                               ("shapley_values", "most")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("method", "field"),
+    [
+        ("shapley_sampling", "samples"),
+        ("kernel_shap", "samples"),
+        ("lime", "samples"),
+        ("feature_permutation", "others"),
+        ("shapley_values", "most"),
+    ],
+)
 def test_ten_thousand_steps_are_refused_in_words(method: str, field: str) -> None:
     with pytest.raises(SpecError, match=f"{field} = 10000 is out of range: it must be between"):
         choice(method, **{field: 10_000})

@@ -60,8 +60,11 @@ def test_where_only_the_class_token_is_read_there_is_no_map_but_the_reason(
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize(("preset", "data", "changes"), [*CLASS_TOKEN, ("cnn", "digits", {}), ("lstm", "digits", {})],
-                         ids=[*IDS, "cnn", "lstm"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("preset", "data", "changes"),
+    [*CLASS_TOKEN, ("cnn", "digits", {}), ("lstm", "digits", {})],
+    ids=[*IDS, "cnn", "lstm"],
+)
 def test_by_itself_a_method_takes_a_layer_that_shows_something(
     preset: str, data: str, changes: dict[str, Any], method: str, trained: Trained
 ) -> None:
@@ -88,8 +91,14 @@ def test_places_that_a_stride_jumps_over_are_found_as_by_brute_force_and_are_0(l
     form = DataForm(PICTURE, (1, 7, 7), 3)
 
     def net() -> Case:
-        return small(("conv", {"channels": 3}), ("relu", {}), ("conv", {"channels": 4, "kernel": 1, "stride": stride}),
-                     ("relu", {}), ("flatten", {}), form=form)  # fmt: skip
+        return small(
+            ("conv", {"channels": 3}),
+            ("relu", {}),
+            ("conv", {"channels": 4, "kernel": 1, "stride": stride}),
+            ("relu", {}),
+            ("flatten", {}),
+            form=form,
+        )
 
     right = brute(net(), layer)
     at = net()

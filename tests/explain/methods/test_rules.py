@@ -286,10 +286,13 @@ def test_guided_grad_cam_reads_a_layer_before_a_relu_overwrites_it() -> None:
 
 SHOWN: list[tuple[str, Callable[[], nn.Module]]] = [
     *[(what, make) for what, make, _twin in TWINS],
-    ("GELU", lambda: clean(nn.GELU)), ("SiLU", lambda: clean(nn.SiLU)), ("ReLU6", lambda: clean(nn.ReLU6)),
-    ("a shortcut", networks.Sum), ("average pools", lambda: clean(pool=nn.AvgPool2d, apart=False)),
+    ("GELU", lambda: clean(nn.GELU)),
+    ("SiLU", lambda: clean(nn.SiLU)),
+    ("ReLU6", lambda: clean(nn.ReLU6)),
+    ("a shortcut", networks.Sum),
+    ("average pools", lambda: clean(pool=nn.AvgPool2d, apart=False)),
     ("a clamp", lambda: networks.Functional(lambda x: x.clamp(min=0))),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("what", "make"), SHOWN, ids=[row[0] for row in SHOWN])

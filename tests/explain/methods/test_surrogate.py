@@ -28,8 +28,9 @@ def kernel(n: int, size: int) -> float:
 def test_all_coalitions_count_as_the_kernel_says(n: int) -> None:
     on, weights = surrogate.coalitions(n, 2**n - 2)
     assert {tuple(row) for row in on.tolist()} == set(itertools.product([False, True], repeat=n)) - {
-        (False,) * n, (True,) * n,
-    }  # fmt: skip
+        (False,) * n,
+        (True,) * n,
+    }
     expected = torch.tensor([kernel(n, int(row.sum())) for row in on])
     assert len(on) == 2**n - 2 and torch.allclose(weights, expected / expected.mean())
 

@@ -32,8 +32,16 @@ from tests.explain.conftest import choice, of_run, why
 from tests.trained import Trained
 
 MANY = 2048  # points of the brute force, in the middles of as many equal parts
-NETWORKS = (("cnn", "digits"), ("resnet8", "digits"), ("lstm", "digits"), ("gru", "digits"), ("rnn", "digits"),
-            ("transformer", "order"), ("vit", "digits"), ("mlp", "points"))  # fmt: skip
+NETWORKS = (
+    ("cnn", "digits"),
+    ("resnet8", "digits"),
+    ("lstm", "digits"),
+    ("gru", "digits"),
+    ("rnn", "digits"),
+    ("transformer", "order"),
+    ("vit", "digits"),
+    ("mlp", "points"),
+)
 
 
 METHODS = [method for method in registry.METHODS if method.family != CONTROL]  # a control draws, or asks another method
@@ -83,8 +91,10 @@ def test_so_are_those_of_many_samples_of_a_network_that_has_learned(preset: str,
         found = why(run, "integrated_gradients", sample)
         assert found.holds, (sample, found.change, found.gap)
         errors.append(off(found.attribution, brute(of_run(run, sample))))
-    print(f"{preset}: within 2 % {np.mean(np.array(errors) <= MAP_TOLERANCE):.0%}, worst {max(errors):.2%}, "
-          f"median {np.median(errors):.2%}")  # fmt: skip
+    print(
+        f"{preset}: within 2 % {np.mean(np.array(errors) <= MAP_TOLERANCE):.0%}, worst {max(errors):.2%}, "
+        f"median {np.median(errors):.2%}"
+    )
     assert max(errors) <= MAP_TOLERANCE
 
 
@@ -111,8 +121,13 @@ def brute_at(asked: Case, method: str) -> Tensor:
 @pytest.mark.parametrize("method", ["layer_integrated_gradients", "layer_conductance", "internal_influence"])
 @pytest.mark.parametrize(
     ("preset", "data", "layer"),
-    [("cnn", "digits", "conv1"), ("cnn", "digits", "pool2"), ("lstm", "digits", "rows"), ("gru", "order", "embedding"),
-     ("transformer", "order", "block1")],
+    [
+        ("cnn", "digits", "conv1"),
+        ("cnn", "digits", "pool2"),
+        ("lstm", "digits", "rows"),
+        ("gru", "order", "embedding"),
+        ("transformer", "order", "block1"),
+    ],
 )
 def test_a_value_of_a_layer_is_as_right_as_the_map_says(
     method: str, preset: str, data: str, layer: str, trained: Trained

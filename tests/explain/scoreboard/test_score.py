@@ -115,10 +115,15 @@ def told_twice() -> Splits:
     return Splits(both, both, both, x[:, 0], ("no", "yes"), evidence=evidence, cue=cue)
 
 
-@pytest.mark.parametrize(("rows", "uses", "passes"), [
-    (slice(0, 2), "evidence", True), (slice(0, 2), "cue", False), (slice(6, 8), "cue", True),
-    (slice(6, 8), "evidence", False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rows", "uses", "passes"),
+    [
+        (slice(0, 2), "evidence", True),
+        (slice(0, 2), "cue", False),
+        (slice(6, 8), "cue", True),
+        (slice(6, 8), "evidence", False),
+    ],
+)
 def test_the_gate_lets_through_only_a_network_that_uses_what_it_should(rows: slice, uses: str, passes: bool) -> None:
     network: Any = Reader(rows)
     found = gates.gate("made", uses, 0, network, told_twice(), PICTURE)
@@ -285,10 +290,15 @@ def test_a_runs_own_network_is_scored_by_what_it_was_seen_to_use(trained: Traine
         score(replace(asked, run=trained("mlp", "digits", steps=5).id), quiet)
 
 
-@pytest.mark.parametrize(("question", "says"), [
-    (Score(data=("digits",)), "There is no trial"), (Score(methods=("magic",)), "There is no attribution method"),
-    (Score(seeds=-1), "seeds = -1 is out of range"), (Score(samples=10_000), "samples = 10000 is out of range"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("question", "says"),
+    [
+        (Score(data=("digits",)), "There is no trial"),
+        (Score(methods=("magic",)), "There is no attribution method"),
+        (Score(seeds=-1), "seeds = -1 is out of range"),
+        (Score(samples=10_000), "samples = 10000 is out of range"),
+    ],
+)
 def test_a_mistake_is_a_sentence(question: Score, says: str) -> None:
     with pytest.raises((SpecError, registry.CatalogError), match=says):
         score(question, quiet)
@@ -314,8 +324,10 @@ def test_what_hangs_on_a_part_is_what_the_network_adds_up_of_it(a: float, b: flo
     """Half of the others have the other class: there the part's term turns round, which is twice its size."""
     network: Any = Sum(a, b)
     rounds = [hanging(moved("made", seed, network, told_twice(), PICTURE)) for seed in range(6)]
-    found = {part: np.mean([one.share.mean for each in rounds for one in each if one.part == part])
-             for part in ("evidence", "cue")}  # fmt: skip
+    found = {
+        part: np.mean([one.share.mean for each in rounds for one in each if one.part == part])
+        for part in ("evidence", "cue")
+    }
     assert found["evidence"] == pytest.approx(a / (a + b), rel=0.06, abs=1e-6)
     assert found["cue"] == pytest.approx(b / (a + b), rel=0.06)
 
@@ -342,15 +354,20 @@ def test_words_have_evidence_and_a_rest() -> None:
 def row(method: str, mass: float, cue: float, spread: float = 0.01, control: bool = False) -> ScoreRow:
     """A method on the cheating network, where the shape takes 0.2 and the patch 0.01."""
     one, none = Measured(mass, spread), Measured(0.0, 0.0)
-    return ScoreRow(CHEAT, method, control, 5, 50, none, one, none, none, Measured(cue, spread), none, none, none,
-                    0.2, 0.01)  # fmt: skip
+    return ScoreRow(
+        CHEAT, method, control, 5, 50, none, one, none, none, Measured(cue, spread), none, none, none, 0.2, 0.01
+    )
 
 
 def test_who_reveals_the_cheat_must_beat_every_control_by_more_than_the_spreads() -> None:
     rows = [
-        row("random", 0.2, 0.01, 0.001, control=True), row("input_magnitude", 0.7, 0.06, 0.005, control=True),
-        row("occlusion", 0.3, 0.3), row("saliency", 0.5, 0.07), row("lime", 0.45, 0.2), row("kernel_shap", 0.1, 0.005),
-    ]  # fmt: skip
+        row("random", 0.2, 0.01, 0.001, control=True),
+        row("input_magnitude", 0.7, 0.06, 0.005, control=True),
+        row("occlusion", 0.3, 0.3),
+        row("saliency", 0.5, 0.07),
+        row("lime", 0.45, 0.2),
+        row("kernel_shap", 0.1, 0.005),
+    ]
     assert revealing(rows) == ("occlusion", "lime")
     assert drawing(rows) == ("saliency", "lime") and drawing(rows, controls=True) == ("input_magnitude",)
     words = judged(rows, [Gate(CHEAT, 0, "cue", 1.0, 0.25, 1.0, True, "")], Score()).words

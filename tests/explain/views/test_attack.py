@@ -70,8 +70,9 @@ def test_on_a_linear_network_the_smallest_change_is_the_margin_by_the_dual_norm(
         scores, y = network(x)[0], int(at.answers[0].argmax())
         exact = min(
             float((scores[y] - scores[k]) / (network.weight[y] - network.weight[k]).norm(p=1 if norm == LINF else 2))
-            for k in range(classes) if k != y
-        )  # fmt: skip
+            for k in range(classes)
+            if k != y
+        )
         assert found.best.turned
         ratios.append(found.best.size / exact)
     assert min(ratios) >= 1 - 1e-5, "nothing smaller than the closed form can turn it"
@@ -89,8 +90,11 @@ def test_toward_a_chosen_class_is_the_largest_of_the_distances_at_least(norm: st
         found, _space = searched(at, norm=norm, most=1.0, wanted=wanted)
         assert found.best.turned and int(found.best.logits.argmax()) == wanted
         p = 1 if norm == LINF else 2
-        apart = max(float((scores[k] - scores[wanted]) / (network.weight[k] - network.weight[wanted]).norm(p=p))
-                    for k in range(3) if k != wanted)  # fmt: skip
+        apart = max(
+            float((scores[k] - scores[wanted]) / (network.weight[k] - network.weight[wanted]).norm(p=p))
+            for k in range(3)
+            if k != wanted
+        )
         assert found.best.size >= apart * (1 - 1e-5)
         assert y != wanted
 
@@ -175,10 +179,19 @@ def test_random_changes_have_the_size_and_stay_in_the_range(trained: Trained) ->
 # ── the view ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("options", [
-    {}, {"norm": L2}, {"method": FGSM}, {"method": FGSM, "norm": L2, "loss": CROSS_ENTROPY}, {"restarts": 2},
-    {"toward": "2", "steps": 20}, {"toward": "2", "norm": L2, "restarts": 1},
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"norm": L2},
+        {"method": FGSM},
+        {"method": FGSM, "norm": L2, "loss": CROSS_ENTROPY},
+        {"restarts": 2},
+        {"toward": "2", "steps": 20},
+        {"toward": "2", "norm": L2, "restarts": 1},
+    ],
+    ids=str,
+)
 def test_what_is_shown_turns_the_answer_and_one_step_less_does_not(options: dict[str, Any], trained: Trained) -> None:
     run = trained("cnn", "digits", steps=40)
     seen = attacked(run, **options)
@@ -211,12 +224,19 @@ def test_what_is_shown_turns_the_answer_and_one_step_less_does_not(options: dict
     assert again[0].turned
 
 
-@pytest.mark.parametrize("options", [
-    {}, {"norm": L2}, {"method": FGSM}, {"method": FGSM, "norm": L2, "loss": CROSS_ENTROPY},
-    {"toward": "2", "restarts": 2},
-    # Few steps: ten long ones let float32's rounding, which differs between CPUs, grow into another attack.
-    {"toward": "2", "restarts": 2, "norm": L2, "loss": CROSS_ENTROPY, "steps": 2},
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"norm": L2},
+        {"method": FGSM},
+        {"method": FGSM, "norm": L2, "loss": CROSS_ENTROPY},
+        {"toward": "2", "restarts": 2},
+        # Few steps: ten long ones let float32's rounding, which differs between CPUs, grow into another attack.
+        {"toward": "2", "restarts": 2, "norm": L2, "loss": CROSS_ENTROPY, "steps": 2},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize(("preset", "data"), [("cnn", "digits"), ("mlp", "points")])
 def test_the_lines_run_as_they_stand_and_give_this_attack(
     preset: str, data: str, options: dict[str, Any], trained: Trained

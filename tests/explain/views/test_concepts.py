@@ -52,8 +52,9 @@ def reader(corner: int) -> Network:
         hidden.bias.fill_(4.0)  # every unit is active for every picture
         head.weight.zero_()
         head.weight[0, corner] = 1.0
-    return Network([("flat", nn.Flatten(), False), ("hidden", hidden, False), ("relu", nn.ReLU(), False),
-                    ("head", head, False)]).eval()  # fmt: skip
+    return Network(
+        [("flat", nn.Flatten(), False), ("hidden", hidden, False), ("relu", nn.ReLU(), False), ("head", head, False)]
+    ).eval()
 
 
 def on(network: Network, splits: Splits, options: Concepts, trials: list[concepts.Trial]) -> concepts.Found:
@@ -107,11 +108,16 @@ def test_random_pictures_as_a_concept_are_significant_as_often_as_the_level_says
     for seed in range(rounds):
         options = Concepts(examples=20, repeats=20, seed=seed)
         once = random(20, np.random.default_rng(1000 + seed))
-        found = on(network, splits, options, [
-            concepts.Trial("drawn anew", random, random),
-            concepts.Trial("the same pictures every time", lambda _n, _rng, kept=once: kept, random),
-            concepts.Trial("random", random, random),
-        ])  # fmt: skip
+        found = on(
+            network,
+            splits,
+            options,
+            [
+                concepts.Trial("drawn anew", random, random),
+                concepts.Trial("the same pictures every time", lambda _n, _rng, kept=once: kept, random),
+                concepts.Trial("random", random, random),
+            ],
+        )
         p = [concepts.chance(one, found.random, seed) for one in found.scores]
         fresh, fixed = fresh + (p[0] < level), fixed + (p[1] < level)
     print("significant of", rounds, "drawn anew", fresh, "fixed", fixed)
@@ -207,9 +213,7 @@ def test_with_the_same_direction_the_score_is_captums(layer: str, trained: Train
         anyhow = torch.from_numpy(rng.standard_normal(learned.shape)).to(learned)  # on some CPUs all scores are 0 or 1
         for number, across in enumerate((learned, anyhow)):
             scores.append(float((slopes @ across > 0).float().mean()))
-            captums = TCAV(
-                network, [layer], classifier=Known(across), save_path=str(tmp_path / f"{one.name}{number}")
-            )  # fmt: skip
+            captums = TCAV(network, [layer], classifier=Known(across), save_path=str(tmp_path / f"{one.name}{number}"))
             told = captums.interpret(x, [known], target=4)["0-1"][layer]["sign_count"][0]
             assert told == pytest.approx(scores[-1])
     assert any(0 < score < 1 for score in scores), scores
@@ -244,8 +248,9 @@ def test_what_is_drawn_is_what_it_is_called(trained: Trained) -> None:
                 assert (down > 2 * across).all()
             if one.name in ("rising stroke", "falling stroke"):
                 grid = torch.arange(28.0)
-                slant = torch.stack([torch.corrcoef(torch.stack([g[1], g[0]]).float())[0, 1]
-                                     for g in (torch.nonzero(p).T for p in lit)])  # fmt: skip
+                slant = torch.stack(
+                    [torch.corrcoef(torch.stack([g[1], g[0]]).float())[0, 1] for g in (torch.nonzero(p).T for p in lit)]
+                )
                 assert len(grid) and ((slant < -0.5) if one.name == "rising stroke" else (slant > 0.5)).all()
         assert not torch.equal(one.draw(3, rng), one.draw(3, rng))
 
@@ -293,8 +298,9 @@ def test_the_words_say_what_the_arrays_say(trained: Trained) -> None:
         assert told == facts["verdicts"][i]
         assert (f"“{name}” speaks {told}" in said) == (told in (concepts.FOR, concepts.AGAINST))
     assert facts["class"] == "1" and "test samples of “1”" in said
-    assert np.array_equal(ask(run, "concepts", layer="relu2", target="1", examples=24, repeats=6).arrays["scores"],
-                          arrays["scores"])  # fmt: skip
+    assert np.array_equal(
+        ask(run, "concepts", layer="relu2", target="1", examples=24, repeats=6).arrays["scores"], arrays["scores"]
+    )
 
 
 def test_what_cannot_be_known_is_said(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,8 +71,10 @@ def test_no_other_order_of_a_linear_network_has_less_under_deletion_or_more_unde
     sample = sample_of(at, scale=LOGIT)
     values = faithfulness.values_of(sample.pieces, (network.weight[0] * x).detach())
     best = faithfulness.ranked(values)
-    areas = {order: [faithfulness.area(c) for c in faithfulness.curves(sample, np.array(order))]
-             for order in permutations(range(5))}  # fmt: skip
+    areas = {
+        order: [faithfulness.area(c) for c in faithfulness.curves(sample, np.array(order))]
+        for order in permutations(range(5))
+    }
     assert len(areas) == 120
     deleted, inserted = areas[tuple(int(i) for i in best)]
     assert deleted == min(one for one, _other in areas.values())
@@ -118,8 +120,15 @@ def test_infidelity_is_captums(normalize: bool) -> None:
     def perturb(inputs: Tensor) -> tuple[Tensor, Tensor]:
         return removed, inputs * (1 - removed)
 
-    theirs = captum.metrics.infidelity(at.model, perturb, x, attribution, n_perturb_samples=len(off),
-                                       max_examples_per_batch=len(off), normalize=normalize)  # fmt: skip
+    theirs = captum.metrics.infidelity(
+        at.model,
+        perturb,
+        x,
+        attribution,
+        n_perturb_samples=len(off),
+        max_examples_per_batch=len(off),
+        normalize=normalize,
+    )
     ours = share * np.mean(change**2) if normalize else plain
     assert ours == pytest.approx(float(theirs), rel=1e-4)
 
@@ -163,9 +172,12 @@ def test_sensitivity_is_captums(cnn: Any, monkeypatch: pytest.MonkeyPatch) -> No
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Captum tells what it does to x
         theirs = captum.metrics.sensitivity_max(
-            Saliency(sample.case.model).attribute, subject.x, perturb, n_perturb_samples=len(used),
+            Saliency(sample.case.model).attribute,
+            subject.x,
+            perturb,
+            n_perturb_samples=len(used),
             max_examples_per_batch=len(used),
-        )  # fmt: skip
+        )
     assert ours == pytest.approx(float(theirs), rel=1e-4)
 
 
@@ -222,8 +234,9 @@ def test_baseline_and_pieces_are_those_of_the_methods_too(cnn: Any) -> None:
 
 
 def test_what_is_left_out_is_told(trained: Trained, cnn: Any) -> None:
-    seen = ask(trained("transformer", "order", steps=40), "faithfulness", methods="none", also="edge_filter, saliency",
-               seeds=2)  # fmt: skip
+    seen = ask(
+        trained("transformer", "order", steps=40), "faithfulness", methods="none", also="edge_filter, saliency", seeds=2
+    )
     assert "Edge filter is left out: Edge filter is for" in seen.words[-1]
     with pytest.raises(CannotShow, match="no method left"):
         ask(trained("transformer", "order", steps=40), "faithfulness", methods="none", also="edge_filter")

@@ -24,11 +24,15 @@ from tests.trained import Trained, train
 from tests.views.conftest import ask, subject
 
 RUNS = [
-    ("cnn", "digits", {}), ("mlp", "points", {}), ("lstm", "digits", {"model.hidden": 12}),
-    ("transformer", "order", {}), ("gru", "adding", {"data.samples": 200, "model.hidden": 8}),
-    ("gpt", "characters", {"data.length": 12, "model.width": 16}), ("cnn", "digits", {"train.label_noise": 0.2}),
+    ("cnn", "digits", {}),
+    ("mlp", "points", {}),
+    ("lstm", "digits", {"model.hidden": 12}),
+    ("transformer", "order", {}),
+    ("gru", "adding", {"data.samples": 200, "model.hidden": 8}),
+    ("gpt", "characters", {"data.length": 12, "model.width": 16}),
+    ("cnn", "digits", {"train.label_noise": 0.2}),
     ("cnn", "digits", {"train.label_smoothing": 0.1}),
-]  # fmt: skip
+]
 
 
 def one_gradient(
@@ -78,8 +82,12 @@ def test_products_of_gradients_are_those_of_one_sample_after_the_other(
     reference = slow(at, arrays["moments"], arrays["index"], of)
     products = arrays["by_moment"] / arrays["weights"][:, None]
     np.testing.assert_allclose(products, reference, rtol=1e-4, atol=1e-5 * np.abs(reference).max())
-    np.testing.assert_allclose(arrays["scores"], (arrays["weights"][:, None] * reference).sum(0),
-                               atol=1e-5 * np.abs(arrays["scores"]).max() + 1e-12, rtol=1e-4)  # fmt: skip
+    np.testing.assert_allclose(
+        arrays["scores"],
+        (arrays["weights"][:, None] * reference).sum(0),
+        atol=1e-5 * np.abs(arrays["scores"]).max() + 1e-12,
+        rtol=1e-4,
+    )
 
 
 def test_the_last_layer_is_captums_tracin_and_the_bias_that_captum_leaves_out(trained: Trained) -> None:
@@ -95,8 +103,15 @@ def test_the_last_layer_is_captums_tracin_and_the_bias_that_captum_leaves_out(tr
         return weights[step]
 
     network = at.copied()
-    captums = TracInCPFast(network, network.head, torch.utils.data.TensorDataset(x, y), list(weights), load,
-                           nn.CrossEntropyLoss(reduction="sum"), batch_size=50)  # fmt: skip
+    captums = TracInCPFast(
+        network,
+        network.head,
+        torch.utils.data.TensorDataset(x, y),
+        list(weights),
+        load,
+        nn.CrossEntropyLoss(reduction="sum"),
+        batch_size=50,
+    )
     assert at.y is not None
     scores = captums.influence((at.x, at.y))[0].detach().numpy()
     own = captums.self_influence((x, y)).detach().numpy()
@@ -113,9 +128,14 @@ def test_the_last_layer_is_captums_tracin_and_the_bias_that_captum_leaves_out(tr
 # ── what the moments count ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("changes", [
-    {"train.schedule": "one_cycle"}, {"train.schedule": "cosine", "train.lr": 0.01}, {"train.epochs": 2},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"train.schedule": "one_cycle"},
+        {"train.schedule": "cosine", "train.lr": 0.01},
+        {"train.epochs": 2},
+    ],
+)
 def test_learning_rates_are_those_that_the_run_has_recorded(trained: Trained, changes: dict[str, Any]) -> None:
     run = trained("mlp", "points", 30, **{"data.samples": 400, **changes})
     recorded = {event.step: event.value for event in run.events() if event.name == "lr"}
@@ -242,8 +262,10 @@ def test_padding_does_not_make_rows_alike(trained: Trained) -> None:
     seen = ask(run, "influence", layer="embedding", measure="similarity", samples=30)
     table = at.network.get_submodule("embedding")
     with torch.no_grad():
-        means = [table(row[row != 0][None])[0].mean(0)
-                 for row in (at.x[0], *at.splits.train[0][torch.from_numpy(seen.arrays["index"])])]  # fmt: skip
+        means = [
+            table(row[row != 0][None])[0].mean(0)
+            for row in (at.x[0], *at.splits.train[0][torch.from_numpy(seen.arrays["index"])])
+        ]
     expected = [float(F.cosine_similarity(means[0], one, dim=0)) for one in means[1:]]
     np.testing.assert_allclose(seen.arrays["scores"], expected, atol=1e-5)
 
@@ -255,8 +277,13 @@ def test_the_words_say_what_was_done(trained: Trained) -> None:
     run = trained("cnn", "digits", 40, **{"train.label_noise": 0.2})
     seen = ask(run, "influence", samples=50, moments=3)
     said = " ".join(seen.words)
-    for part in ("50 of 1,168 training samples were asked", "with a wrong label on purpose", "AdamW",
-                 "would take training again", ", ".join(str(s) for s in seen.arrays["moments"])):  # fmt: skip
+    for part in (
+        "50 of 1,168 training samples were asked",
+        "with a wrong label on purpose",
+        "AdamW",
+        "would take training again",
+        ", ".join(str(s) for s in seen.arrays["moments"]),
+    ):
         assert part in said, part
     best = seen.arrays["helpful/at"][0]
     assert f"Learning training sample {seen.arrays['index'][best]} (“{seen.facts['labels']['helpful'][0]}”)" in said
@@ -298,8 +325,14 @@ def test_the_lines_of_pytorch_give_the_products(
     network = at.copied()
     if measure != "similarity":
         network.load_state_dict(at.at(int(seen.arrays["moments"][0])).state_dict())
-    names = {"torch": torch, "network": network, "x": at.x, "y": at.y, "others": at.splits.train[0][index],
-             "labels": at.splits.train[1][index]}  # fmt: skip
+    names = {
+        "torch": torch,
+        "network": network,
+        "x": at.x,
+        "y": at.y,
+        "others": at.splits.train[0][index],
+        "labels": at.splits.train[1][index],
+    }
     if measure == "similarity" and at.form.kind == "tokens":
         return  # masks are passed on by the network, not by its layers
     exec(seen.code, names)

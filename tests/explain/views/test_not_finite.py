@@ -43,10 +43,14 @@ def test_a_view_of_the_answers_says_that_they_are_no_numbers_and_has_an_earlier_
     assert look(replace(question(broken, view), step=2), lambda *_told: None).words
 
 
-@pytest.mark.parametrize(("view", "options"), [
-    ("feature_maps", {"layer": "head"}), ("landscape", {"kind": "line", "resolution": 5, "samples": 32}),
-    ("landscape", {"kind": "plane", "resolution": 5, "samples": 32}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("view", "options"),
+    [
+        ("feature_maps", {"layer": "head"}),
+        ("landscape", {"kind": "line", "resolution": 5, "samples": 32}),
+        ("landscape", {"kind": "plane", "resolution": 5, "samples": 32}),
+    ],
+)
 def test_a_view_of_the_network_makes_no_sentence_of_numbers_that_are_none(broken: Run, view: str, options: Any) -> None:
     said = " ".join(ask(broken, view, **options).words)
     assert "diverged" in said and "earlier moment" in said.replace("an earlier", "earlier")

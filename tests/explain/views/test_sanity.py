@@ -37,9 +37,14 @@ def test_the_correlation_of_ranks_is_scipys_also_with_ties() -> None:
 
 @pytest.mark.parametrize(
     ("method", "verdict"),
-    [("edge_filter", INDEPENDENT), ("input_magnitude", INDEPENDENT), ("random", INDEPENDENT), ("saliency", DEPENDS),
-     ("integrated_gradients", DEPENDS)],
-)  # fmt: skip
+    [
+        ("edge_filter", INDEPENDENT),
+        ("input_magnitude", INDEPENDENT),
+        ("random", INDEPENDENT),
+        ("saliency", DEPENDS),
+        ("integrated_gradients", DEPENDS),
+    ],
+)
 def test_controls_do_not_depend_on_a_trained_network_and_gradients_do(cnn: Any, method: str, verdict: str) -> None:
     for sample in (0, 3, 5):
         seen = ask(cnn, "sanity", sample=sample, method=method)
@@ -54,7 +59,7 @@ def test_guided_backprop_keeps_much_of_its_map_where_the_gradient_does_not(cnn: 
     kept = {
         method: np.mean([ask(cnn, "sanity", sample=s, method=method).arrays["correlation"] for s in (0, 3, 5)], (0, 2))
         for method in ("guided_backprop", "saliency")
-    }  # fmt: skip
+    }
     assert (kept["guided_backprop"][1:] > kept["saliency"][1:] + 0.2).all(), kept
     assert ask(cnn, "sanity", sample=3, method="guided_backprop").facts["verdict"] == BETWEEN
 

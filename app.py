@@ -21,12 +21,12 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from core.engine.control import checked
 from core.engine.handles import raise_limit
+from core.engine.live import Hub
 from core.engine.protocol import EngineError
-from core.engine.steering import checked
-from core.events import Command
-from core.live import Hub
-from core.quoting import parsed, whole
+from core.spec.events import Command
+from core.spec.quoting import parsed, whole
 from core.store import StoreError
 from core.store.engine_files import log_to
 from pages.kit import doorkeeper, drawn, sessions
@@ -155,7 +155,7 @@ def _hub() -> Hub:
 
 
 async def live(socket: WebSocket) -> None:
-    """/live?run=ID&after=BYTES: rows, states and frames of one run (core.live); the watcher's wishes come back.
+    """/live?run=ID&after=BYTES: rows, states and frames of one run (core.engine.live); the watcher's wishes come back.
 
     ID is whole: a few digits, which the command line takes, can be guessed.
     """

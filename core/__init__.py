@@ -19,14 +19,14 @@ __version__ = "0.1.0"
 __all__ = ["Describe", "Event", "Experiment", "Store", "Training", "assign", "describe", "preset"]
 
 _HOME = {
-    "Describe": "core.questions",
-    "Event": "core.events",
-    "Experiment": "core.specs",
+    "Describe": "core.spec.questions",
+    "Event": "core.spec.events",
+    "Experiment": "core.spec.specs",
     "Store": "core.store",
-    "Training": "core.training",
-    "assign": "core.specs",
-    "describe": "core.build",
-    "preset": "core.specs",
+    "Training": "core.worker.train.training",
+    "assign": "core.spec.specs",
+    "describe": "core.worker.model.build",
+    "preset": "core.spec.specs",
 }
 
 

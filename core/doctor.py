@@ -9,9 +9,9 @@ from typing import Any
 
 import psutil
 
-from core.questions import Doctor
+from core.spec.questions import Doctor
 from core.store import Store, free_space
-from core.worker import answer
+from core.worker.answers import answer
 
 PACKAGES = ("streamlit", "plotly", "numpy", "scikit-learn", "safetensors", "torch", "torchvision")
 LOW_SPACE = 2 << 30

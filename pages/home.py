@@ -4,8 +4,8 @@ from contextlib import suppress
 
 import streamlit as st
 
-from core import events, specs
-from core.specs import Experiment
+from core.spec import events, specs
+from core.spec.specs import Experiment
 from core.store.files import StoreError
 from core.store.runs import Run
 from pages.kit import engine as doors

@@ -114,7 +114,7 @@ def trained(shared_folder: Path) -> Any:
 @pytest.fixture(scope="module")
 def trained_trials(shared_folder: Path) -> Iterator[None]:
     """The scoreboard's networks are trained once, however many scoreboards the tests make."""
-    from core.explain.scoreboard import score
+    from core.worker.explain.scoreboard import score
     from tests.trained import TrainedOnce
 
     with pytest.MonkeyPatch.context() as patch:
@@ -126,8 +126,8 @@ def trained_trials(shared_folder: Path) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def small_splits():  # type: ignore[no-untyped-def]
     """The digits, loaded once."""
-    from core.specs import preset
-    from core.training import load_data
+    from core.spec.specs import preset
+    from core.worker.train.training import load_data
 
     return load_data(preset("cnn", "digits"))
 

@@ -12,12 +12,12 @@ from core.bench import measure, turns
 from core.bench.loops import Batches, Session, bare, experiment_of, network_of, peer, peer_case
 from core.bench.processes import quiet_ones, rate_while_full
 from core.bench.turns import Plan, Ratio, Stopwatch, compared, median_of, pair_ratios, take_turns, whole_time
-from core.events import FAILED
-from core.live import decode_frame
-from core.options import SpecError
-from core.specs import assign
+from core.engine.live import decode_frame
+from core.spec.events import FAILED
+from core.spec.options import SpecError
+from core.spec.specs import assign
 from core.store import Store
-from core.training import Training, load_data
+from core.worker.train.training import Training, load_data
 
 PAIRS = 30
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from core import registry
-from core.build import ModelError, build, check, data_form, describe, walk
 from core.catalog.entries import EACH_STEP, NUMBER, PICTURE, SEQUENCE, TOKENS, VECTOR, DataForm
-from core.questions import Describe
-from core.specs import LayerSpec, ModelSpec, model_from_json, preset
+from core.spec import registry
+from core.spec.questions import Describe
+from core.spec.specs import LayerSpec, ModelSpec, model_from_json, preset
+from core.worker.model.build import ModelError, build, check, data_form, describe, walk
 
 DIGITS = data_form(preset("cnn", "digits").data)
 NINE_IDS = DataForm(TOKENS, (7,), 3, vocabulary=9)

@@ -26,9 +26,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from core.engine import client as engines
-from core.events import FINISHED, RUNNING, Command, Status
-from core.live import decode_frame
-from core.specs import assign, preset
+from core.engine.live import decode_frame
+from core.spec.events import FINISHED, RUNNING, Command, Status
+from core.spec.specs import assign, preset
 from core.store import Store
 from core.store.addresses import read_address
 from tests.conftest import ROOT

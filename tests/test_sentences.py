@@ -143,7 +143,7 @@ def test_all_markdown_of_the_pages_quotes_what_is_foreign() -> None:
 
 
 def test_every_sentence_of_core_quotes_what_is_foreign() -> None:
-    """By core.quoting.quoted or shown; what is ours all the same stands in OURS, once somebody has looked at it."""
+    """By quoted or shown; what is ours all the same stands in OURS, once somebody has looked at it."""
     wrong = {}
     for path, tree in CORE.items():
         name = str(path.relative_to(ROOT / "core"))
@@ -155,7 +155,7 @@ def test_every_sentence_of_core_quotes_what_is_foreign() -> None:
 
 
 def test_the_command_line_prints_by_one_function() -> None:
-    """core.cli.said.say, which makes control characters visible."""
+    """core.cli.output.say, which makes control characters visible."""
     printed = [
         f"{_name(path)} line {node.lineno}"
         for path, tree in CORE.items()
@@ -163,7 +163,7 @@ def test_the_command_line_prints_by_one_function() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "print"
     ]
-    assert len(printed) == 2 and all(one.startswith("core/cli/said.py") for one in printed), printed  # say; JSON
+    assert len(printed) == 2 and all(one.startswith("core/cli/output.py") for one in printed), printed  # say; JSON
 
 
 def test_the_address_is_read_in_one_place() -> None:
@@ -173,10 +173,10 @@ def test_the_address_is_read_in_one_place() -> None:
 
 
 def test_json_from_outside_is_read_by_one_function() -> None:
-    """core.quoting.parsed, which cleans it. The others read what this program has itself written a moment before."""
+    """quoting.parsed, which cleans it. The others read what this program has itself written a moment before."""
     own = {
-        "core/quoting.py",
-        "core/live.py",
+        "core/spec/quoting.py",
+        "core/engine/live.py",
         "core/store/log.py",
         "core/store/runs.py",
         "core/store/scores.py",

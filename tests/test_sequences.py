@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from core import registry
-from core.build import build
 from core.catalog.entries import EACH_STEP, NUMBER, SEQUENCE, TOKENS, DataForm
-from core.specs import ModelSpec, preset
+from core.spec import registry
+from core.spec.specs import ModelSpec, preset
+from core.worker.model.build import build
 
 MODELS = [(e, o) for e in registry.ARCHITECTURES for o in e.examples if TOKENS in e.takes and "classes" in e.tasks]
 EVERY_STEP = [e.name for e in registry.ARCHITECTURES if EACH_STEP in e.tasks]

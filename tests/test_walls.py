@@ -53,10 +53,11 @@ def _core() -> Iterator[tuple[Path, str]]:
 @pytest.mark.parametrize(
     ("source", "room"),
     [
-        ("import core.training", "store"),
-        ("from core import worker", "engine"),
-        ("def f():\n    from core.catalog import entries", "specs"),
-        ("import importlib\nimportlib.import_module('core.build')", "live"),
+        ("import core.worker.train.training", "store"),
+        ("from core.worker import answers", "engine"),
+        ("def f():\n    from core.catalog import entries", "spec"),
+        ("import importlib\nimportlib.import_module('core.worker.model.build')", "engine"),
+        ("from core.worker.explain import attribute", "worker.look"),
         ("import streamlit as st", "cli"),
         ("from pages.kit import forms", "cli"),
         ("from core.cellar import wine", "cli"),
@@ -69,10 +70,10 @@ def test_the_import_checker_finds_a_wrong_import(source: str, room: str) -> None
 
 def test_the_import_checker_accepts_rooms_above_and_the_own_room() -> None:
     tree = ast.parse("import json\nfrom core.store import Store\nfrom core.catalog.entries import Form")
-    assert walls.wrong_imports(tree, "catalog") == []
+    assert walls.wrong_imports(tree, "store") == []
 
 
-@pytest.mark.parametrize("source", ["import torch", "from torch import nn", "from core import training"])
+@pytest.mark.parametrize("source", ["import torch", "from torch import nn", "from core.worker.train import training"])
 def test_the_heavy_import_checker_finds_it(source: str) -> None:
     assert walls.heavy_imports(ast.parse(source))
 
@@ -205,6 +206,14 @@ def test_light_rooms_and_the_screen_import_nothing_heavy() -> None:
     assert {_name(p): bad for p in light if (bad := walls.heavy_imports(_tree(p)))} == {}
 
 
+def test_the_command_line_imports_the_worker_only_when_it_is_needed() -> None:
+    offender = ast.parse("from core.worker import answers")
+    assert walls.imported_at_once(offender) and not walls.imported_at_once(
+        ast.parse("def f():\n    import core.worker")
+    )
+    assert {_name(p): bad for p in (CORE / "cli").glob("*.py") if (bad := walls.imported_at_once(_tree(p)))} == {}
+
+
 IMPORT_THE_WEB_SIDE = """
 import importlib, importlib.util, pathlib, pkgutil, sys
 def everything(package):
@@ -220,7 +229,7 @@ import pages.kit
 names += everything(pages.kit)
 for name in names:
     importlib.import_module(name)
-from core import registry
+from core.spec import registry
 for known in vars(registry).values():
     if isinstance(known, registry.Registry):
         assert known.names(), known.package + " is empty"
@@ -249,7 +258,7 @@ def test_the_web_process_stays_without_torch(home: Path) -> None:
 
 
 def test_only_the_store_and_the_data_sets_know_files() -> None:
-    others = [p for p, room in _core() if room not in ("store", "data")] + ON_SCREEN
+    others = [p for p, room in _core() if room not in ("store", "worker.data")] + ON_SCREEN
     calls = {(_name(p), call) for p in others for call in walls.file_calls(_tree(p))}
     assert calls - walls.OTHER_FILES == set()
     assert walls.OTHER_FILES - calls == set()  # an exception that is not needed any more goes
@@ -262,7 +271,7 @@ def test_nothing_runs_what_it_reads() -> None:
 
 
 def test_figures_are_pure() -> None:
-    foreign = {"core.store", "core.engine", "core.live", "streamlit", "pages"}
+    foreign = {"core.store", "core.engine", "core.engine.live", "streamlit", "pages"}
     wrong = {
         (_name(path), name)
         for path in (CORE / "figures").rglob("*.py")

@@ -10,13 +10,13 @@ from typing import Any
 import filelock
 from safetensors.torch import load_file, save_file
 
-from core import specs
 from core.engine import wire
-from core.events import Event
-from core.explain.scoreboard import score
-from core.questions import Score, Scored
+from core.spec import specs
+from core.spec.events import Event
+from core.spec.questions import Score, Scored
 from core.store import Run, Store
-from core.training import Training
+from core.worker.explain.scoreboard import score
+from core.worker.train.training import Training
 
 Trained = Callable[..., Run]
 

@@ -4,60 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
 # ── imports ──────────────────────────────────────────────────────────────────
 
-LIGHT = (
-    "quoting",
-    "registry",
-    "options",
-    "specs",
-    "events",
-    "questions",
-    "diagnosis",
-    "store",
-    "catalog",
-    "applies",
-    "floors",
-    "mends",
-    "code",
-    "drawings",
-    "figures",
-    "live",
-    "engine",
-)
-HEAVY = (
-    "modules",
-    "flaws",
-    "data",
-    "augment",
-    "build",
-    "trace",
-    "frames",
-    "generate",
-    "instruments",
-    "resume",
-    "tasks",
-    "judges",
-    "cells",
-    "losses",
-    "passes",
-    "probes",
-    "training",
-    "subject",
-    "views",
-    "explain",
-    "worker",
-    "bench",
-    "doctor",
-    "cli",
-    "__main__",
-)
-ROOMS = {room: rank for rank, room in enumerate(LIGHT + HEAVY)}
+LIGHT = ("spec", "catalog", "store", "figures", "diagnosis", "engine")
+WORKER = ("worker.data", "worker.model", "worker.train", "worker.look", "worker.explain", "worker")
+HEAVY = (*WORKER, "bench", "doctor", "cli", "__main__")
+ROOMS = {room: rank for rank, room in enumerate(LIGHT + HEAVY)}  # a room imports only from itself and those before it
 BANNED_FOR_THE_WEB = ("torch", "torchvision", "captum", "sklearn", "skimage")
 
 
@@ -84,10 +41,10 @@ def wrong_imports(tree: ast.AST, room: str) -> list[str]:
         elif parts[0] in ("streamlit", "pages", "app"):
             wrong.append(f"{name}: core knows nothing of the screen")
         elif parts[0] == "core" and len(parts) > 1:
-            if parts[1] not in ROOMS:
-                wrong.append(f"{name}: core.{parts[1]} is in no list of rooms (tests/walls.py)")
-            elif ROOMS[parts[1]] > ROOMS[room]:
-                wrong.append(f"{name}: core.{parts[1]} is below core.{room}")
+            if (other := _room(parts[1:])) not in ROOMS:
+                wrong.append(f"{name}: core.{other} is in no list of rooms (tests/walls.py)")
+            elif ROOMS[other] > ROOMS[room]:
+                wrong.append(f"{name}: core.{other} is below core.{room}")
     return wrong
 
 
@@ -96,14 +53,26 @@ def heavy_imports(tree: ast.AST) -> list[str]:
     wrong = []
     for name in imported(tree):
         parts = name.split(".")
-        if parts[0] in BANNED_FOR_THE_WEB or (parts[0] == "core" and len(parts) > 1 and parts[1] in HEAVY):
+        if parts[0] in BANNED_FOR_THE_WEB or (parts[0] == "core" and len(parts) > 1 and _room(parts[1:]) in HEAVY):
             wrong.append(name)
     return wrong
 
 
+def imported_at_once(tree: ast.Module) -> list[str]:
+    """Imports of core.worker that a module makes as soon as it is imported itself, not when a function is called."""
+    top = ast.Module([node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)], [])
+    return [name for name in imported(top) if name.startswith("core.worker")]
+
+
 def room_of(path: Path, core: Path) -> str:
     """The room that a file of core belongs to."""
-    return path.relative_to(core).parts[0].removesuffix(".py")
+    return _room(path.relative_to(core).with_suffix("").parts)
+
+
+def _room(parts: Sequence[str]) -> str:
+    """core.worker has rooms within it; what lies beside them is its own."""
+    inner = ".".join(parts[:2])
+    return inner if inner in WORKER else parts[0]
 
 
 # ── files ────────────────────────────────────────────────────────────────────
@@ -162,7 +131,9 @@ def _called(node: ast.Call) -> str:
 
 _RUNNING_MODULES = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "yaml", "jsonpickle", "copyreg"}
 _RUNNING_CALLS = {"eval", "exec", "torch.load", "torch.save", "torch.hub.load", "pandas.read_pickle", "np.save"}
-OWN_UNPICKLER = "core/data/cifar10.py"  # files that are made so by others; it lets numpy's arrays through and no more
+OWN_UNPICKLER = (
+    "core/worker/data/cifar10.py"  # files that are made so by others; it lets numpy's arrays through and no more
+)
 
 
 def running_what_it_reads(tree: ast.AST) -> list[str]:

@@ -458,7 +458,7 @@ class Stage {
 
   // ---- the status line --------------------------------------------------------------------------------------------
 
-  /** When a run that waits is expected to begin; as exact as core.engine.expected.rounded says it elsewhere. */
+  /** When a run that waits is expected to begin; as exact as core.engine.waiting_time.rounded says it elsewhere. */
   untilItBegins() {
     const { wait } = this.status;
     if (wait === null || wait === undefined) return this.words.wait_unknown;

@@ -1,5 +1,5 @@
 // Ink on a pad of 28×28 pixels, kept ten times as fine; the picture that is made of it; and the picture as a short text.
-// The text is that of core/drawings.py: 16 levels, two pixels a byte, zlib, URL-safe base64.
+// The text is that of core/spec/drawings.py: 16 levels, two pixels a byte, zlib, URL-safe base64.
 
 export const SIDE = 28;
 const FINE = 10, WHOLE = SIDE * FINE, LIT = 0.4 * 255, LARGEST = 4, KEPT = 20;
@@ -67,7 +67,7 @@ export class Ink {
     return bytes(reduced(this.context));
   }
 
-  /** As the data set's pictures are: as large, in the same place, as soft; see `habit` in core/views/draw.py. */
+  /** As the data set's pictures are: as large, in the same place, as soft; see `habit` in core/worker/look/draw.py. */
   fitted({ box, middle: [row, column], blur }) {
     const found = extent(this.context);
     if (!found) return this.raw();

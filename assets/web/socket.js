@@ -10,7 +10,7 @@ const TYPES = {
   uint32: Uint32Array, float32: Float32Array, float64: Float64Array, int64: BigInt64Array, uint64: BigUint64Array,
 };
 
-/** The header's fields and `arrays` as name → {data, shape}; the layout is told in core/live.py. */
+/** The header's fields and `arrays` as name → {data, shape}; the layout is told in core/engine/live.py. */
 export function decodeFrame(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));

@@ -6,7 +6,7 @@ A row's ratio, with the 95 % interval of its median:
   watched              the same run with a viewer (every instrument on, frames written), over the run without one
   …, whole time        the same by the sum of all turns, so that rare work (a checkpoint) counts in full
   peer:NAME            another trainer on the same module, over a plain loop (torch's AdamW as it comes); each of them
-                       in a process of its own, all with the allocator that ours sets (core.worker.keep_freed_memory):
+                       in a process of its own, all with the allocator that ours sets (session.keep_freed_memory):
                        without it two plain loops differ by 30 %
   peer:layerlab        our trainer in that place, which brings channels_last and the fused optimizer
   jobs / memory        steps per second of several jobs over one alone; memory of one more run over a spawned one
@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.options import SpecError
-from core.quoting import shown
+from core.spec.options import SpecError
+from core.spec.quoting import shown
 
 TRAINED = ("mlp", "cnn", "resnet20", "lstm", "transformer")
 BESIDE_PEERS = ("mlp", "cnn28")

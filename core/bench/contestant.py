@@ -18,7 +18,7 @@ import torch
 from core.bench.loops import peer, peer_case
 from core.bench.peers import PEERS, Peer, plain
 from core.bench.turns import Stopwatch, machine_clock
-from core.worker import keep_freed_memory
+from core.worker.session import keep_freed_memory
 
 _ROOT = Path(__file__).resolve().parents[2]
 OURS = "layerlab"

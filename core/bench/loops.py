@@ -11,17 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core import registry
 from core.bench.turns import Clock, Stopwatch, advance
-from core.build import Network, build, data_form
 from core.catalog.entries import CLASSES, EACH_STEP, DataForm
-from core.data.splits import Splits
 from core.engine.wire import hear, say
-from core.events import Command
-from core.specs import Experiment, ModelSpec, assign, preset
+from core.spec import registry
+from core.spec.events import Command
+from core.spec.specs import Experiment, ModelSpec, assign, preset
 from core.store import Store
-from core.training import Training, make_optimizer
-from core.worker import RunSession, keep_freed_memory
+from core.worker.data.splits import Splits
+from core.worker.model.build import Network, build, data_form
+from core.worker.session import RunSession, keep_freed_memory
+from core.worker.train.training import Training, make_optimizer
 
 EAGER_SECONDS = 4.0  # in which a run that begins looks more often than its budgets allow, to be seen to begin
 ENDLESS = {"train.steps": 1_000_000, "train.epochs": 0}

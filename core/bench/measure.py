@@ -18,8 +18,8 @@ from core.bench.peers import installed
 from core.bench.processes import cores, jobs, memory
 from core.bench.turns import Plan, Ratio, advance, compared, take_turns, timed, whole_time
 from core.store import scratch_store
-from core.training import load_data
-from core.worker import keep_freed_memory
+from core.worker.session import keep_freed_memory
+from core.worker.train.training import load_data
 
 Say = Callable[[str], None]
 Named = tuple[str, Ratio]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from core.bench.loops import Batches, Case, Meter
-from core.training import cross_entropy
+from core.worker.train.training import cross_entropy
 
 Peer = Callable[[Case, nn.Module, Batches, Meter], None]
 FOREVER = 10**6  # epochs

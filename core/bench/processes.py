@@ -14,8 +14,8 @@ import psutil
 
 from core.bench.turns import Ratio, median_of
 from core.engine.client import ClientEngine, connect
-from core.events import ENDED, RUNNING, Command
-from core.specs import Experiment, assign, preset
+from core.spec.events import ENDED, RUNNING, Command
+from core.spec.specs import Experiment, assign, preset
 from core.store import Store, scratch_store
 
 BUSY = 0.2  # cores used by other programs, above which wall times say nothing
@@ -117,7 +117,7 @@ def _lesson(steps: int, seed: int = 0) -> Experiment:
 
 _SPAWNED = """
 import multiprocessing, sys
-from core.worker import train
+from core.worker.session import train
 _ours, theirs = multiprocessing.Pipe()
 train(sys.argv[1], sys.argv[2], theirs, 1)
 """

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from core.options import Options
-from core.specs import LayerSpec
+from core.spec.options import Options
+from core.spec.specs import LayerSpec
 
 PICTURE, SEQUENCE, TOKENS, VECTOR = "picture", "sequence", "tokens", "vector"
 WORDS = {  # how a form is written in a sentence
@@ -144,7 +144,7 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set. `load` is the address of a function (options, seed, folder, report) → core.data.splits.Splits."""
+    """A data set. `load` is the address of a function (options, seed, folder, report) → Splits (core.worker.data)."""
 
     name: str
     title: str
@@ -193,7 +193,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How training batches are varied. `module`: the address of a class (classes, fill, **arguments); see core.augment.
+    """How training batches are varied. `module`: the address of a class (classes, fill, **arguments).
 
     Its objects change a batch: (x, y) → (x, y).
     """
@@ -217,7 +217,7 @@ class Augmentation:
 class View:
     """A way to look inside a run at one moment of its training.
 
-    `look` is the address of a function (core.subject.Subject, options, report) → core.questions.Seen, where
+    `look` is the address of a function (core.worker.look.subject.Subject, options, report) → Seen, where
     report(fraction, words, part=None) tells how far it is and lets the question be given up. `applies` and `layers`
     judge a model by its list of layers alone, so that a page need not ask for what cannot be.
     """
@@ -239,7 +239,7 @@ class View:
 
 @dataclass(frozen=True)
 class Findings:
-    """What an attribution method must know of a network, found by running it once (core.explain.inspect).
+    """What an attribution method must know of a network, found by running it once (core.worker.explain.inspect).
 
     Every field names the addresses of the modules where it is so; () = nowhere.
     """
@@ -317,7 +317,7 @@ MAP_TOLERANCE = 0.02  # of the largest value: what a value of a map may change i
 class Method:
     """An attribution method: which parts of one input made the network answer as it did.
 
-    `attribute` is the address of a function (core.explain.case.Case, options) → core.explain.case.Result. `cost`
+    `attribute` is the address of a function (core.worker.explain.explained_case.Case, options) → Result. `cost`
     predicts, from options and Size, the price in units: one unit is a forward and a backward pass of one sample.
     Options that have `steps` and `most` begin with so many points and go on, where it is needed, to at most so many.
 

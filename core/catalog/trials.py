@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from core.options import SpecError, _
-from core.quoting import shown
-from core.specs import Experiment, assign, preset
+from core.spec.options import SpecError, _
+from core.spec.quoting import shown
+from core.spec.specs import Experiment, assign, preset
 
-EVIDENCE, CUE, REST = "evidence", "cue", "rest"  # masks of core.data.splits.Splits: what the label
+EVIDENCE, CUE, REST = "evidence", "cue", "rest"  # masks of core.worker.data.splits.Splits: what the label
 # depends on, and a planted hint; and all that is neither
 CLEAN, CHEAT = "shapes", "shapes_cheat"  # the pair: the same pictures, but for what the patch says while training
 

@@ -15,14 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from core import registry
 from core.catalog.trials import TRIALS
-from core.cli.said import Mistake, say
+from core.cli.output import Mistake, say
 from core.engine.protocol import EngineError
-from core.options import SpecError
-from core.questions import PREDICTED
-from core.quoting import one_line, quoted, shown
-from core.registry import CatalogError
+from core.spec import registry
+from core.spec.options import SpecError
+from core.spec.questions import PREDICTED
+from core.spec.quoting import one_line, quoted, shown
+from core.spec.registry import CatalogError
 from core.store import StoreError
 
 MAY_BE_EMPTY = ("layer", "name")  # where it means that nothing is chosen

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from core.bench import check_cases
-from core.cli.said import print_json, runs_folder, say
-from core.questions import Doctor
+from core.cli.output import print_json, runs_folder, say
+from core.spec.questions import Doctor
 from core.store import Store, data_home, layerlab_home
 
 

@@ -9,19 +9,19 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from core import registry
-from core.applies import asked_steps, check_experiment, data_form, longer, unserved
+from core.catalog.applies import asked_steps, check_experiment, data_form, longer, unserved
 from core.catalog.views.writing import Writing
-from core.cli.asks import description_asked
-from core.cli.said import Mistake, pair, print_json, runs_folder, say, show
+from core.cli.output import Mistake, pair, print_json, runs_folder, say, show
+from core.cli.requests import description_asked
 from core.engine.client import ClientEngine, connect
-from core.engine.expected import rounded
+from core.engine.control import checked, is_finished
 from core.engine.protocol import EngineError, EngineGone, EngineSilent, RunState
-from core.engine.steering import checked, is_finished
-from core.events import ENDED, FINISHED, PAUSED, SETTABLE, Command
-from core.questions import Look, Seen
-from core.quoting import one_line, quoted, shown
-from core.specs import Experiment, assign, experiment_from_json, model_from_json, preset
+from core.engine.waiting_time import rounded
+from core.spec import registry
+from core.spec.events import ENDED, FINISHED, PAUSED, SETTABLE, Command
+from core.spec.questions import Look, Seen
+from core.spec.quoting import one_line, quoted, shown
+from core.spec.specs import Experiment, assign, experiment_from_json, model_from_json, preset
 from core.store import Run, Store, StoreError, data_home, read_named_json
 from core.store.history import latest
 from core.store.texts import text_file
@@ -102,7 +102,7 @@ def do_describe(asked: argparse.Namespace) -> int:
     _one_source(asked)
     question = description_asked(asked, experiment_of(asked))
 
-    from core.build import describe
+    from core.worker.model.build import describe
 
     found = describe(question)
     if asked.json:
@@ -157,9 +157,9 @@ def _can_write(experiment: Experiment, prompt: str) -> None:
             "something else. Leave it out, or train on a text: --preset gpt --data characters"
         )
 
-    from core.data.splits import DataError
-    from core.generate import start_of
-    from core.training import load_data
+    from core.worker.data.splits import DataError
+    from core.worker.train.generate import start_of
+    from core.worker.train.training import load_data
 
     try:
         start_of(load_data(experiment), prompt)
@@ -175,8 +175,8 @@ def _checked(experiment: Experiment) -> Experiment:
     if problem := unserved(experiment.model, form):
         raise Mistake(problem.sentence())
 
-    from core.build import ModelError, check, stack_of
-    from core.flaws import remarks
+    from core.worker.model.build import ModelError, check, stack_of
+    from core.worker.model.flaws import remarks
 
     try:
         placed = check(experiment.model, form, experiment.train.batch_size)

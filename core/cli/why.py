@@ -7,20 +7,20 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from core import registry
 from core.catalog.entries import WITHHELD
-from core.cli.asks import explanation_asked, fits_asked, score_asked, view_asked
-from core.cli.said import Mistake, aloud, print_json, say
-from core.questions import Explained, Fits, Reproduce, Reproduction
-from core.quoting import quoted
+from core.cli.output import Mistake, aloud, print_json, say
+from core.cli.requests import explanation_asked, fits_asked, score_asked, view_asked
+from core.spec import registry
+from core.spec.questions import Explained, Fits, Reproduce, Reproduction
+from core.spec.quoting import quoted
 from core.store import write_npz, write_source
 
 
 def do_look(asked: argparse.Namespace) -> int:
     view, question = view_asked(asked)
 
-    from core.subject import CannotShow
-    from core.worker import look
+    from core.worker.answers import look
+    from core.worker.look.subject import CannotShow
 
     try:
         seen = look(question, aloud(asked))
@@ -46,8 +46,8 @@ def do_look(asked: argparse.Namespace) -> int:
 def do_explain(asked: argparse.Namespace) -> int:
     question = fits_asked(asked) if asked.method == "list" else explanation_asked(asked)
 
-    from core.subject import CannotShow
-    from core.worker import why
+    from core.worker.answers import why
+    from core.worker.look.subject import CannotShow
 
     try:
         if isinstance(question, Fits):
@@ -158,8 +158,8 @@ def _show_explained(asked: argparse.Namespace, found: Explained) -> None:
 def do_score(asked: argparse.Namespace) -> int:
     question = score_asked(asked)
 
-    from core.subject import CannotShow
-    from core.worker import score
+    from core.worker.answers import score
+    from core.worker.look.subject import CannotShow
 
     loud = aloud(asked)
     try:

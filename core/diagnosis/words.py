@@ -34,7 +34,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.options import _
+from core.spec.options import _
 
 VANISHING = 1e-4
 EXPLODING = 50.0

@@ -11,11 +11,11 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from core.engine.beginning import HELD
 from core.engine.forking import end_fork_server
 from core.engine.handles import raise_limit
 from core.engine.local import LocalEngine
-from core.engine.serving import Server
+from core.engine.server import Server
+from core.engine.startup import HELD
 from core.engine.wire import VERSION
 from core.store.addresses import Address, new_address, publish, read_address, withdraw
 from core.store.engine_files import hold_runs, lock_stamp, log_to, short_temporary_folder
@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--slots", type=int, default=0, help="runs that train at the same time (default: CPU cores)")
     parser.add_argument("--lone-threads", type=int, default=0, help="CPU threads of a run alone (default: CPU cores)")
     parser.add_argument("--watch-stdin", action="store_true", help="end when stdin does")
-    parser.add_argument("--worker", default="core.worker", help=argparse.SUPPRESS)
+    parser.add_argument("--worker", default="core.worker.process", help=argparse.SUPPRESS)
     return parser
 
 

@@ -12,13 +12,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from core.engine.beginning import Beginning
+from core.engine.heartbeat import ANSWER, Pulse, cut, reached
 from core.engine.protocol import EngineError, EngineFailed, EngineGone, EngineSilent, Progress, RunState
-from core.engine.pulse import ANSWER, Pulse, cut, reached
+from core.engine.startup import Beginning
 from core.engine.wire import VERSION, hear, say
-from core.events import Command
-from core.questions import Answer, Question
-from core.specs import Experiment
+from core.spec.events import Command
+from core.spec.questions import Answer, Question
+from core.spec.specs import Experiment
 from core.store.addresses import read_address
 from core.store.engine_files import output_path
 
@@ -32,7 +32,7 @@ def connect(
     *,
     start: bool = True,
     lone_threads: int | None = None,
-    worker: str = "core.worker",
+    worker: str = "core.worker.process",
     slots: int | None = None,
 ) -> ClientEngine:
     """Join the engine that holds the runs folder, or start one (unless start=False: then EngineGone).
@@ -54,7 +54,7 @@ class ClientEngine:
         *,
         start: bool = True,
         lone_threads: int | None = None,
-        worker: str = "core.worker",
+        worker: str = "core.worker.process",
         slots: int | None = None,
     ) -> None:
         self.folder = Path(runs).resolve()
@@ -75,7 +75,7 @@ class ClientEngine:
         """See to it that an engine holds the folder and answers. True when it had to be started or found anew.
 
         EngineSilent where one is there and hangs (after HUNG seconds one of ours is replaced), EngineFailed where none
-        can begin; see core.engine.beginning for when that is tried again.
+        can begin; see core.engine.startup for when that is tried again.
         """
         if self._answers():
             return False

@@ -15,17 +15,17 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from core import registry
-from core.engine.asking import Questions
+from core.engine.control import EFFECT, checked, steer, steer_ended
 from core.engine.protocol import EngineError, Progress, RunState
+from core.engine.queue import Questions
 from core.engine.running import LEAVING, RESTING, STARTING, WAITING, WORKING, Job, Runs
-from core.engine.steering import EFFECT, checked, steer, steer_ended
 from core.engine.wire import VERSION, words
 from core.engine.workers import FRESH, Nursery, Worker
-from core.events import ENDED, PAUSED, STOPPED, Command
-from core.options import SpecError
-from core.questions import Answer, Explain, Fits, Look, Question, Refresh, Reproduce, Score, Sound
-from core.specs import Experiment, content_id
+from core.spec import registry
+from core.spec.events import ENDED, PAUSED, STOPPED, Command
+from core.spec.options import SpecError
+from core.spec.questions import Answer, Explain, Fits, Look, Question, Refresh, Reproduce, Score, Sound
+from core.spec.specs import Experiment, content_id
 from core.store import Run, Store, StoreError
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class LocalEngine:
         *,
         slots: int = 0,
         lone_threads: int = 0,
-        worker: str = "core.worker",
+        worker: str = "core.worker.process",
         question_workers: int = 2,
     ) -> None:
         self._store = Store(Path(runs).resolve())

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from core.events import Command, Status
-from core.questions import Answer, Question
-from core.quoting import visible
-from core.specs import Experiment
+from core.spec.events import Command, Status
+from core.spec.questions import Answer, Question
+from core.spec.quoting import visible
+from core.spec.specs import Experiment
 
 
 class EngineError(Exception):
@@ -55,7 +55,7 @@ class RunState:
     silent: int = 0  # seconds since the worker's last sign of life, 0 = it gives them
 
     def plain(self) -> dict[str, Any]:
-        """As the watchers of core.live and the command line's --json get it."""
+        """As the watchers of core.engine.live and the command line's --json get it."""
         held = {name: value for name, value in asdict(self).items() if name != "status"}
         return {**held, **asdict(self.status)}
 

@@ -15,13 +15,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from threading import Condition
 
-from core.engine.endings import hanging, outlook, reason
-from core.engine.expected import REMEMBERED, Clock, Paces, waits
-from core.engine.kept import Kept
+from core.engine.exit_reasons import hanging, outlook, reason
+from core.engine.pending import Kept
 from core.engine.protocol import EngineError, RunState
+from core.engine.waiting_time import REMEMBERED, Clock, Paces, waits
 from core.engine.workers import LOST, SILENT, Failed, Nursery, Ready, Train, Worker
-from core.events import ENDED, FAILED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command, Status
-from core.specs import Experiment
+from core.spec.events import ENDED, FAILED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command, Status
+from core.spec.specs import Experiment
 from core.store import Run, Store, StoreError
 from core.store.engine_files import oom_kills
 

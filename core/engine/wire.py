@@ -23,12 +23,12 @@ from typing import Any, get_args, get_type_hints
 
 import numpy as np
 
-from core import registry
 from core.engine.protocol import EngineError, Progress, RunState
-from core.events import Command, Status
-from core.options import Options
-from core.questions import Answer, Question
-from core.specs import Experiment
+from core.spec import registry
+from core.spec.events import Command, Status
+from core.spec.options import Options
+from core.spec.questions import Answer, Question
+from core.spec.specs import Experiment
 
 VERSION = 2  # of what the engine and its clients say to each other
 LIMIT, HEAD_LIMIT = 512 << 20, 64 << 20  # bytes of one message, and of its head

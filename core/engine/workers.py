@@ -31,7 +31,7 @@ from core.engine import preload
 from core.engine.forking import end_hung_fork_server, ended
 from core.engine.protocol import EngineError
 from core.engine.wire import dumps, hear, let_through, say, words
-from core.questions import Question
+from core.spec.questions import Question
 from core.store.engine_files import hold_run
 from core.store.runs import Store
 

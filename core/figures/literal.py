@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from core.quoting import visible
+from core.spec.quoting import visible
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.quoting import quoted
+from core.spec.quoting import quoted
 from core.store.files import StoreError, layerlab_home, write_json
 
 _SOCKET_PATH_LIMIT = 100  # bytes; a Unix socket's path may have about 104 on macOS, 108 on Linux

@@ -19,7 +19,7 @@ from typing import IO
 
 import filelock
 
-from core.quoting import quoted
+from core.spec.quoting import quoted
 from core.store.files import DiskFull, StoreError, layerlab_home, made_folder, write_atomic
 from core.store.runs import Run
 

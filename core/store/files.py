@@ -15,7 +15,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.quoting import clean, parsed, quoted
+from core.spec.quoting import clean, parsed, quoted
 from core.store.regular import read_regular
 
 if TYPE_CHECKING:  # numpy and safetensors come where arrays are read or written: a refusal does not wait for them

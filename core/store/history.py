@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from core.events import from_json_number, json_number
+from core.spec.events import from_json_number, json_number
 from core.store.log import rows_in
 from core.store.runs import Run
 
@@ -140,7 +140,7 @@ class History:
         return [*rows, self.status] if self.status else rows
 
     def message(self) -> str:
-        """What a watcher of the live stream gets in the place of all rows up to `offset` (see core.live)."""
+        """What a watcher of the live stream gets in the place of all rows up to `offset` (see core.engine.live)."""
         smooth = {}
         for name, one in self.smooth.items():
             one.curve.thin()

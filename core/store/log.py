@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from core.events import Event, Status, from_json_number, json_number
-from core.quoting import parsed, quoted
+from core.spec.events import Event, Status, from_json_number, json_number
+from core.spec.quoting import parsed, quoted
 from core.store.files import DiskFull, explained, sweep, write_atomic
 
 LARGEST = 2**53  # of a count: JSON's numbers, arrays and browsers are exact up to here

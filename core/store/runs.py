@@ -17,10 +17,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from core.events import FINISHED, QUEUED, STATES, Event, Snapshot, Status
-from core.options import SpecError
-from core.quoting import quoted
-from core.specs import Experiment, experiment_from_json, to_json
+from core.spec.events import FINISHED, QUEUED, STATES, Event, Snapshot, Status
+from core.spec.options import SpecError
+from core.spec.quoting import quoted
+from core.spec.specs import Experiment, experiment_from_json, to_json
 from core.store import log
 from core.store.files import (
     DiskFull,
@@ -201,7 +201,7 @@ class Run:
 
     # the live frame
     def write_frame(self, data: bytes) -> None:
-        """Replace the live frame (core.live.encode_frame)."""
+        """Replace the live frame (core.engine.live.encode_frame)."""
         write_atomic(self.path / "frame.bin", data, sync=False)
 
     def frame(self) -> bytes:

@@ -1,6 +1,6 @@
 """The last scoreboards: $LAYERLAB_HOME/scores/full.npz and quick.npz, each replaced in one step.
 
-A file holds the arrays of a core.questions.Scored, and its other fields as JSON in the array "about".
+A file holds the arrays of a core.spec.questions.Scored, and its other fields as JSON in the array "about".
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 import filelock
 import numpy as np
 
-from core.questions import Gate, Hanging, Measured, Scored, ScoreRow
-from core.quoting import quoted
+from core.spec.questions import Gate, Hanging, Measured, Scored, ScoreRow
+from core.spec.quoting import quoted
 from core.store.files import StoreError, explained, layerlab_home, write_npz
 from core.store.regular import read_regular
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.quoting import quoted, shown
+from core.spec.quoting import quoted, shown
 from core.store.files import StoreError, data_home, layerlab_home
 
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core import registry
+from core.spec import registry
 from pages.kit import beside, builder, exchange, forms, setup, stack
 from pages.kit.words import _, fill
 

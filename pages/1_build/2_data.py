@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from core import registry
 from core.catalog.entries import VECTOR
-from core.questions import Preview
+from core.spec import registry
+from core.spec.questions import Preview
 from pages.kit import data_facts, exchange, forms, samples, setup, verdict, waiting
 from pages.kit.words import _, fill
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core import events
+from core.spec import events
 from pages.kit import boundary, exchange, here, run_bar, setup, stage, steer, verdict
 from pages.kit.words import _, fill
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core import registry
+from core.spec import registry
 from core.store.runs import Run
 from pages.kit import draw, here, look, moments, waiting
 from pages.kit.words import _, plain

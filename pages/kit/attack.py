@@ -13,7 +13,7 @@ import streamlit as st
 from core.catalog.entries import PICTURE, SEQUENCE, TOKENS
 from core.figures import attack as figures
 from core.figures.attack import Line, Panel
-from core.questions import Seen
+from core.spec.questions import Seen
 from pages.kit import figure
 from pages.kit.words import _, plain
 

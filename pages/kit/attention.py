@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.figures import attention as figures
 from core.figures.literal import Markup, escaped
-from core.questions import Seen
+from core.spec.questions import Seen
 from pages.kit import cards, figure, here, look
 from pages.kit.web_parts import web_part
 from pages.kit.words import _, fill, plain

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from core.catalog.entries import DRAWS, FITS, OTHER, WITHHELD, Method
-from core.questions import Explain, Explained, MethodFit
+from core.spec.questions import Explain, Explained, MethodFit
 from pages.kit import why_maps
 from pages.kit.why_options import Price
 from pages.kit.words import _, plain

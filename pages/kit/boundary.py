@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from core.engine.protocol import EngineError, EngineGone
-from core.options import SpecError
+from core.spec.options import SpecError
 from core.store.files import StoreError
 from pages.kit import trouble
 from pages.kit.words import _, fill, plain

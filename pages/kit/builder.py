@@ -12,11 +12,11 @@ from typing import Any
 
 import streamlit as st
 
-from core import registry, specs
 from core.catalog.entries import DataForm
-from core.options import SpecError, coerce, declared
-from core.questions import Description, Problem
-from core.specs import LayerSpec
+from core.spec import registry, specs
+from core.spec.options import SpecError, coerce, declared
+from core.spec.questions import Description, Problem
+from core.spec.specs import LayerSpec
 from pages.kit import boundary, forms, here, layer_list, setup, verdict
 from pages.kit.layer_list import Layers
 from pages.kit.setup import Asked

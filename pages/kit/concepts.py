@@ -10,7 +10,7 @@ import streamlit as st
 from core.figures import concepts
 from core.figures.concepts import Row
 from core.figures.literal import Markup, escaped
-from core.questions import Seen
+from core.spec.questions import Seen
 from pages.kit import figure
 from pages.kit.samples import png
 from pages.kit.words import _, plain

@@ -12,7 +12,7 @@ import streamlit as st
 
 from core.figures import convolution as figures
 from core.figures.scales import signed
-from core.questions import Seen
+from core.spec.questions import Seen
 from pages.kit import figure, look
 from pages.kit.words import Markdown, _, fill, plain
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.catalog.entries import TOKENS
 from core.figures import samples as figures
-from core.questions import DataPreview, ValueRange
+from core.spec.questions import DataPreview, ValueRange
 from pages.kit import layer_list
 from pages.kit.cards import colors
 from pages.kit.words import _, plain

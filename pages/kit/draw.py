@@ -10,8 +10,8 @@ from contextlib import suppress
 
 import streamlit as st
 
-from core import drawings, registry
-from core.questions import Look, Seen
+from core.spec import drawings, registry
+from core.spec.questions import Look, Seen
 from pages.kit import here
 from pages.kit.live import live_words
 from pages.kit.web_parts import web_part

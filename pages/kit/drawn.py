@@ -1,11 +1,11 @@
 """A question about a drawing as it comes over the door's /look, and its answer as bytes.
 
-To the door: text {"run", "layer", "step", "sample", "drawing"}, a core.questions.Look of the view `draw`.
-From the door: text {"error": a sentence}, or bytes, a frame (core.live.encode_frame) with the arrays
+To the door: text {"run", "layer", "step", "sample", "drawing"}, a core.spec.questions.Look of the view `draw`.
+From the door: text {"error": a sentence}, or bytes, a frame (core.engine.live.encode_frame) with the arrays
   answers   float32 [class]
   saliency  uint8 [height, width]; 255 stands for meta["steepest"]
   shown     uint8 [height, width] or [height, width, 3], the picture that the network gets, as people see it
-  view      uint8, what the chosen layer makes of it, as in a live frame (core.events.Frame)
+  view      uint8, what the chosen layer makes of it, as in a live frame (core.spec.events.Frame)
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from core import registry
+from core.engine.live import encode_frame
 from core.engine.protocol import EngineError
-from core.events import Frame
-from core.live import encode_frame
-from core.questions import NEWEST, Look, Seen
-from core.quoting import parsed
+from core.spec import registry
+from core.spec.events import Frame
+from core.spec.questions import NEWEST, Look, Seen
+from core.spec.quoting import parsed
 from core.store import StoreError
 from pages.kit import engine as doors
 from pages.kit.words import _

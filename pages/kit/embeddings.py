@@ -10,7 +10,7 @@ import streamlit as st
 from core.catalog.entries import NUMBER
 from core.figures import embeddings
 from core.figures.embeddings import Group
-from core.questions import Seen
+from core.spec.questions import Seen
 from pages.kit import figure, here, look
 from pages.kit.cards import colors
 from pages.kit.mistakes import visible

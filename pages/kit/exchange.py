@@ -6,10 +6,10 @@ import json
 
 import streamlit as st
 
-from core import specs
-from core.options import SpecError
-from core.quoting import parsed, quoted
-from core.specs import Experiment
+from core.spec import specs
+from core.spec.options import SpecError
+from core.spec.quoting import parsed, quoted
+from core.spec.specs import Experiment
 from pages.kit import forms, here, setup
 from pages.kit.setup import Asked
 from pages.kit.words import _

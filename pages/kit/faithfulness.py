@@ -11,7 +11,7 @@ from core.catalog.entries import NUMBER
 from core.catalog.views.faithfulness import PROBABILITY
 from core.figures import faithfulness
 from core.figures.faithfulness import Lines
-from core.questions import Seen
+from core.spec.questions import Seen
 from pages.kit import figure
 from pages.kit.cards import colors
 from pages.kit.words import Markdown, _, fill

@@ -13,8 +13,8 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.options import Option, SpecError, coerce, declared
-from core.registry import Registry
+from core.spec.options import Option, SpecError, coerce, declared
+from core.spec.registry import Registry
 from pages.kit.words import Markdown, _, choice_word, plain
 
 Faults = dict[str, str]  # address → why its value cannot be

@@ -11,7 +11,7 @@ from core import diagnosis
 from core.diagnosis import Verdict
 from core.figures import gradients
 from core.figures.gradients import Bars
-from core.questions import Seen
+from core.spec.questions import Seen
 from pages.kit import figure, here
 from pages.kit.words import Markdown, _, plain
 

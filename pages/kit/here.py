@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core import drawings
-from core.questions import NEWEST
-from core.quoting import clean, whole
+from core.spec import drawings
+from core.spec.questions import NEWEST
+from core.spec.quoting import clean, whole
 from core.store.files import StoreError
 from core.store.runs import Run
 from pages.kit import engine as doors
@@ -124,7 +124,7 @@ def step() -> int:
 
 
 def drawing() -> str:
-    """The drawing (core.drawings) that stands in the place of a test sample; empty: none does."""
+    """The drawing (core.spec.drawings) that stands in the place of a test sample; empty: none does."""
     return str(st.session_state.get("drawn", ""))
 
 

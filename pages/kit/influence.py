@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.catalog.entries import CLASSES, NUMBER, PICTURE, SEQUENCE
 from core.figures import influence
-from core.questions import Seen
+from core.spec.questions import Seen
 from pages.kit import figure
 from pages.kit.cards import colors
 from pages.kit.mistakes import visible

@@ -10,7 +10,7 @@ import streamlit as st
 from core.catalog.entries import NUMBER
 from core.catalog.views.landscape import LINE, PATH
 from core.figures import landscape
-from core.questions import Seen
+from core.spec.questions import Seen
 from pages.kit import figure
 from pages.kit.words import _, fill
 

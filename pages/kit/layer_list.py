@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from core import registry
 from core.catalog.entries import TOKENS, DataForm, Form, Layer
-from core.mends import free_name
-from core.options import SpecError, declared
-from core.questions import LayerRow
-from core.specs import LAYER_LIMIT, LayerSpec
+from core.catalog.mends import free_name
+from core.spec import registry
+from core.spec.options import SpecError, declared
+from core.spec.questions import LayerRow
+from core.spec.specs import LAYER_LIMIT, LayerSpec
 from pages.kit.words import _
 
 Layers = tuple[LayerSpec, ...]

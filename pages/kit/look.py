@@ -14,12 +14,12 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core import registry, specs
 from core.catalog.entries import PICTURE, SEQUENCE, DataForm, View
-from core.options import SpecError, declared
-from core.questions import Look, Seen
-from core.quoting import quoted
-from core.specs import LayerSpec
+from core.spec import registry, specs
+from core.spec.options import SpecError, declared
+from core.spec.questions import Look, Seen
+from core.spec.quoting import quoted
+from core.spec.specs import LayerSpec
 from core.store.runs import Run
 from pages.kit import forms, here, moments, waiting
 from pages.kit.samples import png, sparkline
@@ -151,7 +151,7 @@ def _layer(view: View, layers: tuple[LayerSpec, ...], form: DataForm) -> None:
 
 
 def sample_card(facts: dict[str, Any], number: int) -> None:
-    """The sample, what it is, and what the network says it is; `facts` are those of core.subject.Subject.answer."""
+    """The sample, what it is, and what the network says it is; `facts` are those of Subject.answer."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         picture = sample_html(facts["kind"], facts["shown"], facts.get("vocabulary", ()))
         st.html(picture, width="content" if facts["kind"] in (PICTURE, SEQUENCE) else "stretch")

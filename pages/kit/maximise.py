@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from core.figures import maximise as figures
-from core.questions import Seen
+from core.spec.questions import Seen
 from pages.kit import figure, here, look
 from pages.kit.samples import png
 from pages.kit.web_parts import web_part

@@ -10,7 +10,7 @@ import streamlit as st
 from core.catalog.entries import EACH_STEP, NUMBER, PICTURE, SEQUENCE
 from core.figures import mistakes
 from core.figures.mistakes import Tile
-from core.questions import Seen
+from core.spec.questions import Seen
 from pages.kit import figure, here, look
 from pages.kit.cards import colors
 from pages.kit.samples import png, sparkline

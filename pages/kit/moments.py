@@ -7,8 +7,8 @@ import time
 import streamlit as st
 
 from core.engine.protocol import EngineError
-from core.events import ENDED
-from core.questions import NEWEST
+from core.spec.events import ENDED
+from core.spec.questions import NEWEST
 from core.store.runs import Run
 from pages.kit import engine as doors
 from pages.kit import here

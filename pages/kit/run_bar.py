@@ -8,7 +8,7 @@ from functools import lru_cache
 import streamlit as st
 
 from core.engine.protocol import EngineError, EngineGone, RunState
-from core.events import ENDED
+from core.spec.events import ENDED
 from core.store.files import StoreError
 from core.store.runs import Run
 from pages.kit import engine as doors

@@ -8,9 +8,9 @@ from typing import Any
 
 import streamlit as st
 
-from core import events
 from core.engine.protocol import EngineError, EngineGone
-from core.events import Command, Status
+from core.spec import events
+from core.spec.events import Command, Status
 from core.store.files import StoreError
 from core.store.glance import glance
 from core.store.runs import Run

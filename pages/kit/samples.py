@@ -13,7 +13,7 @@ from PIL import Image
 
 from core.catalog.entries import EACH_STEP, NUMBER, PICTURE, SEQUENCE, TOKENS
 from core.figures import samples as figures
-from core.questions import DataPreview
+from core.spec.questions import DataPreview
 from pages.kit.cards import colors
 from pages.kit.words import _
 

@@ -11,7 +11,7 @@ from core.catalog.entries import PICTURE, SEQUENCE, TOKENS
 from core.catalog.views.sanity import ABSOLUTE, BETWEEN, DEPENDS, FEW, GONE, INDEPENDENT, NOISE
 from core.figures import attribution, sanity
 from core.figures.literal import Markup
-from core.questions import Seen
+from core.spec.questions import Seen
 from pages.kit import figure, why_maps
 from pages.kit.words import Markdown, _, fill, plain
 

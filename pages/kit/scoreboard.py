@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from core import registry
 from core.catalog.trials import CHEAT, CLEAN, CUE, EVIDENCE, OWN, REST, TRIALS
 from core.figures import attribution, scoreboard
 from core.figures.literal import Markup
 from core.figures.scoreboard import Panel, Series
-from core.questions import Measured, Score, Scored, ScoreRow
+from core.spec import registry
+from core.spec.questions import Measured, Score, Scored, ScoreRow
 from core.store import layerlab_home
 from core.store.scores import KINDS, kept_scores, scores_stamp
 from pages.kit import figure, here, waiting, why_maps

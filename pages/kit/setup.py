@@ -9,11 +9,11 @@ from typing import Any
 
 import streamlit as st
 
-from core import registry, specs
-from core.applies import check_experiment
+from core.catalog.applies import check_experiment
 from core.catalog.entries import Architecture
-from core.options import SpecError, declared
-from core.specs import Experiment, LayerSpec, ModelSpec, TrainSpec, option_values
+from core.spec import registry, specs
+from core.spec.options import SpecError, declared
+from core.spec.specs import Experiment, LayerSpec, ModelSpec, TrainSpec, option_values
 from pages.kit import forms, here, visitors
 from pages.kit.words import Markdown, _, plain
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from core.questions import LayerRow
-from core.specs import LayerSpec
+from core.spec.questions import LayerRow
+from core.spec.specs import LayerSpec
 from pages.kit import builder, layer_list, verdict
 from pages.kit.builder import Network
 from pages.kit.web_parts import web_part

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core import floors, registry
+from core.catalog.loss_floor import floor, given_labels
+from core.spec import registry
 from core.store.files import StoreError
 from core.store.runs import Run
 from pages.kit import here
@@ -42,7 +43,7 @@ def loss_floor(run: Run | None) -> tuple[float, str]:
     if experiment is None:
         return 0.0, ""
     form = registry.DATASETS.get(experiment.data.name).form(experiment.data.options)
-    return floors.floor(experiment.train, form.classes), floors.given_labels(experiment.train)
+    return floor(experiment.train, form.classes), given_labels(experiment.train)
 
 
 def shown_layers(run: Run | None) -> list[str]:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.catalog.entries import NUMBER
 from core.figures import states
-from core.questions import Seen
+from core.spec.questions import Seen
 from pages.kit import figure, here
 from pages.kit.words import _, plain
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from core import events
-from core.applies import asked_steps, goes_on, longer
+from core.catalog.applies import asked_steps, goes_on, longer
 from core.engine.protocol import EngineError, RunState
-from core.events import Command
-from core.options import SpecError, declared
-from core.specs import Experiment, TrainSpec
+from core.spec import events
+from core.spec.events import Command
+from core.spec.options import SpecError, declared
+from core.spec.specs import Experiment, TrainSpec
 from core.store import history
 from core.store.runs import Run
 from pages.kit import boundary, forms, here, run_bar, visitors

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.figures import through_time
 from core.figures.through_time import Line
-from core.questions import Seen
+from core.spec.questions import Seen
 from pages.kit import figure
 from pages.kit.words import _, fill
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core import registry, specs
 from core.catalog.entries import TASKS, WORDS, Architecture, DataForm
 from core.engine.protocol import EngineGone
-from core.questions import Describe, Description, Problem
-from core.specs import Experiment
+from core.spec import registry, specs
+from core.spec.questions import Describe, Description, Problem
+from core.spec.specs import Experiment
 from pages.kit import engine as doors
 from pages.kit import forms, trouble
 from pages.kit.setup import Asked

@@ -15,9 +15,9 @@ from typing import Any
 
 import streamlit as st
 
-from core import specs
 from core.engine.protocol import EngineError, Progress
-from core.questions import Answer, Explained, Question, Seen
+from core.spec import specs
+from core.spec.questions import Answer, Explained, Question, Seen
 from pages.kit import engine as doors
 from pages.kit.words import _, plain
 

@@ -13,14 +13,14 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core import specs
 from core.catalog.entries import NUMBER, PICTURE, WITHHELD, DataForm, Method
 from core.engine.protocol import EngineError
 from core.figures.attribution import largest
-from core.questions import Explain, Explained, Fits, MethodFit, Seen
-from core.quoting import quoted
-from core.registry import METHODS
-from core.specs import Choice
+from core.spec import specs
+from core.spec.questions import Explain, Explained, Fits, MethodFit, Seen
+from core.spec.quoting import quoted
+from core.spec.registry import METHODS
+from core.spec.specs import Choice
 from core.store.runs import Run
 from pages.kit import badges, forms, here, look, moments, waiting, why_maps, why_saved
 from pages.kit import why_options as options

@@ -13,7 +13,7 @@ from core.catalog.entries import PICTURE, SEQUENCE, TOKENS
 from core.figures import attribution as figures
 from core.figures.attribution import Scale
 from core.figures.literal import Markup
-from core.questions import Explained
+from core.spec.questions import Explained
 from pages.kit import figure
 from pages.kit.attention import visible
 from pages.kit.samples import png

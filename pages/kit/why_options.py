@@ -14,13 +14,13 @@ from typing import Any
 
 import streamlit as st
 
-from core import specs
 from core.catalog import entries
 from core.catalog.entries import CONTROL, EACH_STEP, NUMBER, WITHHELD, DataForm, Method, Size
-from core.options import Options, SpecError, declared
-from core.questions import PREDICTED, TRUE, MethodFit
-from core.quoting import quoted
-from core.registry import METHODS
+from core.spec import specs
+from core.spec.options import Options, SpecError, declared
+from core.spec.questions import PREDICTED, TRUE, MethodFit
+from core.spec.quoting import quoted
+from core.spec.registry import METHODS
 from pages.kit import forms, here
 from pages.kit.words import Markdown, _, plain
 
@@ -175,7 +175,7 @@ def _choose(names: list[str] | None, form: DataForm) -> None:
 
 
 def target() -> str:
-    """What is to be explained, as core.questions.Explain writes it."""
+    """What is to be explained, as core.spec.questions.Explain writes it."""
     return str(st.session_state.get(_TARGET, PREDICTED))
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.catalog.entries import PICTURE
-from core.questions import Explain, Explained, Reproduce, Reproduction
-from core.registry import METHODS
+from core.spec.questions import Explain, Explained, Reproduce, Reproduction
+from core.spec.registry import METHODS
 from pages.kit import badges, why_maps
 from pages.kit import engine as doors
 from pages.kit.samples import png

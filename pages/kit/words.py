@@ -9,9 +9,9 @@ from functools import lru_cache
 from numbers import Number
 from pathlib import Path
 
-from core import events
-from core.engine.expected import rounded
-from core.quoting import markdown
+from core.engine.waiting_time import rounded
+from core.spec import events
+from core.spec.quoting import markdown
 
 LOCALE = Path(__file__).resolve().parents[2] / "assets" / "locale"
 

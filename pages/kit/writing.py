@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.questions import Seen
+from core.spec.questions import Seen
 from pages.kit import look
 from pages.kit.words import _
 

@@ -25,13 +25,13 @@ import numpy as np
 import torch
 from playwright.sync_api import sync_playwright
 
-from core.drawings import SIDE, encode
 from core.engine.client import connect
-from core.questions import Look
-from core.specs import assign, preset
-from core.subject import subject_of
-from core.views.draw import passes
-from core.worker import look
+from core.spec.drawings import SIDE, encode
+from core.spec.questions import Look
+from core.spec.specs import assign, preset
+from core.worker.answers import look
+from core.worker.look.draw import passes
+from core.worker.look.subject import subject_of
 from tests.bench.latency import FLAGS
 from tests.load.protocol import Server, machine, served
 

@@ -4,7 +4,7 @@
 
 Plain: Captum as one would call it on the network itself, with everything at its default but what decides the result
 (baseline, pieces, windows, number of samples); for methods not named in PLAIN the lines that the result shows. Ours:
-the method's function; what core.explain.attribute adds to it (seeds, proof) is about 0.3 ms a call. The table says
+the method's function; what attribute adds to it (seeds, proof) is about 0.3 ms a call. The table says
 how many times as fast ours is: Captum's seconds over ours, the median of the pairs with the 95 % interval of that
 median, and ours over ours (A/A). Exit code 1 where a goal is missed.
 
@@ -33,17 +33,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core import registry, specs
 from core.bench.turns import Plan, compared, take_turns
 from core.catalog.entries import CONTROL, TOKENS, WITHHELD, Method
-from core.explain import Case, attribute, features
-from core.explain.attribute import apply, fit_of, layer_of
-from core.explain.methods.ways import way
-from core.options import Options
-from core.specs import Choice
+from core.spec import registry, specs
+from core.spec.options import Options
+from core.spec.specs import Choice
 from core.store import Run, Store
-from tests.explain.conftest import of_run
+from core.worker.explain import Case, attribute, features
+from core.worker.explain.attribute import apply, fit_of, layer_of
+from core.worker.explain.methods.path_integral import way
 from tests.trained import train
+from tests.worker.explain.conftest import of_run
 
 NETWORKS = (("cnn", "digits"), ("resnet8", "shapes"), ("lstm", "digits"), ("transformer", "order"))
 EQUAL = "  at equal error"  # the row of Integrated Gradients beside Captum with as many points as it takes

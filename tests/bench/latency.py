@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from playwright.sync_api import sync_playwright
 
 from core.engine.client import connect
-from core.specs import assign, preset
+from core.spec.specs import assign, preset
 from tests.load.protocol import Server, machine, served
 
 MOST = 150.0

@@ -18,8 +18,8 @@ from pathlib import Path
 import torch
 
 from core.engine.client import connect
-from core.events import ENDED, Command
-from core.specs import Experiment, assign, preset
+from core.spec.events import ENDED, Command
+from core.spec.specs import Experiment, assign, preset
 from core.store import Store, data_home, scratch_store
 
 ENOUGH = 0.99

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from core.engine import client as engines
-from core.events import FINISHED
-from core.specs import assign, preset
+from core.spec.events import FINISHED
+from core.spec.specs import assign, preset
 from tests.browser import conftest as browser
 from tests.engine.conftest import until
 

@@ -13,16 +13,16 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from core.drawings import SIDE, decode, encode
 from core.engine import client as engines
-from core.events import FINISHED
-from core.live import decode_frame
-from core.specs import assign, preset
+from core.engine.live import decode_frame
+from core.spec.drawings import SIDE, decode, encode
+from core.spec.events import FINISHED
+from core.spec.specs import assign, preset
 from core.store import Run
 from tests.browser.conftest import FRAMES, Site, expect, settled
 from tests.engine.conftest import until
-from tests.views.conftest import ask
-from tests.views.test_draw import seven
+from tests.worker.look.conftest import ask
+from tests.worker.look.test_draw import seven
 
 pytestmark = pytest.mark.browser
 SEVEN = [[(8, 6), (20, 6), (14, 23)], [(10, 15), (19, 15)]]  # strokes, in pixels of the picture

@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from core.quoting import visible
+from core.spec.quoting import visible
 from tests.browser.conftest import CHROMIUM, FLAGS, sync_api
 from tests.hostile import ACTING, BROKEN
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from core.events import FINISHED, Event, Status
-from core.specs import preset
+from core.spec.events import FINISHED, Event, Status
+from core.spec.specs import preset
 from core.store import Store
 from tests.browser.conftest import CHROMIUM, ROOT, _wait, expect, until_step
 from tests.web.proxy import proxy

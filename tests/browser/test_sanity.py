@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from core.engine import client as engines
-from core.events import FINISHED
-from core.specs import assign, preset
+from core.spec.events import FINISHED
+from core.spec.specs import assign, preset
 from core.store import Run
 from tests.browser.conftest import Site
 from tests.engine.conftest import until

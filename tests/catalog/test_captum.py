@@ -9,9 +9,9 @@ from pathlib import Path
 import captum.attr
 from captum.attr import Attribution
 
-from core import registry
 from core.catalog.attribution._captum import NO_METHOD, NOT_OFFERED, OFFERED
 from core.catalog.entries import CONTROL
+from core.spec import registry
 
 
 def test_every_public_name_of_captum_is_offered_or_has_a_reason_or_is_no_method() -> None:

@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from core import registry
-from core.build import ModelError, build, data_form, place
 from core.catalog.entries import PICTURE, SEQUENCE, TOKENS, VECTOR, DataForm, Form
-from core.options import declared
-from core.specs import Choice, LayerSpec, ModelSpec, TrainSpec, preset
-from core.training import Training, make_optimizer
+from core.spec import registry
+from core.spec.options import declared
+from core.spec.specs import Choice, LayerSpec, ModelSpec, TrainSpec, preset
+from core.worker.model.build import ModelError, build, data_form, place
+from core.worker.train.training import Training, make_optimizer
 
 LAYERS = [(e, o, f) for e in registry.LAYERS for o, f in e.examples]
 DEEP = 12  # layers, from which on building or training a preset takes seconds

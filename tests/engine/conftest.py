@@ -14,8 +14,8 @@ import pytest
 from core.engine.client import ClientEngine, connect
 from core.engine.local import LocalEngine
 from core.engine.protocol import Engine
-from core.events import ENDED
-from core.specs import Experiment, assign, preset
+from core.spec.events import ENDED
+from core.spec.specs import Experiment, assign, preset
 from core.store import Store
 
 WORKER = "tests.engine.fake_worker"

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from core.engine.wire import hear, say
-from core.events import FINISHED, PAUSED, RUNNING, STOPPED, Command, Event, Status
-from core.questions import Describe, Description, Doctor, Refresh, Sound
+from core.spec.events import FINISHED, PAUSED, RUNNING, STOPPED, Command, Event, Status
+from core.spec.questions import Describe, Description, Doctor, Refresh, Sound
 from core.store import Checkpoint, Run, Store
 
 STEP = 0.005  # seconds

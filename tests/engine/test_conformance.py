@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from core.engine.protocol import Engine, EngineError
-from core.events import FAILED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command
-from core.questions import Describe, Description, Doctor, Refresh
-from core.specs import assign, preset
+from core.spec.events import FAILED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command
+from core.spec.questions import Describe, Description, Doctor, Refresh
+from core.spec.specs import assign, preset
 from core.store import Store
 from tests.engine.conftest import ended, experiment, kill, until
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from core.engine.kept import Kept
 from core.engine.local import LocalEngine
+from core.engine.pending import Kept
 from core.engine.protocol import Engine, EngineError
 from core.engine.workers import Nursery, Worker
-from core.events import FAILED, PAUSED, RUNNING, STOPPED, Command
+from core.spec.events import FAILED, PAUSED, RUNNING, STOPPED, Command
 from core.store import Run, Store
 from tests.engine.conftest import experiment, kill, until
 

@@ -17,17 +17,17 @@ import psutil
 import pytest
 
 from core.engine import client as clients
-from core.engine import pulse as pulses
-from core.engine import running, steering, workers
-from core.engine.beginning import CLOSE
+from core.engine import control, running, workers
+from core.engine import heartbeat as pulses
 from core.engine.client import ClientEngine
-from core.engine.endings import hanging
+from core.engine.exit_reasons import hanging
+from core.engine.heartbeat import Pulse, cut, reached
 from core.engine.local import LocalEngine
 from core.engine.protocol import EngineGone, EngineSilent
-from core.engine.pulse import Pulse, cut, reached
-from core.engine.serving import CALLS as METHODS
-from core.events import FAILED, FINISHED, RUNNING, STOPPED, Command, Status
-from core.questions import Doctor
+from core.engine.server import CALLS as METHODS
+from core.engine.startup import CLOSE
+from core.spec.events import FAILED, FINISHED, RUNNING, STOPPED, Command, Status
+from core.spec.questions import Doctor
 from core.store import Store
 from tests.conftest import ROOT
 from tests.engine.conftest import WORKER, ended, experiment, family, gone, until
@@ -341,8 +341,8 @@ def test_a_stopped_worker_is_told_and_stop_ends_it(
     local: LocalEngine, stopped: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(running, "SILENT", 1.5)
-    monkeypatch.setattr("core.engine.endings.SILENT", 1.5)
-    monkeypatch.setattr(steering, "PATIENCE", 0.3)
+    monkeypatch.setattr("core.engine.exit_reasons.SILENT", 1.5)
+    monkeypatch.setattr(control, "PATIENCE", 0.3)
     run = local.start(experiment(100_000))
     pid = in_phase(local, run)
     stopped(pid)
@@ -377,8 +377,8 @@ def test_a_stopped_spare_and_stopped_workers_for_questions_are_handed_nothing(
     local: LocalEngine, stopped: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers, "FRESH", 1.5)
-    monkeypatch.setattr("core.engine.asking.FRESH", 1.5)
-    monkeypatch.setattr("core.engine.asking.SILENT", 2.0)
+    monkeypatch.setattr("core.engine.queue.FRESH", 1.5)
+    monkeypatch.setattr("core.engine.queue.SILENT", 2.0)
     spare = until(lambda: local._nursery.all())[0]
     idle = until(
         lambda: (
@@ -420,7 +420,7 @@ def test_stop_works_while_the_fork_server_hangs_and_the_next_run_gets_a_new_one(
     """In a process of its own: this one's fork server serves other tests."""
     code = (
         "import os, signal, time\n"
-        "from core.engine import forking, steering, workers; from core.events import Command\n"
+        "from core.engine import forking, steering, workers; from core.spec.events import Command\n"
         "from core.engine.local import LocalEngine\n"
         "from tests.engine.conftest import ended, experiment, until\n"
         "steering.PATIENCE, forking.MAKING, workers.FRESH = 0.3, 0.5, 1.0\n"

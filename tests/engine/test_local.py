@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from core.engine import running, steering
-from core.engine.endings import outlook, reason
+from core.engine import control, running
+from core.engine.exit_reasons import outlook, reason
 from core.engine.local import LocalEngine
-from core.events import PAUSED, QUEUED, RUNNING, STOPPED, Command, Status
+from core.spec.events import PAUSED, QUEUED, RUNNING, STOPPED, Command, Status
 from core.store import Store
 from tests.conftest import ROOT
 from tests.engine.conftest import WORKER, ended, experiment, kill, until
 
 
 def test_a_worker_that_does_not_react_to_stop_is_ended(local: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steering, "PATIENCE", 0.3)
+    monkeypatch.setattr(control, "PATIENCE", 0.3)
     monkeypatch.setattr(running, "PATIENCE", 0.3)
     run = local.start(experiment(), "deaf")
     until(lambda: local.state(run).pid)
@@ -61,7 +61,7 @@ def test_a_killed_spare_and_a_killed_idle_worker_are_replaced(local: LocalEngine
 def test_a_worker_module_that_cannot_be_imported_is_told(runs: Path) -> None:
     options = "worker='tests.engine.broken_worker'"
     code = (  # in a process of its own: this one's fork server has imported another module
-        "from core.engine.local import LocalEngine; from core.questions import Doctor\n"
+        "from core.engine.local import LocalEngine; from core.spec.questions import Doctor\n"
         "from tests.engine.conftest import ended, experiment\n"
         f"engine = LocalEngine({str(runs)!r}, {options})\n"
         "run = engine.start(experiment())\n"

@@ -19,7 +19,7 @@ from core.engine import client as engines
 from core.engine.client import ClientEngine, connect
 from core.engine.protocol import EngineError, EngineGone
 from core.engine.wire import VERSION
-from core.specs import preset
+from core.spec.specs import preset
 from core.store import Store
 from core.store.addresses import new_address, publish, read_address, withdraw
 from tests.conftest import ROOT

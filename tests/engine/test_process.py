@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from core.engine.beginning import HELD
 from core.engine.client import ClientEngine, connect
 from core.engine.protocol import EngineError, EngineGone
-from core.events import FINISHED, RUNNING, Command
-from core.questions import Doctor
+from core.engine.startup import HELD
+from core.spec.events import FINISHED, RUNNING, Command
+from core.spec.questions import Doctor
 from core.store import Store
 from core.store.addresses import read_address
 from core.store.engine_files import hold_runs
@@ -130,7 +130,7 @@ def test_sigterm_ends_the_engine_cleanly(client: ClientEngine, store: Store) -> 
 def test_everything_ends_when_the_parent_is_killed(runs: Path) -> None:
     code = (
         "import sys, time; from core.engine.client import connect\n"
-        "from core.specs import preset, assign\n"
+        "from core.spec.specs import preset, assign\n"
         f"c = connect({str(runs)!r}, worker={WORKER!r})\n"
         "run = c.start(assign(preset('mlp', 'digits'), {'train.steps': 5000}))\n"
         "while c.state(run).status.step < 12: time.sleep(0.02)\n"
@@ -153,7 +153,7 @@ def test_everything_ends_when_the_parent_is_killed(runs: Path) -> None:
 def test_neither_the_engine_nor_its_client_ever_loads_torch(runs: Path) -> None:
     code = (
         "import sys; from core.engine.client import connect; from core.engine.protocol import EngineError\n"
-        "from core.questions import Describe; from core.specs import preset\n"
+        "from core.spec.questions import Describe; from core.spec.specs import preset\n"
         f"c = connect({str(runs)!r}, worker={WORKER!r})\n"
         "e = preset('mlp', 'digits')\n"
         "for kind in (4, 5):\n"

@@ -16,17 +16,17 @@ from typing import Any, get_args, get_origin, get_type_hints
 import numpy as np
 import pytest
 
-from core import events, options, questions, registry, specs
 from core.engine import protocol, wire, workers
 from core.engine.protocol import EngineError, Progress, RunState
 from core.engine.wire import classes, dumps, loads
-from core.events import Command, Status
-from core.questions import Answer, Question
-from core.specs import Experiment
+from core.spec import events, options, questions, registry, specs
+from core.spec.events import Command, Status
+from core.spec.questions import Answer, Question
+from core.spec.specs import Experiment
 
 MESSAGES = (workers.Train, workers.Ask, workers.GiveUp, workers.Ready, workers.Part, workers.Answered, workers.Failed)
 # dataclasses of the same modules that stay on their side of the wall
-AT_HOME = {"core.events.Event", "core.events.Snapshot", "core.events.Frame", "core.options.Option"}
+AT_HOME = {"core.spec.events.Event", "core.spec.events.Snapshot", "core.spec.events.Frame", "core.spec.options.Option"}
 
 
 def alike(one: Any, other: Any) -> bool:
@@ -216,10 +216,10 @@ HOSTILE = {
     "too few parts": message(["class"]),
     "a foreign class": message(["class", "builtins.eval", {"source": "1"}]),
     "a module": message(["class", "os", {}]),
-    "a class that stays at home": message(["class", "core.events.Event", {"step": 1, "name": "", "value": 1}]),
-    "a field too many": message(["class", "core.questions.Doctor", {"x": 1}]),
-    "a field too few": message(["class", "core.events.Command", {"verb": "stop"}]),
-    "fields by place": message(["class", "core.events.Command", ["stop", {}]]),
+    "a class that stays at home": message(["class", "core.spec.events.Event", {"step": 1, "name": "", "value": 1}]),
+    "a field too many": message(["class", "core.spec.questions.Doctor", {"x": 1}]),
+    "a field too few": message(["class", "core.spec.events.Command", {"verb": "stop"}]),
+    "fields by place": message(["class", "core.spec.events.Command", ["stop", {}]]),
     "a value out of range": message(["class", "core.catalog.datasets.digits.Digits", {"size": 10**9}]),
     "objects in an array": message(["array", "|O", [1]], b"\0" * 8),
     "records in an array": message(["array", "f4,f4", [1]], b"\0" * 8),

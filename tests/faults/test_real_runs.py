@@ -18,8 +18,8 @@ import psutil
 import pytest
 
 from core.engine.client import ClientEngine, connect
-from core.events import FAILED, FINISHED, PAUSED, RUNNING, Command
-from core.specs import Experiment, assign, preset
+from core.spec.events import FAILED, FINISHED, PAUSED, RUNNING, Command
+from core.spec.specs import Experiment, assign, preset
 from core.store import Run, Store
 from core.store.addresses import read_address
 

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import psutil
 
 from core.engine.client import connect
-from core.specs import assign, preset
+from core.spec.specs import assign, preset
 from tests.load.protocol import Server, Visitor, every_page, machine, served
 
 MOST = 250e6

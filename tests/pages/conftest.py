@@ -12,8 +12,9 @@ import streamlit as st
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
-from core import events, worker
+from core.spec import events
 from core.store import Run, Store
+from core.worker import answers
 from pages.kit import engine as doors
 from pages.kit import figure
 from tests.pages.fake_engine import FakeEngine
@@ -96,7 +97,7 @@ def made(store: Store, fake: FakeEngine, trained: Trained) -> Made:
     def made(preset: str, data: str = "digits", **changes: Any) -> Run:
         run = copied(trained(preset, data, **{"steps": 12, **changes}), store)
         fake.put(run, events.FINISHED, run.experiment().train.steps)
-        fake.look = lambda question: worker.look(question, lambda *_: None)
+        fake.look = lambda question: answers.look(question, lambda *_: None)
         return run
 
     return made

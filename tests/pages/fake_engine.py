@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from core.engine.protocol import EngineError, EngineGone, Progress, RunState
-from core.events import ENDED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command, Event, Status
-from core.questions import (
+from core.spec.events import ENDED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command, Event, Status
+from core.spec.questions import (
     Answer,
     DataPreview,
     Describe,
@@ -21,7 +21,7 @@ from core.questions import (
     Question,
     Seen,
 )
-from core.specs import Experiment, content_id
+from core.spec.specs import Experiment, content_id
 from core.store import Run, Store
 
 AFTER = {"pause": PAUSED, "resume": RUNNING, "stop": STOPPED}

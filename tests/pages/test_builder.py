@@ -11,11 +11,12 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from core import build, registry, specs
 from core.engine.protocol import Progress
-from core.questions import DataPreview, ValueRange
-from core.specs import Experiment
+from core.spec import registry, specs
+from core.spec.questions import DataPreview, ValueRange
+from core.spec.specs import Experiment
 from core.store import Store
+from core.worker.model import build
 from pages.kit import samples, stack
 from tests.pages.conftest import PAGES, button, said
 from tests.pages.fake_engine import FakeEngine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.drawings import encode
+from core.spec.drawings import encode
 from pages.kit import concepts
 from tests.pages.conftest import Drawn, Made, Visit, said
 

@@ -7,7 +7,7 @@ import numpy as np
 from core.figures.counter_example import outline
 from pages.kit import counter_example
 from tests.pages.conftest import Drawn, Made, Visit, said
-from tests.views.conftest import ask
+from tests.worker.look.conftest import ask
 
 
 def test_the_removed_pieces_are_outlined(visit: Visit, made: Made, drawn: Drawn) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from pages.kit import faithfulness
 from tests.pages.conftest import Drawn, Made, Visit, said
-from tests.views.conftest import ask
+from tests.worker.look.conftest import ask
 
 
 def test_the_curves_the_table_and_the_warning(visit: Visit, made: Made, drawn: Drawn) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import specs
-from core.events import FAILED
+from core.spec import specs
+from core.spec.events import FAILED
 from core.store import Run, Store, StoreError
 from pages.kit import exchange, runs_table, words
 from tests.hostile import ACTING, BROKEN, PARAMETERS, experiment, live, markdowns, sendable

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import drawings, events, specs
-from core.events import Snapshot
-from core.questions import Look, Seen
+from core.spec import drawings, events, specs
+from core.spec.events import Snapshot
+from core.spec.questions import Look, Seen
 from core.store import Run, Store
 from pages.kit import look
 from tests.pages.conftest import Made, Visit, said

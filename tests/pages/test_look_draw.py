@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import drawings, events, specs, worker
+from core.engine.live import decode_frame
 from core.engine.protocol import EngineGone
-from core.live import decode_frame
-from core.questions import Look, Seen
+from core.spec import drawings, events, specs
+from core.spec.questions import Look, Seen
 from core.store import Run, Store
+from core.worker import answers
 from pages.kit import draw, drawn
 from pages.kit import engine as doors
 from tests.pages.conftest import said
@@ -37,7 +38,7 @@ def run(store: Store, fake: FakeEngine, trained: Trained) -> Run:
 
 
 def answer(question: Look) -> Seen:
-    return worker.look(question, lambda *_: None)
+    return answers.look(question, lambda *_: None)
 
 
 def given(at: AppTest) -> dict[str, Any]:
@@ -70,7 +71,7 @@ def test_a_run_without_weights_is_waited_for(visit: Visit, store: Store) -> None
 
 def test_the_page_tells_what_the_pad_shows(visit: Visit, run: Run, fake: FakeEngine) -> None:
     at = visit("look_draw", run=run.id, sample="5", layer="head", step="4")
-    layers = [spec.name for spec in worker.subject_of(asked(fake, run)).layers]
+    layers = [spec.name for spec in answers.subject_of(asked(fake, run)).layers]
     assert given(at) | {"words": 0} == {
         "run": run.id,
         "step": 4,

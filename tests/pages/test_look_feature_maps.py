@@ -8,11 +8,12 @@ import json
 import numpy as np
 import pytest
 
-from core import specs, worker
 from core.catalog.views.feature_maps import FeatureMaps
 from core.catalog.views.maximise import Maximise
-from core.questions import Look, Seen
+from core.spec import specs
+from core.spec.questions import Look, Seen
 from core.store import Run
+from core.worker import answers
 from pages.kit import maps, maximise
 from tests.pages.conftest import Made, Visit, said
 from tests.pages.fake_engine import FakeEngine
@@ -26,7 +27,7 @@ def seen(run: Run, **fields: object) -> Seen:
     """The answer to a question about maps, as a worker gives it."""
     options = {name: fields.pop(name) for name in list(fields) if name in FeatureMaps.__dataclass_fields__}
     question = Look(run.id, "feature_maps", runs=str(run.path.parent), options=FeatureMaps(**options), **fields)  # type: ignore[arg-type]
-    return worker.look(question, lambda *_: None)
+    return answers.look(question, lambda *_: None)
 
 
 def values(sent: dict[str, object]) -> np.ndarray:
@@ -106,7 +107,7 @@ def test_a_picture_is_made_for_a_class(visit: Visit, made: Made, fake: FakeEngin
 def test_the_film_gets_every_frame(made: Made, fake: FakeEngine) -> None:
     run = made("cnn")
     question = Look(run.id, "maximise", options=Maximise(), runs=str(run.path.parent))
-    answer = worker.look(question, lambda *_: None)
+    answer = answers.look(question, lambda *_: None)
     told = maximise.told(answer)
     json.dumps(told)
     frames = np.frombuffer(base64.b64decode(told["frames"]), np.uint8).reshape(told["shape"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core import diagnosis
-from core.questions import Look
+from core.spec.questions import Look
 from pages.kit import gradients
 from tests.pages.conftest import Made, Visit, said
 from tests.pages.fake_engine import FakeEngine

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import worker
-from core.questions import Look, Seen
+from core.spec.questions import Look, Seen
 from core.store import Run
+from core.worker import answers
 from tests.pages.conftest import Drawn, Made, Visit, said
 from tests.pages.fake_engine import FakeEngine
 
@@ -58,7 +58,7 @@ def test_the_path_has_the_moments_beside_it_and_a_logarithmic_scale(visit: Visit
 
 def test_what_is_cut_off_is_said(visit: Visit, run: Run, drawn: Drawn, fake: FakeEngine) -> None:
     def towering(question: Look) -> Seen:
-        seen = worker.look(question, lambda *_: None)
+        seen = answers.look(question, lambda *_: None)
         if seen.facts["kind"] == "plane":
             seen.arrays["loss"][:] = 1.0
             seen.arrays["loss"][0, 0], seen.arrays["loss"][0, 1] = 70.0, np.nan

@@ -10,7 +10,7 @@ import pytest
 from pages.kit import mistakes
 from tests.pages.conftest import Drawn, Made, Visit, said
 from tests.pages.fake_engine import FakeEngine
-from tests.views.conftest import ask
+from tests.worker.look.conftest import ask
 
 
 def gallery(drawn: Drawn) -> Any:

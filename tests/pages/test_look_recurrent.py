@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.questions import Look
+from core.spec.questions import Look
 from core.store import Run
 from tests.pages.conftest import Drawn, Made, Visit, said
 from tests.pages.fake_engine import FakeEngine

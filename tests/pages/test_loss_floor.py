@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core import floors
+from core.catalog import loss_floor
 from pages.kit import live, stage
 from tests.pages.conftest import Made, Visit
 
@@ -33,7 +33,7 @@ def test_the_live_chart_has_a_floor_where_the_labels_are_not_plain(
     if not name:
         assert floor is None and stage.loss_floor(run)[0] == 0.0
         return
-    assert floor["value"] == pytest.approx(floors.floor(run.experiment().train, 10)) and floor["value"] > 0
+    assert floor["value"] == pytest.approx(loss_floor.floor(run.experiment().train, 10)) and floor["value"] > 0
     assert name in floor["name"] and f"{floor['value']:.2g} at least" in floor["text"]
 
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import specs
 from core.engine.protocol import RunState
-from core.events import FAILED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command, Event, Status
-from core.questions import Problem
+from core.spec import specs
+from core.spec.events import FAILED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command, Event, Status
+from core.spec.questions import Problem
 from core.store import Store
 from pages.kit import runs_table
 from tests.pages.conftest import PAGES, SHELL, button, read, said

@@ -8,7 +8,7 @@ import streamlit as st
 from pages.kit import sanity
 from tests.pages.conftest import Drawn, Made, Visit, said
 from tests.pages.fake_engine import FakeEngine
-from tests.views.conftest import ask
+from tests.worker.look.conftest import ask
 
 
 def test_the_slider_changes_the_map_and_the_mark_and_asks_nothing(

@@ -12,9 +12,9 @@ from streamlit.testing.v1 import AppTest
 
 from core.catalog.trials import CHEAT, CLEAN
 from core.engine.protocol import Progress
-from core.explain.scoreboard.score import score
-from core.questions import Score, Scored
+from core.spec.questions import Score, Scored
 from core.store.scores import keep_scores
+from core.worker.explain.scoreboard.score import score
 from pages.kit import scoreboard
 from tests.pages.conftest import SHELL, Drawn, Made, said
 from tests.pages.fake_engine import FakeEngine

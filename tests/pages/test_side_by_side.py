@@ -13,13 +13,14 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from core import drawings, events, registry, specs, worker
 from core.catalog.entries import CONTROL, OTHER, READY, WITHHELD, Method
 from core.engine.protocol import Progress
-from core.events import Snapshot
-from core.options import declared
-from core.questions import Explain, Explained, Fits, MethodFit, Seen
+from core.spec import drawings, events, registry, specs
+from core.spec.events import Snapshot
+from core.spec.options import declared
+from core.spec.questions import Explain, Explained, Fits, MethodFit, Seen
 from core.store import Run, Store
+from core.worker.answers import answer as answer_of
 from pages.kit import badges, look, why, why_maps
 from pages.kit import why_options as options
 from tests.pages.conftest import Drawn, Made, Visit, button, said
@@ -544,7 +545,7 @@ def test_the_places_of_a_map_are_said_as_people_say_them() -> None:
 def real(fake: FakeEngine) -> Callable[[Explain | Fits], Progress]:
     def told(question: Explain | Fits) -> Progress:
         try:
-            answer = worker.answer(replace(question, runs=str(fake.store.root)), lambda *_: None)
+            answer = answer_of(replace(question, runs=str(fake.store.root)), lambda *_: None)
         except Exception as error:  # noqa: BLE001 (as the engine tells it)
             return Progress(True, 1.0, "", (), error=str(error))
         return Progress(True, 1.0, "", (), answer)

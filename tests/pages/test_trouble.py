@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import specs
 from core.engine.handles import held, raise_limit
 from core.engine.protocol import EngineFailed, EngineSilent
-from core.events import RUNNING
+from core.spec import specs
+from core.spec.events import RUNNING
 from core.store import Store
 from pages.kit import engine as doors
 from pages.kit import sessions, trouble

@@ -79,7 +79,7 @@ def test_the_person_at_the_machine_may_name_any_text(
 def test_a_start_that_was_drawn_before_is_refused_too(
     secret: str, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from core import specs
+    from core.spec import specs
     from pages.kit import steer
 
     monkeypatch.setattr(visitors, "alone", lambda: False)

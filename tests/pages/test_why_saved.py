@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from core.engine.protocol import EngineError
-from core.questions import Explain, Explained, Reproduce, Reproduction
+from core.spec.questions import Explain, Explained, Reproduce, Reproduction
 from pages.kit import why_maps, why_saved
 from tests.pages.test_side_by_side import Why
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streamlit.testing.v1 import AppTest
 
-from core.questions import Look
+from core.spec.questions import Look
 from tests.pages.conftest import Made, Visit, said
 from tests.pages.fake_engine import FakeEngine
 

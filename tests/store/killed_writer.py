@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.events import Event
+from core.spec.events import Event
 from core.store import Checkpoint, EventLog, Run, read_rows
 
 LONG = [f"grad_norm/layer{i}" for i in range(300)]  # now and then a row long enough to be torn

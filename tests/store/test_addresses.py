@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from core.specs import preset
+from core.spec.specs import preset
 from core.store import StoreError, addresses
 from core.store.addresses import Address, new_address, publish, read_address, withdraw
 from core.store.engine_files import hold_run, hold_runs

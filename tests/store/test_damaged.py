@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from core import specs
 from core.engine.local import LocalEngine
-from core.events import FINISHED, Status
+from core.spec import specs
+from core.spec.events import FINISHED, Status
 from core.store import DiskFull, Run, Store, StoreError
 from core.store.files import read_json
 

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from core import specs
-from core.events import Event
+from core.spec import specs
+from core.spec.events import Event
 from core.store import Store
 from core.store.glance import POINTS, glance
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.events import RUNNING, Event, Status
-from core.specs import preset
+from core.spec.events import RUNNING, Event, Status
+from core.spec.specs import preset
 from core.store import Run, Store, read_rows
 from core.store.history import POINTS, STRIPS, WIDTH, History, curve, history, latest, thinned, told
 from core.store.log import rows_in

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from core.events import Event, Status
+from core.spec.events import Event, Status
 from core.store import DiskFull, EventLog, StoreError, read_rows
 from core.store.log import raw_rows, read_after
 

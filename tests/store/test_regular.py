@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from core.specs import preset
+from core.spec.specs import preset
 from core.store import Store, StoreError, read_named_json
 from core.store.regular import open_regular, read_regular
 from core.store.texts import outside_the_data, text_file
-from tests.data.files import KINDS, placed
+from tests.worker.data.files import KINDS, placed
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices with names")
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core import specs
-from core.events import FINISHED, QUEUED, Event, Snapshot, Status
-from core.specs import Experiment
+from core.spec import specs
+from core.spec.events import FINISHED, QUEUED, Event, Snapshot, Status
+from core.spec.specs import Experiment
 from core.store import Checkpoint, DiskFull, Run, Store, StoreError, files, runs
 from core.store.glance import glance
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.questions import Gate, Hanging, Measured, Scored, ScoreRow
+from core.spec.questions import Gate, Hanging, Measured, Scored, ScoreRow
 from core.store import StoreError
 from core.store.scores import keep_scores, kept_scores, making_scores, scores_stamp
 

@@ -25,8 +25,8 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from core.events import Frame
-from core.live import encode_frame
+from core.engine.live import encode_frame
+from core.spec.events import Frame
 
 WEB = Path(__file__).parents[2] / "assets" / "web"
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"

@@ -3,9 +3,9 @@
 from collections import Counter
 from typing import Any
 
-from core import registry
 from core.catalog.entries import PICTURE, TOKENS, DataForm
-from core.specs import LayerSpec
+from core.spec import registry
+from core.spec.specs import LayerSpec
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "leaky_relu", "gelu", "silu")
 

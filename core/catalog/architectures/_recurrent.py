@@ -5,8 +5,8 @@ from typing import Any
 
 from core.catalog.architectures._layers import Stack
 from core.catalog.entries import EACH_STEP, PICTURE, SEQUENCE, TASKS, TOKENS, Architecture, DataForm
-from core.options import Options, _, option
-from core.specs import LayerSpec
+from core.spec.options import Options, _, option
+from core.spec.specs import LayerSpec
 
 
 @dataclass(frozen=True)

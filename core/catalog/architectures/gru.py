@@ -1,6 +1,6 @@
 """A recurrent network of GRU cells."""
 
 from core.catalog.architectures import _recurrent
-from core.options import _
+from core.spec.options import _
 
 ENTRY = _recurrent.entry("gru", _("GRU"), _recurrent.Recurrent, 32)

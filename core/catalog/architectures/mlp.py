@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from core.catalog.architectures._layers import ACTIVATIONS, Stack
 from core.catalog.entries import PICTURE, SEQUENCE, VECTOR, Architecture, DataForm
-from core.options import Options, _, option
-from core.specs import LayerSpec
+from core.spec.options import Options, _, option
+from core.spec.specs import LayerSpec
 
 
 @dataclass(frozen=True)

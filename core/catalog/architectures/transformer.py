@@ -6,8 +6,8 @@ Where the data asks for an answer at every step, no step looks ahead (the blocks
 from core.catalog.architectures import _attention
 from core.catalog.architectures._layers import Stack
 from core.catalog.entries import PICTURE, SEQUENCE, TASKS, TOKENS, Architecture, DataForm
-from core.options import _
-from core.specs import LayerSpec
+from core.spec.options import _
+from core.spec.specs import LayerSpec
 
 
 def layers(o: _attention.Blocks, data: DataForm) -> tuple[LayerSpec, ...]:

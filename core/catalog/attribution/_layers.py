@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-from core import registry
 from core.catalog.attribution._options import Summed
 from core.catalog.entries import PICTURE, SEQUENCE, TOKENS, DataForm, Layer
-from core.options import Options, _, option
-from core.specs import LayerSpec
+from core.spec import registry
+from core.spec.options import Options, _, option
+from core.spec.specs import LayerSpec
 
 MAPS, STEPS, ROWS, PATCHES = "maps", "steps", "rows", "patches"
 RESHAPING = ("flatten", "rows", "dropout")  # their outputs are those of the layer before

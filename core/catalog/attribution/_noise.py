@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)

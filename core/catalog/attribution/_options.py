@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import MAP_TOLERANCE, PICTURE, TOKENS, VECTOR, Size
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 BASELINES = ("usual", "black", "zero", "mean", "blur", "noise", "sample", "pad")
 

@@ -2,12 +2,12 @@
 
 from core.catalog.attribution import _fit
 from core.catalog.entries import RULE, Method
-from core.options import Options, _
+from core.spec.options import Options, _
 
 ENTRY = Method(
     "deconvolution",
     _("Deconvolution"),
-    "core.explain.methods.rules:deconvolution",
+    "core.worker.explain.methods.rules:deconvolution",
     _(
         "The way back through the network in which every ReLU passes on what is positive and ignores whether it was "
         "active. It shows what would excite the answer, and depends little on the input."

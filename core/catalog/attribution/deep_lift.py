@@ -3,12 +3,12 @@
 from core.catalog.attribution import _fit
 from core.catalog.attribution._options import Baselined
 from core.catalog.entries import RULE, Method
-from core.options import _
+from core.spec.options import _
 
 ENTRY = Method(
     "deep_lift",
     _("DeepLift"),
-    "core.explain.methods.rules:deep_lift",
+    "core.worker.explain.methods.rules:deep_lift",
     _(
         "What each place adds to the answer, compared with the baseline. Every unit passes on how much it has changed, "
         "so the map sums to the difference of the two answers, after a single pass."

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.attribution import _fit
 from core.catalog.entries import DRAWS, RULE, Method
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class DeepLiftShap(Options):
 ENTRY = Method(
     "deep_lift_shap",
     _("DeepLiftShap"),
-    "core.explain.methods.rules:deep_lift_shap",
+    "core.worker.explain.methods.rules:deep_lift_shap",
     _(
         "DeepLift compared not with one baseline but with several training samples, averaged: what speaks for this "
         "answer rather than for the usual one. The map sums to the mean difference of the answers."

@@ -1,12 +1,12 @@
 """A control: where the input changes from one place to the next. The network is not asked at all."""
 
 from core.catalog.entries import CONTROL, PICTURE, SEQUENCE, Method
-from core.options import Options, _
+from core.spec.options import Options, _
 
 ENTRY = Method(
     "edge_filter",
     _("Edge filter"),
-    "core.explain.methods.controls:edge_filter",
+    "core.worker.explain.methods.controls:edge_filter",
     _(
         "A control: where brightness changes in a picture, or a value from one step to the next. It draws outlines "
         "that look like an explanation and knows nothing of the network."

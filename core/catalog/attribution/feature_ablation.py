@@ -2,12 +2,12 @@
 
 from core.catalog.attribution._options import Pieced, forwards, pieces
 from core.catalog.entries import PERTURBATION, Method
-from core.options import _
+from core.spec.options import _
 
 ENTRY = Method(
     "feature_ablation",
     _("Feature Ablation"),
-    "core.explain.methods.perturbation:feature_ablation",
+    "core.worker.explain.methods.perturbation:feature_ablation",
     _("By how much the answer falls when this piece alone is taken away, and the baseline put in its place."),
     PERTURBATION,
     Pieced,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.attribution._options import Cut, forwards, pieces
 from core.catalog.entries import DRAWS, PERTURBATION, Method
-from core.options import _, option
+from core.spec.options import _, option
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class FeaturePermutation(Cut):
 ENTRY = Method(
     "feature_permutation",
     _("Feature Permutation"),
-    "core.explain.methods.perturbation:feature_permutation",
+    "core.worker.explain.methods.perturbation:feature_permutation",
     _("By how much the answer falls, on average, when this piece takes the values that it has in other samples."),
     PERTURBATION,
     FeaturePermutation,

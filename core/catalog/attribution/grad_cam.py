@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.attribution._layers import with_places
 from core.catalog.entries import LAYER, PICTURE, SEQUENCE, TOKENS, Method
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class GradCam(Options):
 ENTRY = Method(
     "grad_cam",
     _("Grad-CAM"),
-    "core.explain.methods.layers:grad_cam",
+    "core.worker.explain.methods.layers:grad_cam",
     _(
         "Where a layer sees what speaks for the answer: its maps, each weighted by the mean of its gradient. Coarse, "
         "as the layer's own maps are."

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import DRAWS, GRADIENT, Method
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class GradientShap(Options):
 ENTRY = Method(
     "gradient_shap",
     _("GradientShap"),
-    "core.explain.methods.noise:gradient_shap",
+    "core.worker.explain.methods.noise:gradient_shap",
     _(
         "What each place adds to the answer on the way from training samples to the input, estimated at random points: "
         "the more of them, the nearer its sum comes to the difference of the answers."

@@ -2,12 +2,12 @@
 
 from core.catalog.attribution import _fit
 from core.catalog.entries import RULE, Method
-from core.options import Options, _
+from core.spec.options import Options, _
 
 ENTRY = Method(
     "guided_backprop",
     _("Guided backprop"),
-    "core.explain.methods.rules:guided_backprop",
+    "core.worker.explain.methods.rules:guided_backprop",
     _(
         "The gradient with all that speaks against removed at every ReLU on the way back. It draws sharp outlines, but "
         "often of shapes that the network does not use: compare it with the controls."

@@ -3,8 +3,8 @@
 from core.catalog.attribution import _fit
 from core.catalog.attribution._layers import MAPS, places
 from core.catalog.entries import PICTURE, RULE, DataForm, Method
-from core.options import Options, _
-from core.specs import LayerSpec
+from core.spec.options import Options, _
+from core.spec.specs import LayerSpec
 
 CONVOLVE = ("conv", "residual", "depthwise_separable", "inverted_bottleneck")
 
@@ -19,7 +19,7 @@ def layers(specs: tuple[LayerSpec, ...], form: DataForm) -> tuple[str, ...]:
 ENTRY = Method(
     "guided_grad_cam",
     _("Guided Grad-CAM"),
-    "core.explain.methods.rules:guided_grad_cam",
+    "core.worker.explain.methods.rules:guided_grad_cam",
     _(
         "Guided backprop's sharp outlines, weighted by where the chosen layer's maps speak for the answer (Grad-CAM). "
         "It inherits guided backprop's fault: the outlines depend little on what the network has learned."

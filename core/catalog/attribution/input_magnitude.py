@@ -1,12 +1,12 @@
 """A control: how large each value of the input is. The network is not asked at all."""
 
 from core.catalog.entries import CONTROL, Method
-from core.options import Options, _
+from core.spec.options import Options, _
 
 ENTRY = Method(
     "input_magnitude",
     _("|Input|"),
-    "core.explain.methods.controls:input_magnitude",
+    "core.worker.explain.methods.controls:input_magnitude",
     _(
         "A control: how bright a pixel, how large a value or how long a token's vector is. A map that looks like it "
         "may show the input and not what the network does with it."

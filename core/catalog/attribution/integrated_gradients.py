@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.attribution._options import Summed
 from core.catalog.entries import PATH, POINTS, Method
-from core.options import _, option
+from core.spec.options import _, option
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class IntegratedGradients(Summed):
 ENTRY = Method(
     "integrated_gradients",
     _("Integrated Gradients"),
-    "core.explain.methods.path:integrated_gradients",
+    "core.worker.explain.methods.path:integrated_gradients",
     _(
         "What each place adds to the answer on the straight way from the baseline to the input. The map sums to the "
         "difference of the two answers."

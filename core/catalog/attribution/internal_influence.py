@@ -3,12 +3,12 @@
 from core.catalog.attribution._layers import with_places
 from core.catalog.attribution._options import OnWay
 from core.catalog.entries import LAYER, PICTURE, POINTS, SEQUENCE, TOKENS, Method
-from core.options import _
+from core.spec.options import _
 
 ENTRY = Method(
     "internal_influence",
     _("Internal influence"),
-    "core.explain.methods.layers:internal_influence",
+    "core.worker.explain.methods.layers:internal_influence",
     _(
         "How strongly the answer reacts to a layer's values at each place, averaged over the straight way from the "
         "baseline to the input."

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.attribution._options import Pieced, forwards, pieces
 from core.catalog.entries import FITS, PERTURBATION, Method, Size
-from core.options import _, option
+from core.spec.options import _, option
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def _cost(options: KernelShap, size: Size) -> float:
 ENTRY = Method(
     "kernel_shap",
     _("KernelShap"),
-    "core.explain.methods.surrogate:kernel_shap",
+    "core.worker.explain.methods.surrogate:kernel_shap",
     _(
         "This piece's fair share of the answer, by the linear model that best fits the answers for many coalitions of "
         "pieces. The map sums to the difference of the two answers."

@@ -3,12 +3,12 @@
 from core.catalog.attribution._layers import with_places
 from core.catalog.attribution._options import forwards
 from core.catalog.entries import LAYER, PICTURE, SEQUENCE, TOKENS, Method
-from core.options import Options, _
+from core.spec.options import Options, _
 
 ENTRY = Method(
     "layer_activation",
     _("Layer activation"),
-    "core.explain.methods.layers:activation",
+    "core.worker.explain.methods.layers:activation",
     _(
         "How strongly a layer answers at each place: the length of its values there. "
         "It does not depend on the class that is asked for."

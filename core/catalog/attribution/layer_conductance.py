@@ -3,12 +3,12 @@
 from core.catalog.attribution._layers import with_places
 from core.catalog.attribution._options import Summed
 from core.catalog.entries import LAYER, PICTURE, POINTS, SEQUENCE, TOKENS, Method
-from core.options import _
+from core.spec.options import _
 
 ENTRY = Method(
     "layer_conductance",
     _("Layer conductance"),
-    "core.explain.methods.layers:conductance",
+    "core.worker.explain.methods.layers:conductance",
     _(
         "How much of the difference between the answers to the input and to the baseline flows through each place of a "
         "layer on the straight way between them. All of it flows through every layer: the map sums to the difference."

@@ -2,12 +2,12 @@
 
 from core.catalog.attribution._layers import with_places
 from core.catalog.entries import LAYER, PICTURE, SEQUENCE, TOKENS, Method
-from core.options import Options, _
+from core.spec.options import Options, _
 
 ENTRY = Method(
     "layer_gradient_x_activation",
     _("Layer gradient × activation"),
-    "core.explain.methods.layers:gradient_x_activation",
+    "core.worker.explain.methods.layers:gradient_x_activation",
     _(
         "A layer's values times the answer's gradient there, place by place and summed over the maps: what each place "
         "would add to the answer if all that follows were linear."

@@ -3,12 +3,12 @@
 from core.catalog.attribution._layers import with_places
 from core.catalog.attribution._options import Summed
 from core.catalog.entries import LAYER, PICTURE, POINTS, SEQUENCE, TOKENS, Method
-from core.options import _
+from core.spec.options import _
 
 ENTRY = Method(
     "layer_integrated_gradients",
     _("Layer Integrated Gradients"),
-    "core.explain.methods.layers:integrated_gradients",
+    "core.worker.explain.methods.layers:integrated_gradients",
     _(
         "What each place of a layer adds to the answer when the layer's values go straight from those of the baseline "
         "to those of the input. The map sums to the difference of the two answers."

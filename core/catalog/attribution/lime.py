@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.attribution._options import Pieced, forwards
 from core.catalog.entries import FITS, PERTURBATION, Method
-from core.options import _, option
+from core.spec.options import _, option
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Lime(Pieced):
 ENTRY = Method(
     "lime",
     _("Lime"),
-    "core.explain.methods.surrogate:lime",
+    "core.worker.explain.methods.surrogate:lime",
     _(
         "The slope of this piece in a simple linear model of the answers near the input. Pieces of little weight are "
         "pressed to exactly zero."

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.attribution import _fit
 from core.catalog.entries import RULE, Method
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Lrp(Options):
 ENTRY = Method(
     "lrp",
     _("LRP"),
-    "core.explain.methods.lrp:lrp",
+    "core.worker.explain.methods.lrp:lrp",
     _(
         "The answer is handed back layer by layer: each unit shares its relevance among those it has read, by how much "
         "each of them contributed (layer-wise relevance propagation, ε rule)."

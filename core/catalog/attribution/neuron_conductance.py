@@ -2,12 +2,12 @@
 
 from core.catalog.attribution._layers import UnitOnWay, with_units
 from core.catalog.entries import NEURON, POINTS, Method
-from core.options import _
+from core.spec.options import _
 
 ENTRY = Method(
     "neuron_conductance",
     _("Neuron conductance"),
-    "core.explain.methods.neurons:conductance",
+    "core.worker.explain.methods.neurons:conductance",
     _(
         "What each place of the input adds to the answer through one unit inside the network, on the straight way from "
         "the baseline. The map sums to all that flows through the unit."

@@ -2,12 +2,12 @@
 
 from core.catalog.attribution._layers import Unit, with_units
 from core.catalog.entries import NEURON, Method
-from core.options import _
+from core.spec.options import _
 
 ENTRY = Method(
     "neuron_gradient",
     _("Neuron gradient"),
-    "core.explain.methods.neurons:gradient",
+    "core.worker.explain.methods.neurons:gradient",
     _("How one unit inside the network reacts when a place of the input changes a little: upwards or downwards."),
     NEURON,
     Unit,

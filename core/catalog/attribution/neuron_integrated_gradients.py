@@ -2,12 +2,12 @@
 
 from core.catalog.attribution._layers import UnitOnWay, with_units
 from core.catalog.entries import NEURON, POINTS, Method
-from core.options import _
+from core.spec.options import _
 
 ENTRY = Method(
     "neuron_integrated_gradients",
     _("Neuron Integrated Gradients"),
-    "core.explain.methods.neurons:integrated_gradients",
+    "core.worker.explain.methods.neurons:integrated_gradients",
     _(
         "What each place of the input adds to the value of one unit inside the network, on the straight way from the "
         "baseline. The map sums to the difference of the unit's two values."

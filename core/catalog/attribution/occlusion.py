@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.attribution._options import Baselined, forwards
 from core.catalog.entries import PERTURBATION, PICTURE, Method, Size
-from core.options import _, option
+from core.spec.options import _, option
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def _cost(options: Occlusion, size: Size) -> float:
 ENTRY = Method(
     "occlusion",
     _("Occlusion"),
-    "core.explain.methods.perturbation:occlusion",
+    "core.worker.explain.methods.perturbation:occlusion",
     _("By how much the answer falls when a window hides this place. Where several windows cover it, their mean."),
     PERTURBATION,
     Occlusion,

@@ -1,12 +1,12 @@
 """Saliency: how much the answer changes when a value changes a little, whichever way."""
 
 from core.catalog.entries import GRADIENT, Method
-from core.options import Options, _
+from core.spec.options import Options, _
 
 ENTRY = Method(
     "saliency",
     _("Saliency"),
-    "core.explain.methods.gradients:saliency",
+    "core.worker.explain.methods.gradients:saliency",
     _("How strongly the answer reacts when this place changes a little: the size of the gradient."),
     GRADIENT,
     signed=False,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.attribution._options import Pieced, forwards, pieces
 from core.catalog.entries import DRAWS, PERTURBATION, Method
-from core.options import _, option
+from core.spec.options import _, option
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class ShapleySampling(Pieced):
 ENTRY = Method(
     "shapley_sampling",
     _("Shapley sampling"),
-    "core.explain.methods.shapley:shapley_sampling",
+    "core.worker.explain.methods.shapley:shapley_sampling",
     _(
         "This piece's fair share of the answer: what it adds when the pieces join one by one, averaged over random "
         "orders. The map sums to the difference of the two answers."

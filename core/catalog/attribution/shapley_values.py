@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.attribution._options import Baselined, forwards, squares_at_most
 from core.catalog.entries import PERTURBATION, PICTURE, Method, Size
-from core.options import _, option
+from core.spec.options import _, option
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def _cost(options: ShapleyValues, size: Size) -> float:
 ENTRY = Method(
     "shapley_values",
     _("Exact Shapley values"),
-    "core.explain.methods.shapley:shapley_values",
+    "core.worker.explain.methods.shapley:shapley_values",
     _(
         "This piece's fair share of the answer, exactly: from all coalitions of a few large pieces. The map sums to "
         "the difference of the two answers."

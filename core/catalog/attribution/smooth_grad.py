@@ -2,12 +2,12 @@
 
 from core.catalog.attribution._noise import Noisy
 from core.catalog.entries import DRAWS, GRADIENT, Method
-from core.options import _
+from core.spec.options import _
 
 ENTRY = Method(
     "smooth_grad",
     _("SmoothGrad"),
-    "core.explain.methods.noise:smooth_grad",
+    "core.worker.explain.methods.noise:smooth_grad",
     _("The mean gradient over noisy copies of the input: what is left when the gradient's flicker is averaged out."),
     GRADIENT,
     Noisy,

@@ -4,10 +4,10 @@ import pkgutil
 from dataclasses import dataclass
 from typing import Any
 
-from core import registry
 from core.catalog import attribution
 from core.catalog.entries import CONTROL, Method, Size
-from core.options import Options, _, option
+from core.spec import registry
+from core.spec.options import Options, _, option
 
 CONTROLS = ("random", "input_magnitude", "edge_filter", "untrained")  # they do not ask the trained network
 
@@ -46,7 +46,7 @@ class Like(Method):
 ENTRY = Like(
     "untrained",
     _("Untrained weights"),
-    "core.explain.methods.controls:untrained",
+    "core.worker.explain.methods.controls:untrained",
     _(
         "A control: the same method on the same layers with freshly drawn weights. What is in this map, too, was not "
         "learned."

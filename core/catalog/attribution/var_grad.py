@@ -2,12 +2,12 @@
 
 from core.catalog.attribution._noise import Noisy
 from core.catalog.entries import DRAWS, GRADIENT, Method
-from core.options import _
+from core.spec.options import _
 
 ENTRY = Method(
     "var_grad",
     _("VarGrad"),
-    "core.explain.methods.noise:var_grad",
+    "core.worker.explain.methods.noise:var_grad",
     _("The variance of the gradient over noisy copies of the input: where the network bends most around this sample."),
     GRADIENT,
     Noisy,

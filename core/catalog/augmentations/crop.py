@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import Augmentation
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Crop(Options):
 ENTRY = Augmentation(
     name="crop",
     title=_("crop"),
-    module="core.augment:Crop",
+    module="core.worker.train.augment:Crop",
     options=Crop,
     arguments=lambda o: {"smallest": o.crop_smallest},
     examples=(Crop(), Crop(crop_smallest=0.2)),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.catalog.entries import CLASSES, Augmentation
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def shares(o: CutMix, draw: Any, n: int) -> Any:
 ENTRY = Augmentation(
     name="cutmix",
     title="CutMix",
-    module="core.augment:CutMix",
+    module="core.worker.train.augment:CutMix",
     options=CutMix,
     arguments=lambda o: {"alpha": o.cutmix_alpha},
     tasks=(CLASSES,),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import Augmentation
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Flip(Options):
 ENTRY = Augmentation(
     name="flip",
     title=_("flip"),
-    module="core.augment:Flip",
+    module="core.worker.train.augment:Flip",
     options=Flip,
     arguments=lambda o: {"share": o.flip_share},
     examples=(Flip(), Flip(flip_share=0.2)),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import CLASSES, Augmentation
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class MixUp(Options):
 ENTRY = Augmentation(
     name="mixup",
     title="MixUp",
-    module="core.augment:MixUp",
+    module="core.worker.train.augment:MixUp",
     options=MixUp,
     arguments=lambda o: {"alpha": o.mixup_alpha},
     tasks=(CLASSES,),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import Augmentation
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Shift(Options):
 ENTRY = Augmentation(
     name="shift",
     title=_("shift"),
-    module="core.augment:Shift",
+    module="core.worker.train.augment:Shift",
     options=Shift,
     arguments=lambda o: {"pixels": o.shift_pixels},
     examples=(Shift(), Shift(shift_pixels=1)),

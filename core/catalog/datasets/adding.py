@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import NUMBER, SEQUENCE, DataForm, Dataset
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ ENTRY = Dataset(
     name="adding",
     title=_("adding problem"),
     options=Adding,
-    load="core.data.adding:load",
+    load="core.worker.data.adding:load",
     form=lambda o: DataForm(SEQUENCE, (o.length, 2), 1, task=NUMBER),
     source="drawn by LayerLab after Hochreiter & Schmidhuber (1997)",
     licence="Apache-2.0",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import EACH_STEP, TOKENS, DataForm, Dataset
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ ENTRY = Dataset(
     name="characters",
     title=_("characters of a text"),
     options=Characters,
-    load="core.data.characters:load",
+    load="core.worker.data.characters:load",
     form=lambda o: DataForm(TOKENS, (o.length,), o.vocabulary, vocabulary=o.vocabulary, task=EACH_STEP, next_step=True),
     source="fourteen sonnets by William Shakespeare (1609), or a text of your own",
     licence="public domain; a text of your own has its own licence",

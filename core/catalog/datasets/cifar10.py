@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import PICTURE, DataForm, Dataset
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ ENTRY = Dataset(
     name="cifar10",
     title=_("CIFAR-10"),
     options=Cifar10,
-    load="core.data.cifar10:load",
+    load="core.worker.data.cifar10:load",
     form=lambda _o: DataForm(PICTURE, (3, 32, 32), 10),
     source="A. Krizhevsky: Learning Multiple Layers of Features from Tiny Images (2009), read through torchvision",
     licence="none stated by its author",

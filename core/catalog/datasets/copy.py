@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import EACH_STEP, TOKENS, DataForm, Dataset
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 BLANK, GO, FIRST = 1, 2, 3  # 0 = padding; the symbols begin at FIRST
 
@@ -24,7 +24,7 @@ ENTRY = Dataset(
     name="copy",
     title=_("copy after a gap"),
     options=Copy,
-    load="core.data.copy:load",
+    load="core.worker.data.copy:load",
     form=lambda o: DataForm(TOKENS, (2 * o.items + o.gap,), o.symbols, vocabulary=FIRST + o.symbols, task=EACH_STEP),
     source="drawn by LayerLab after Arjovsky, Shah & Bengio (2016), section 5.1",
     licence="Apache-2.0",

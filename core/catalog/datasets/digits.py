@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import PICTURE, DataForm, Dataset
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ ENTRY = Dataset(
     name="digits",
     title=_("handwritten digits"),
     options=Digits,
-    load="core.data.digits:load",
+    load="core.worker.data.digits:load",
     form=lambda o: DataForm(PICTURE, (1, o.size, o.size), 10),
     source="E. Alpaydin & C. Kaynak, Optical Recognition of Handwritten Digits (UCI), as shipped by scikit-learn",
     licence="CC BY 4.0",

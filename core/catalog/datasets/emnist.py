@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import PICTURE, DataForm, Dataset
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 CLASSES = {"digits": 10, "letters": 26, "balanced": 47}
 
@@ -30,7 +30,7 @@ ENTRY = Dataset(
     name="emnist",
     title=_("EMNIST"),
     options=Emnist,
-    load="core.data.emnist:load",
+    load="core.worker.data.emnist:load",
     form=lambda o: DataForm(PICTURE, (1, 28, 28), CLASSES[o.split]),
     source="G. Cohen, S. Afshar, J. Tapson, A. van Schaik: EMNIST, from NIST Special Database 19, through torchvision",
     licence="none stated by its authors",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import PICTURE, DataForm, Dataset
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ ENTRY = Dataset(
     name="fashion_mnist",
     title=_("Fashion-MNIST"),
     options=FashionMnist,
-    load="core.data.mnist:load_fashion",
+    load="core.worker.data.mnist:load_fashion",
     form=lambda _o: DataForm(PICTURE, (1, 28, 28), 10),
     source="H. Xiao, K. Rasul, R. Vollgraf (Zalando): Fashion-MNIST, read through torchvision",
     licence="MIT",

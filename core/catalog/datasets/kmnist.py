@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import PICTURE, DataForm, Dataset
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ ENTRY = Dataset(
     name="kmnist",
     title=_("KMNIST"),
     options=Kmnist,
-    load="core.data.mnist:load_kuzushiji",
+    load="core.worker.data.mnist:load_kuzushiji",
     form=lambda _o: DataForm(PICTURE, (1, 28, 28), 10),
     source="T. Clanuwat et al.: Kuzushiji-MNIST (Center for Open Data in the Humanities), read through torchvision",
     licence="CC BY-SA 4.0",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import PICTURE, DataForm, Dataset
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ ENTRY = Dataset(
     name="mnist",
     title=_("MNIST"),
     options=Mnist,
-    load="core.data.mnist:load",
+    load="core.worker.data.mnist:load",
     form=lambda _o: DataForm(PICTURE, (1, 28, 28), 10),
     source="Y. LeCun, C. Cortes, C. Burges: the MNIST database, read through torchvision",
     licence="CC BY-SA 3.0 (as stated by its curators)",

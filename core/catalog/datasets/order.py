@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import TOKENS, DataForm, Dataset
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 SPECIAL = 3  # 0 = padding, 1 = A, 2 = B; noise begins here
 
@@ -25,7 +25,7 @@ ENTRY = Dataset(
     name="order",
     title=_("which came first?"),
     options=Order,
-    load="core.data.order:load",
+    load="core.worker.data.order:load",
     form=lambda o: DataForm(TOKENS, (o.length,), 2, vocabulary=SPECIAL + o.noise),
     source="drawn by LayerLab",
     licence="Apache-2.0",

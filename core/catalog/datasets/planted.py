@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import TOKENS, DataForm, Dataset
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ ENTRY = Dataset(
     name="planted",
     title=_("planted pattern"),
     options=Planted,
-    load="core.data.planted:load",
+    load="core.worker.data.planted:load",
     form=lambda o: DataForm(TOKENS, (o.length,), o.classes, vocabulary=1 + tokens_of(o) + o.noise),
     source="drawn by LayerLab",
     licence="Apache-2.0",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import VECTOR, DataForm, Dataset
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 ANY_NUMBER = ("spirals", "blobs")  # kinds of as many classes as one likes; the others have two
 
@@ -37,7 +37,7 @@ ENTRY = Dataset(
     name="points",
     title=_("points in the plane"),
     options=Points,
-    load="core.data.points:load",
+    load="core.worker.data.points:load",
     form=lambda o: DataForm(VECTOR, (2,), classes_of(o)),
     source="drawn by LayerLab; moons and circles as in scikit-learn",
     licence="Apache-2.0",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.datasets._review_words import LONGEST, vocabulary
 from core.catalog.entries import TOKENS, DataForm, Dataset
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ ENTRY = Dataset(
     name="reviews",
     title=_("film reviews"),
     options=Reviews,
-    load="core.data.reviews:load",
+    load="core.worker.data.reviews:load",
     form=lambda o: DataForm(TOKENS, (LONGEST * (o.facts + 1),), 2, vocabulary=len(vocabulary())),
     source="made by LayerLab from a grammar; nobody wrote them",
     licence="Apache-2.0",

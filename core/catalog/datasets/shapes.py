@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import PICTURE, DataForm, Dataset
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 NAMES = ("circle", "square", "triangle", "cross", "star", "ring")
 
@@ -54,7 +54,7 @@ ENTRY = Dataset(
     name="shapes",
     title=_("drawn shapes"),
     options=Shapes,
-    load="core.data.shapes:load",
+    load="core.worker.data.shapes:load",
     form=lambda o: DataForm(PICTURE, (1, o.size, o.size), o.classes),
     source="drawn by LayerLab",
     licence="Apache-2.0",

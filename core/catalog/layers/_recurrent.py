@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from core.catalog.entries import SEQUENCE, Form, Layer
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)

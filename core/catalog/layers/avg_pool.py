@@ -2,7 +2,7 @@
 
 from core.catalog.entries import PICTURE, Form, Layer, Window
 from core.catalog.layers.max_pool import Pool, arguments, fault
-from core.options import _
+from core.spec.options import _
 
 ENTRY = Layer(
     name="avg_pool",

@@ -1,7 +1,7 @@
 """Batch normalisation (Ioffe & Szegedy 2015): each map is shifted and scaled by the batch's own mean and variance."""
 
 from core.catalog.entries import PICTURE, Form, Layer
-from core.options import Options, _
+from core.spec.options import Options, _
 
 ENTRY = Layer(
     name="batch_norm",

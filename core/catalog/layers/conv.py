@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from core.catalog.entries import PICTURE, Fault, Form, Layer, Window
 from core.catalog.layers import _windows
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)

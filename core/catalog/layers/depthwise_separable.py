@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.entries import PICTURE, Form, Layer, Window
 from core.catalog.layers._windows import even_kernel
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class DepthwiseSeparable(Options):
 ENTRY = Layer(
     name="depthwise_separable",
     title=_("depthwise-separable convolution"),
-    module="core.modules.blocks:DepthwiseSeparable",
+    module="core.worker.model.modules.blocks:DepthwiseSeparable",
     takes=(PICTURE,),
     options=DepthwiseSeparable,
     arguments=lambda o, form: {

@@ -1,7 +1,7 @@
 """The activation GELU: x times the share of a normal distribution that lies below x (Hendrycks & Gimpel 2016)."""
 
 from core.catalog.entries import PICTURE, SEQUENCE, VECTOR, Form, Layer
-from core.options import Options, _
+from core.spec.options import Options, _
 
 ENTRY = Layer(
     name="gelu",

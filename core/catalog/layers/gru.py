@@ -1,6 +1,6 @@
 """GRU (Cho 2014): a recurrent layer with an update and a reset gate."""
 
 from core.catalog.layers import _recurrent
-from core.options import _
+from core.spec.options import _
 
-ENTRY = _recurrent.entry("gru", _("GRU"), "core.modules.recurrent:Gru", _recurrent.Recurrent, 23)
+ENTRY = _recurrent.entry("gru", _("GRU"), "core.worker.model.modules.recurrent:Gru", _recurrent.Recurrent, 23)

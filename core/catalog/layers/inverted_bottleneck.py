@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from core.catalog.entries import PICTURE, Form, Layer, Window
 from core.catalog.layers._windows import even_kernel
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class InvertedBottleneck(Options):
 ENTRY = Layer(
     name="inverted_bottleneck",
     title=_("inverted bottleneck"),
-    module="core.modules.blocks:InvertedBottleneck",
+    module="core.worker.model.modules.blocks:InvertedBottleneck",
     takes=(PICTURE,),
     options=InvertedBottleneck,
     arguments=lambda o, form: {

@@ -4,7 +4,7 @@ Of a sequence those of each step, of a picture those of all its maps together, w
 """
 
 from core.catalog.entries import PICTURE, SEQUENCE, VECTOR, Form, Layer
-from core.options import Options, _
+from core.spec.options import Options, _
 
 ENTRY = Layer(
     name="layer_norm",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.layers import _recurrent
-from core.options import _, option
+from core.spec.options import _, option
 
 
 @dataclass(frozen=True)
@@ -23,4 +23,4 @@ class Lstm(_recurrent.Recurrent):
     )
 
 
-ENTRY = _recurrent.entry("lstm", _("LSTM"), "core.modules.recurrent:Lstm", Lstm, 22)
+ENTRY = _recurrent.entry("lstm", _("LSTM"), "core.worker.model.modules.recurrent:Lstm", Lstm, 22)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import PICTURE, SEQUENCE, Fault, Form, Layer
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def fault(o: Patches, form: Form) -> Fault | None:
 ENTRY = Layer(
     name="patches",
     title=_("patch embedding"),
-    module="core.modules.shapes:Patches",
+    module="core.worker.model.modules.shapes:Patches",
     takes=(PICTURE,),
     gives=SEQUENCE,
     options=Patches,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import SEQUENCE, Form, Layer
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Positions(Options):
 ENTRY = Layer(
     name="positions",
     title=_("positions"),
-    module="core.modules.shapes:Positions",
+    module="core.worker.model.modules.shapes:Positions",
     takes=(SEQUENCE,),
     options=Positions,
     arguments=lambda o, form: {"steps": form.shape[0], "width": form.shape[1], "code": o.code},

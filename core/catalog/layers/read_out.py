@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import SEQUENCE, VECTOR, Fault, Form, Layer
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def fault(o: ReadOut, form: Form) -> Fault | None:
 ENTRY = Layer(
     name="read_out",
     title=_("read-out"),
-    module="core.modules.shapes:ReadOut",
+    module="core.worker.model.modules.shapes:ReadOut",
     takes=(SEQUENCE,),
     gives=VECTOR,
     options=ReadOut,

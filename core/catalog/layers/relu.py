@@ -1,7 +1,7 @@
 """The activation ReLU: max(0, x)."""
 
 from core.catalog.entries import PICTURE, SEQUENCE, VECTOR, Form, Layer
-from core.options import Options, _
+from core.spec.options import Options, _
 
 ENTRY = Layer(
     name="relu",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import PICTURE, Fault, Form, Layer, Window
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def fault(o: Residual, form: Form) -> Fault | None:
 ENTRY = Layer(
     name="residual",
     title=_("residual block"),
-    module="core.modules.residual:Residual",
+    module="core.worker.model.modules.residual:Residual",
     takes=(PICTURE,),
     options=Residual,
     arguments=arguments,

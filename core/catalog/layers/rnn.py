@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.layers import _recurrent
-from core.options import _, option
+from core.spec.options import _, option
 
 
 @dataclass(frozen=True)
@@ -30,4 +30,4 @@ class Rnn(_recurrent.Recurrent):
     )
 
 
-ENTRY = _recurrent.entry("rnn", _("recurrent layer"), "core.modules.recurrent:Rnn", Rnn, 21)
+ENTRY = _recurrent.entry("rnn", _("recurrent layer"), "core.worker.model.modules.recurrent:Rnn", Rnn, 21)

@@ -1,7 +1,7 @@
 """The activation sigmoid: squeezes every value between 0 and 1."""
 
 from core.catalog.entries import PICTURE, SEQUENCE, VECTOR, Form, Layer
-from core.options import Options, _
+from core.spec.options import Options, _
 
 ENTRY = Layer(
     name="sigmoid",

@@ -1,7 +1,7 @@
 """The activation SiLU: x · sigmoid(x), also called swish (Elfwing 2017, Ramachandran 2017)."""
 
 from core.catalog.entries import PICTURE, SEQUENCE, VECTOR, Form, Layer
-from core.options import Options, _
+from core.spec.options import Options, _
 
 ENTRY = Layer(
     name="silu",

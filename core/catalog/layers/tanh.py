@@ -1,7 +1,7 @@
 """The activation tanh: squeezes every value between −1 and 1."""
 
 from core.catalog.entries import PICTURE, SEQUENCE, VECTOR, Form, Layer
-from core.options import Options, _
+from core.spec.options import Options, _
 
 ENTRY = Layer(
     name="tanh",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import SEQUENCE, Fault, Form, Layer
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def fault(o: TransformerBlock, form: Form) -> Fault | None:
 ENTRY = Layer(
     name="transformer_block",
     title=_("Transformer block"),
-    module="core.modules.attention:TransformerBlock",
+    module="core.worker.model.modules.attention:TransformerBlock",
     takes=(SEQUENCE,),
     options=TransformerBlock,
     arguments=lambda o, form: {

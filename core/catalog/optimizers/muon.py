@@ -7,7 +7,7 @@ in the source; steps have AdamW's size (Liu 2025), so that one learning rate ser
 from dataclasses import dataclass
 
 from core.catalog.entries import Optimizer
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Muon(Options):
 ENTRY = Optimizer(
     name="muon",
     title="Muon",
-    module="core.modules.muon:Muon",
+    module="core.worker.model.modules.muon:Muon",
     options=Muon,
     arguments=lambda o: {"momentum": o.momentum, "nesterov": o.nesterov, "ns_steps": o.newton_schulz},
     of_network=True,

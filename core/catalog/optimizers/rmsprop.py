@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import Optimizer
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)

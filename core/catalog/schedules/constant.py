@@ -2,7 +2,7 @@
 
 from core.catalog.entries import Schedule
 from core.catalog.schedules._warm_up import WarmUp, warmed
-from core.options import _
+from core.spec.options import _
 
 ENTRY = Schedule(
     name="constant",

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from core.catalog.entries import Schedule
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 START, END = 25.0, 1e4  # torch's OneCycleLR: first = full / 25, last = first / 1e4
 

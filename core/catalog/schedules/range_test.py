@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from core.catalog.entries import Schedule
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)

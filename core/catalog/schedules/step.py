@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.entries import Schedule
 from core.catalog.schedules._warm_up import WarmUp, warmed
-from core.options import _, option
+from core.spec.options import _, option
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import DataForm
-from core.options import Options, _, option
-from core.specs import LayerSpec
+from core.spec.options import Options, _, option
+from core.spec.specs import LayerSpec
 
 KINDS = ("rnn", "lstm", "gru")
 NEEDS = _(

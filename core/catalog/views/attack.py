@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from core import registry
 from core.catalog.entries import CLASSES, CONTROL, TOKENS, DataForm, View
-from core.options import Options, _, option
-from core.specs import LayerSpec
+from core.spec import registry
+from core.spec.options import Options, _, option
+from core.spec.specs import LayerSpec
 
 FGSM, PGD = "fgsm", "pgd"
 LINF, L2 = "linf", "l2"
@@ -111,7 +111,7 @@ def offers(name: str, _layer: LayerSpec | None, _layers: tuple[LayerSpec, ...], 
 ENTRY = View(
     "attack",
     _("Attack"),
-    "core.explain.views.attack:look",
+    "core.worker.explain.views.attack:look",
     needs=_(
         "An attack turns an answer that is one class. This run answers with a number, or at every step. Choose a "
         "run that says one class a sample, such as cnn on digits or transformer on order."

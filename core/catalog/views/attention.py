@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from core import registry
 from core.catalog.entries import DataForm, View
-from core.options import Options, _, option
-from core.specs import LayerSpec
+from core.spec import registry
+from core.spec.options import Options, _, option
+from core.spec.specs import LayerSpec
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def applies(layers: tuple[LayerSpec, ...], form: DataForm) -> bool:
 ENTRY = View(
     "attention",
     _("Attention"),
-    "core.views.attention:look",
+    "core.worker.look.attention:look",
     needs=_(
         "This model has no attention: none of its layers lets one token read another. The presets transformer, "
         "vit and gpt have it."

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import CLASSES, PICTURE, DataForm, View
-from core.options import Options, _, option
-from core.specs import LayerSpec
+from core.spec.options import Options, _, option
+from core.spec.specs import LayerSpec
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def between(layers: tuple[LayerSpec, ...], _form: DataForm) -> tuple[str, ...]:
 ENTRY = View(
     "concepts",
     _("Concepts"),
-    "core.explain.views.concepts:look",
+    "core.worker.explain.views.concepts:look",
     needs=_(
         "A concept is a set of pictures that is looked for at a layer between the picture and the answer. This "
         "run reads no pictures, answers no single class, or has no such layer. Choose a run on pictures, such "

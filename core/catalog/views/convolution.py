@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import PICTURE, DataForm, View
-from core.options import Options, _, option
-from core.specs import LayerSpec
+from core.spec.options import Options, _, option
+from core.spec.specs import LayerSpec
 
 KINDS = ("conv", "residual", "depthwise_separable", "inverted_bottleneck", "patches")  # that contain a convolution
 LARGEST = -1  # the row or column at which the map is largest, away from the padding
@@ -47,7 +47,7 @@ def with_convolution(layers: tuple[LayerSpec, ...], form: DataForm) -> tuple[str
 ENTRY = View(
     "convolution",
     _("Convolution up close"),
-    "core.views.convolution:look",
+    "core.worker.look.convolution:look",
     needs=_(
         "This model has no convolution, so there is no kernel that slides over a picture. "
         "The presets cnn, lenet and the resnets have some, and vit has one: the patches it cuts."

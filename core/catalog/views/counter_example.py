@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from core.catalog.attribution._options import Pieced
 from core.catalog.entries import CLASSES, PICTURE, DataForm, View
-from core.options import _, option
-from core.specs import LayerSpec
+from core.spec.options import _, option
+from core.spec.specs import LayerSpec
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def offers(name: str, _layer: LayerSpec | None, _layers: tuple[LayerSpec, ...], 
 ENTRY = View(
     "counter_example",
     _("Counter-example"),
-    "core.explain.views.counter_example:look",
+    "core.worker.explain.views.counter_example:look",
     needs=_(
         "A counter-example turns an answer that is one class. This run answers with a number, or at every step. "
         "Choose a run that says one class a sample, such as cnn on digits or transformer on order."

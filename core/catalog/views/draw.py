@@ -1,8 +1,8 @@
 """Draw: what the network makes of a picture drawn by hand."""
 
 from core.catalog.entries import CLASSES, PICTURE, DataForm, View
-from core.options import Options, _
-from core.specs import LayerSpec
+from core.spec.options import Options, _
+from core.spec.specs import LayerSpec
 
 
 def reads_pictures(_layers: tuple[LayerSpec, ...], form: DataForm) -> bool:
@@ -18,7 +18,7 @@ def every_layer(layers: tuple[LayerSpec, ...], _form: DataForm) -> tuple[str, ..
 ENTRY = View(
     "draw",
     _("Draw"),
-    "core.views.draw:look",
+    "core.worker.look.draw:look",
     needs=_(
         "Only pictures can be drawn, and this network reads something else. Train one on pictures, for instance "
         "the preset cnn on digits."

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import EACH_STEP, PICTURE, SEQUENCE, TOKENS, DataForm, View
-from core.options import Options, _, option
-from core.specs import LayerSpec
+from core.spec.options import Options, _, option
+from core.spec.specs import LayerSpec
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def offers(name: str, _layer: LayerSpec | None, specs: tuple[LayerSpec, ...], fo
 ENTRY = View(
     "embeddings",
     _("Where are the classes?"),
-    "core.views.embeddings:look",
+    "core.worker.look.embeddings:look",
     needs="",
     options=Embeddings,
     layers=layers,

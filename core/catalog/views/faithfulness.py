@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.attribution._options import Pieced
 from core.catalog.entries import CONTROL, GRADIENT, LAYER, NEURON, PATH, PERTURBATION, RULE, View
-from core.options import _, option
+from core.spec.options import _, option
 
 SHOWN_FIRST, ALL, NONE = "shown first", "all", "none"
 SETS = (SHOWN_FIRST, GRADIENT, PATH, RULE, PERTURBATION, LAYER, NEURON, CONTROL, ALL, NONE)
@@ -62,7 +62,7 @@ class Faithfulness(Pieced):
 ENTRY = View(
     "faithfulness",
     _("Faithfulness"),
-    "core.explain.views.faithfulness:look",
+    "core.worker.explain.views.faithfulness:look",
     needs="",
     options=Faithfulness,
     order=210,

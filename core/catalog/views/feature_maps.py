@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import DataForm, View
-from core.options import Options, _, option
-from core.specs import LayerSpec
+from core.spec.options import Options, _, option
+from core.spec.specs import LayerSpec
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def every_layer(layers: tuple[LayerSpec, ...], _form: DataForm) -> tuple[str, ..
 ENTRY = View(
     "feature_maps",
     _("Feature maps"),
-    "core.views.feature_maps:look",
+    "core.worker.look.feature_maps:look",
     needs="",
     options=FeatureMaps,
     layers=every_layer,

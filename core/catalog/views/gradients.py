@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import DataForm, View
-from core.options import Options, _, option
-from core.specs import LayerSpec
+from core.spec.options import Options, _, option
+from core.spec.specs import LayerSpec
 
 RESHAPING = ("flatten", "rows", "dropout")  # their outputs are those of the layer before
 
@@ -32,7 +32,7 @@ def computing_layers(layers: tuple[LayerSpec, ...], _form: DataForm) -> tuple[st
 ENTRY = View(
     "gradients",
     _("Gradient flow"),
-    "core.views.gradients:look",
+    "core.worker.look.gradients:look",
     needs="",
     options=Gradients,
     layers=computing_layers,

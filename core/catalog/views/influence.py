@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import DataForm, View
-from core.options import Options, _, option
-from core.specs import LayerSpec
+from core.spec.options import Options, _, option
+from core.spec.specs import LayerSpec
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def hidden(layers: tuple[LayerSpec, ...], _form: DataForm) -> tuple[str, ...]:
 ENTRY = View(
     "influence",
     _("Influence"),
-    "core.explain.views.influence:look",
+    "core.worker.explain.views.influence:look",
     needs=_(
         "Influence is read off the network's last layer, which must be linear with at least one layer before it; "
         "that of this run is not. Every preset ends so, for instance mlp, cnn or lstm."

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import View
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 LINE, PLANE, PATH = "line", "plane", "path"
 
@@ -76,7 +76,7 @@ class Landscape(Options):
 ENTRY = View(
     "landscape",
     _("Loss landscape"),
-    "core.views.landscape:look",
+    "core.worker.look.landscape:look",
     needs="",
     options=Landscape,
     of_sample=False,

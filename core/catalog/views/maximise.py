@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import PICTURE, DataForm, View
-from core.options import Options, _, option
-from core.specs import LayerSpec
+from core.spec.options import Options, _, option
+from core.spec.specs import LayerSpec
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def from_the_answer(layers: tuple[LayerSpec, ...], _form: DataForm) -> tuple[str
 ENTRY = View(
     "maximise",
     _("What does this unit want?"),
-    "core.views.maximise:look",
+    "core.worker.look.maximise:look",
     needs=_(
         "A picture is changed little by little until a unit answers as strongly as it can. This run reads no "
         "pictures: tokens and steps cannot be changed a little. Choose a run on pictures, such as cnn or resnet8 "

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import View
-from core.options import Options, _, option
+from core.spec.options import Options, _, option
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Mistakes(Options):
 ENTRY = View(
     "mistakes",
     _("Mistakes"),
-    "core.views.mistakes:look",
+    "core.worker.look.mistakes:look",
     needs="",
     options=Mistakes,
     of_sample=False,

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from core import registry
 from core.catalog.entries import View
-from core.options import Options, _, option
+from core.spec import registry
+from core.spec.options import Options, _, option
 
 INDEPENDENT, DEPENDS, BETWEEN = "independent", "depends", "between"  # what a check can find
 GONE, FEW, NOISE = "gone", "few", "noise"  # or why it cannot
@@ -41,7 +41,7 @@ class Sanity(Options):
 ENTRY = View(
     "sanity",
     _("Sanity check"),
-    "core.explain.views.sanity:look",
+    "core.worker.explain.views.sanity:look",
     needs="",
     options=Sanity,
     order=200,

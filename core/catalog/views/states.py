@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.entries import View
 from core.catalog.views import _recurrent
-from core.options import _, option
+from core.spec.options import _, option
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class States(_recurrent.Cells):
 ENTRY = View(
     "states",
     _("Memory"),
-    "core.views.states:look",
+    "core.worker.look.states:look",
     needs=_recurrent.NEEDS,
     options=States,
     applies=_recurrent.has_one,

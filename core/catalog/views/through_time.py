@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.entries import View
 from core.catalog.views import _recurrent
-from core.options import _, option
+from core.spec.options import _, option
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ThroughTime(_recurrent.Cells):
 ENTRY = View(
     "through_time",
     _("Through time"),
-    "core.views.through_time:look",
+    "core.worker.look.through_time:look",
     needs=_recurrent.NEEDS,
     options=ThroughTime,
     applies=_recurrent.has_one,

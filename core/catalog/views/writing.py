@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import DataForm, View
-from core.options import Options, _, option
-from core.specs import LayerSpec
+from core.spec.options import Options, _, option
+from core.spec.specs import LayerSpec
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def writes(_layers: tuple[LayerSpec, ...], form: DataForm) -> bool:
 ENTRY = View(
     "writing",
     _("Writing on"),
-    "core.views.writing:look",
+    "core.worker.look.writing:look",
     needs=_(
         "A model of the next token goes on from a text of your own. This run's data asks for something else. "
         "Choose a run on a text, such as gpt on characters."

@@ -1,0 +1,87 @@
+"""Does a network really use the evidence? Asked by exchanging it and looking at the accuracy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.catalog.entries import TOKENS
+from core.catalog.trials import CUE, EVIDENCE, OWN, REST
+from core.spec.questions import Gate
+from core.worker.data.splits import Splits
+from core.worker.model.build import Network
+
+LEAST = 0.9  # accuracy that a network must have to be asked at all
+LOST = 0.25  # of what it knew beyond chance, it may keep so much without what it should use
+HELD = 0.05  # accuracy that it may lose when everything else is exchanged
+
+
+def gate(data: str, uses: str, seed: int, network: Network, splits: Splits, kind: str) -> Gate:
+    """The accuracy on the test samples: as they are, without what the network should use, and without the rest."""
+    x, y = splits.test
+    rng = np.random.default_rng(seed)
+    parts = exchanged(splits, kind, rng)
+    used = parts.pop(uses)
+    (rest,) = parts.values()
+    shares = [_accuracy(network, x, y)]
+    shares += [_accuracy(network, torch.from_numpy(changed), y) for changed in (used, rest)]
+    accuracy, without, otherwise = shares
+    chance = 1 / max(1, len(splits.classes))
+    passed = accuracy >= LEAST and without <= chance + LOST * (accuracy - chance) and otherwise >= accuracy - HELD
+    return Gate(data, seed, uses, accuracy, without, otherwise, passed, _words(data, uses, seed, shares, passed))
+
+
+def _accuracy(network: Network, x: Tensor, y: Tensor) -> float:
+    with torch.no_grad():
+        answers = torch.cat([network(x[i : i + 256]).argmax(-1) for i in range(0, len(x), 256)])
+    return float((answers == y).float().mean())
+
+
+def exchanged(splits: Splits, kind: str, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """The test samples with a part exchanged: the evidence; and the planted patch, or of tokens all the rest."""
+    x, evidence = splits.test[0].numpy(), splits.evidence
+    assert evidence is not None
+    if kind == TOKENS:
+        return {EVIDENCE: neutral(x, evidence, evidence, rng), REST: neutral(x, ~evidence & (x != 0), evidence, rng)}
+    cue = splits.cue if splits.cue is not None else np.zeros_like(evidence)
+    order = rng.permutation(len(x))
+    return {CUE: swapped(x, cue, evidence, order, rng), EVIDENCE: swapped(x, evidence, cue, order, rng)}
+
+
+def neutral(x: np.ndarray, there: np.ndarray, evidence: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Tokens [n, step] with those `there` replaced by tokens that are evidence in no sample, as often as they occur."""
+    meant = np.unique(x[evidence])
+    known = x[~evidence & (x != 0)]
+    changed = x.copy()
+    changed[there] = rng.choice(known[~np.isin(known, meant)], int(there.sum()))
+    return changed
+
+
+def swapped(
+    x: np.ndarray, mask: np.ndarray, other: np.ndarray, order: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Pictures [n, channel, H, W], each with what another one (`order`) has in its mask in the place of its own.
+
+    The hole is filled with pixels of the same picture's ground, which is neither in `mask` nor in `other`.
+    """
+    changed = x.copy()
+    for i, source in enumerate(order):
+        ground = np.argwhere(~mask[i] & ~other[i])
+        hole = np.argwhere(mask[i])
+        taken = ground[rng.integers(len(ground), size=len(hole))]
+        changed[i][:, hole[:, 0], hole[:, 1]] = x[i][:, taken[:, 0], taken[:, 1]]
+        changed[i][:, mask[source]] = x[source][:, mask[source]]
+    return changed
+
+
+def _words(data: str, uses: str, seed: int, shares: list[Any], passed: bool) -> str:
+    used = "the planted patch" if uses == CUE else "the evidence"
+    rest = "the shape" if uses == CUE else "the rest"
+    who = "This run's network" if data == OWN else f"{data}, seed {seed}"
+    said = f"{who}: {shares[0]:.0%} right; {shares[1]:.0%} when {used} is exchanged, {shares[2]:.0%} when {rest} is."
+    if not passed:
+        return f"{said} So it is not sure that it uses {used} alone: it is left out."
+    return f"{said} So it uses {used}." if data == OWN else said

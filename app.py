@@ -29,14 +29,15 @@ from core.spec.events import Command
 from core.spec.quoting import parsed, whole
 from core.store import StoreError
 from core.store.engine_files import log_to
-from pages.kit import doorkeeper, drawn, sessions
+from pages import doorkeeper, sessions
 from pages.kit import engine as doors
+from pages.look_inside import drawn
 
 log = logging.getLogger("layerlab.door")
 WEB = Path(__file__).parent / "assets" / "web"
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".png": "image/png"}
-UNKNOWN = 4404  # close code of /live, besides those of pages.kit.doorkeeper
+UNKNOWN = 4404  # close code of /live, besides those of pages.doorkeeper
 LOOK = 0.5  # seconds between two looks at the engine
 END = 2.8  # seconds after a signal to end at which this process is gone, whatever hangs
 _leaving = threading.Event()
@@ -222,7 +223,7 @@ _asking = asyncio.Semaphore(2)  # as many as there are workers for questions: no
 
 
 async def look(socket: WebSocket) -> None:
-    """/look: what a run's network makes of a drawing (pages.kit.drawn), one after the other."""
+    """/look: what a run's network makes of a drawing (pages.look_inside.drawn), one after the other."""
     if not await _welcomed(socket):
         return
     with suppress(WebSocketDisconnect, RuntimeError, OSError):

@@ -1,4 +1,4 @@
-"""Home"""
+"""Home: one button, one stage, and the ways on from there."""
 
 from contextlib import suppress
 
@@ -8,12 +8,12 @@ from core.spec import events, specs
 from core.spec.specs import Experiment
 from core.store.files import StoreError
 from core.store.runs import Run
+from pages import menu
 from pages.kit import engine as doors
-from pages.kit import here, setup, stage, steer
+from pages.kit import location, setup, stage
 from pages.kit.words import _
+from pages.train import steer
 
-TRAIN, RUNS, LOOK = "2_train/1_live.py", "2_train/2_runs.py", "3_look_inside/1_feature_maps.py"
-WHY = "4_explain/1_side_by_side.py"
 STAGE = 520  # pixels: it stands under title and button at 1280×720
 
 
@@ -35,30 +35,36 @@ def links(run: Run) -> None:
     """Where to go from here: only what exists."""
     with st.container(horizontal=True, horizontal_alignment="center", gap="medium"):
         if st.button(_("Change it"), icon=":material/tune:", type="tertiary"):
-            here.choose(run.id)
+            location.choose(run.id)
             setup.fill(run.experiment())
-            st.switch_page(TRAIN)
+            menu.go(menu.TRAIN)
         if st.button(_("Look inside"), icon=":material/visibility:", type="tertiary"):
-            here.choose(run.id)
-            st.switch_page(LOOK)
+            location.choose(run.id)
+            menu.go(menu.LOOK)
         if st.button(_("Ask why"), icon=":material/psychology_alt:", type="tertiary"):
-            here.choose(run.id)
-            st.switch_page(WHY)
+            location.choose(run.id)
+            menu.go(menu.WHY)
         if st.button(_("All runs"), icon=":material/list:", type="tertiary"):
-            st.switch_page(RUNS)
+            menu.go(menu.RUNS)
 
 
-words, button = st.columns([0.66, 0.34], vertical_alignment="center")
-with words, st.container(gap="xsmall"):
-    st.title(_("LayerLab"), anchor=False)
-    st.markdown(_("Build a small neural network, watch it learn, ask it why."))
-with button, st.container(gap="xsmall"):
-    st.button(
-        _("Train your first network"), type="primary", width="stretch", on_click=steer.start, args=(first_network(),)
-    )
-    chosen = here.current()
-    run = chosen or example()
-    if run:
-        links(run)
-promise = _("Here you will watch it learn: its loss falls, its answers turn right, its maps take shape.")
-stage.draw(run, caption="" if run else promise, height=STAGE, still=run is not chosen)
+def page() -> None:
+    """The whole page."""
+    words, button = st.columns([0.66, 0.34], vertical_alignment="center")
+    with words, st.container(gap="xsmall"):
+        st.title(_("LayerLab"), anchor=False)
+        st.markdown(_("Build a small neural network, watch it learn, ask it why."))
+    with button, st.container(gap="xsmall"):
+        st.button(
+            _("Train your first network"),
+            type="primary",
+            width="stretch",
+            on_click=steer.start,
+            args=(first_network(),),
+        )
+        chosen = location.current()
+        run = chosen or example()
+        if run:
+            links(run)
+    promise = _("Here you will watch it learn: its loss falls, its answers turn right, its maps take shape.")
+    stage.draw(run, caption="" if run else promise, height=STAGE, still=run is not chosen)

@@ -15,8 +15,8 @@ from starlette.routing import Route
 from streamlit import config
 from streamlit.web.server.starlette import starlette_websocket as streamlits
 
-from pages.kit import doorkeeper
-from pages.kit.doorkeeper import Doorkeeper, host_allowed, origin_allowed
+from pages import doorkeeper
+from pages.doorkeeper import Doorkeeper, host_allowed, origin_allowed
 
 
 @pytest.fixture(autouse=True)

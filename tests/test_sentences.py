@@ -16,31 +16,31 @@ TYPED_PAGES = sentences.returned({str(p): tree for p, tree in PAGES.items()})
 TYPED_CORE = sentences.returned({str(p): tree for p, tree in CORE.items()})
 MADE_VISIBLE = ("engine",)  # rooms whose one error makes its own text visible: EngineError.__init__
 OURS = {  # what was looked at, and is ours: numbers, names of the catalog, sentences made beside it
-    "applies.py": ["2 * before", "before", "' and '.join(mixing)", "message", "name"],
-    "build.py": ["fix", "name", "spec.name"],
+    "catalog/applies.py": ["2 * before", "before", "' and '.join(mixing)", "message", "name"],
+    "worker/model/build.py": ["fix", "name", "spec.name"],
     "catalog/trials.py": ["', '.join(known)", "name"],
     "cli/__init__.py": ["name.replace('_', '-')"],
-    "cli/asks.py": ["asked.seeds", "ending", "flag", "view.name"],
+    "cli/requests.py": ["asked.seeds", "ending", "flag", "view.name"],
     "cli/runs.py": ["2 * status.steps", "experiment.data.name", "flag", "is_finished(status)"],
-    "data/cifar10.py": ["found", "name"],
-    "data/download.py": ["put", "reason", "title", "url"],
-    "data/emnist.py": ["name"],
-    "data/idx.py": ["found", "known.first_label", "labels.max()", "labels.min()", "last"],
-    "explain/asking.py": ["count"],
-    "explain/case.py": ["name"],
-    "explain/methods/controls.py": ["fit.reason"],
-    "explain/methods/neurons.py": ["case.layer", "known", "options.unit", "ranges", "shown"],
-    "explain/methods/perturbation.py": ["side", "stride"],
-    "explain/scoreboard/score.py": ["subject.experiment.data.name"],
-    "explain/views/attack.py": ["known"],
-    "explain/views/concepts.py": ["address"],
-    "explain/views/faithfulness.py": ["known", "reasons"],
-    "explain/views/influence.py": ["', '.join(broken)"],
-    "flaws.py": ["said", "spec.name"],
-    "generate.py": ["named", "there"],
-    "options.py": ["', '.join(known.choices)", "_range(known)", "name", "wanted"],
-    "registry.py": ["', '.join(sorted(entries))", "hint", "known", "type(self._entries[entry.name]).__name__"],
-    "specs.py": [
+    "worker/data/cifar10.py": ["found", "name"],
+    "worker/data/download.py": ["put", "reason", "title", "url"],
+    "worker/data/emnist.py": ["name"],
+    "worker/data/idx.py": ["found", "known.first_label", "labels.max()", "labels.min()", "last"],
+    "worker/explain/questions.py": ["count"],
+    "worker/explain/explained_case.py": ["name"],
+    "worker/explain/methods/controls.py": ["fit.reason"],
+    "worker/explain/methods/neurons.py": ["case.layer", "known", "options.unit", "ranges", "shown"],
+    "worker/explain/methods/perturbation.py": ["side", "stride"],
+    "worker/explain/scoreboard/score.py": ["subject.experiment.data.name"],
+    "worker/explain/views/attack.py": ["known"],
+    "worker/explain/views/concepts.py": ["address"],
+    "worker/explain/views/faithfulness.py": ["known", "reasons"],
+    "worker/explain/views/influence.py": ["', '.join(broken)"],
+    "worker/model/flaws.py": ["said", "spec.name"],
+    "worker/train/generate.py": ["named", "there"],
+    "spec/options.py": ["', '.join(known.choices)", "_range(known)", "name", "wanted"],
+    "spec/registry.py": ["', '.join(sorted(entries))", "hint", "known", "type(self._entries[entry.name]).__name__"],
+    "spec/specs.py": [
         "', '.join(known.names())",
         "', '.join(names)",
         "', '.join(sorted(known))",
@@ -53,8 +53,8 @@ OURS = {  # what was looked at, and is ours: numbers, names of the catalog, sent
     "store/engine_files.py": ["said"],
     "store/files.py": ["reason"],
     "store/runs.py": ["error"],
-    "training.py": ["', '.join(self.values)"],
-    "views/embeddings.py": ["options.method"],
+    "worker/train/training.py": ["', '.join(self.values)"],
+    "worker/look/embeddings.py": ["options.method"],
 }
 
 
@@ -167,9 +167,9 @@ def test_the_command_line_prints_by_one_function() -> None:
 
 
 def test_the_address_is_read_in_one_place() -> None:
-    """pages.kit.here.address, which cleans it."""
+    """pages.kit.location.address, which cleans it."""
     readers = [_name(path) for path, tree in PAGES.items() if "query_params" in ast.unparse(tree)]
-    assert readers == ["pages/kit/exchange.py", "pages/kit/here.py"]  # the former writes whole links
+    assert readers == ["pages/kit/exchange.py", "pages/kit/location.py"]  # the former writes whole links
 
 
 def test_json_from_outside_is_read_by_one_function() -> None:
@@ -184,7 +184,7 @@ def test_json_from_outside_is_read_by_one_function() -> None:
         "core/store/addresses.py",
         "core/engine/wire.py",
         "pages/kit/setup.py",
-        "pages/kit/builder.py",
+        "pages/build/builder.py",
     }
     readers = {
         _name(path)

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from pages import menu
 from tests import walls
 from tests.walls import ROOT
 
 CORE, PAGES = ROOT / "core", ROOT / "pages"
 CODE = sorted([*CORE.rglob("*.py"), *PAGES.rglob("*.py"), *ROOT.glob("*.py")])
 ON_SCREEN = [p for p in CODE if CORE not in p.parents]  # pages, what they share, and the door
-PAGE_LINES = 100
+PAGE_LINES = 60
 TOP_LEVEL = {
     "pyproject.toml",
     "README.md",
@@ -219,14 +220,14 @@ import importlib, importlib.util, pathlib, pkgutil, sys
 def everything(package):
     yield package.__name__
     for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        if not found.name.endswith("__main__"):
+        if not found.name.endswith(("__main__", "pages.shell")):  # they run when they are imported
             yield found.name
 names = []
 for room in sys.argv[1].split(","):
     module = importlib.import_module("core." + room)
     names += everything(module) if hasattr(module, "__path__") else [module.__name__]
-import pages.kit
-names += everything(pages.kit)
+import pages
+names += everything(pages)
 for name in names:
     importlib.import_module(name)
 from core.spec import registry
@@ -282,14 +283,59 @@ def test_figures_are_pure() -> None:
 
 
 def test_a_page_is_thin() -> None:
-    lines = {_name(p): len(p.read_text(encoding="utf-8").splitlines()) for p in PAGES.glob("[0-9]*/*.py")}
+    lines = {
+        _name(path): node.end_lineno - node.lineno
+        for entry in menu.entries()
+        for path in [PAGES / entry.section / f"{entry.name}.py"]
+        for node in _tree(path).body
+        if isinstance(node, ast.FunctionDef) and node.name == "page" and node.end_lineno
+    }
+    assert len(lines) == len(menu.entries())
     assert {name: count for name, count in lines.items() if count > PAGE_LINES} == {}
+
+
+SECTIONS = {entry.section or "home" for entry in menu.entries()}
+
+
+def test_a_section_imports_no_other_section() -> None:
+    """What two sections use lies in the kit. Home and the frame lead everywhere."""
+    wrong = {}
+    for section in SECTIONS - {"home"}:
+        others = SECTIONS - {section}
+        for path in (PAGES / section).glob("*.py"):
+            names = [
+                name for name in walls.imported(_tree(path)) if name.split(".")[1:2] and name.split(".")[1] in others
+            ]
+            if bad := [name for name in names if name.startswith("pages.")]:
+                wrong[_name(path)] = bad
+    assert wrong == {}
+
+
+def test_the_kit_holds_only_what_two_sections_use() -> None:
+    users: dict[str, set[str]] = {path.stem: set() for path in (PAGES / "kit").glob("*.py") if path.stem != "__init__"}
+    uses: dict[str, set[str]] = {name: _kit_uses(PAGES / "kit" / f"{name}.py") for name in users}
+    for path in [*PAGES.rglob("*.py"), ROOT / "app.py"]:
+        if (PAGES / "kit") in path.parents:
+            continue
+        section = path.parent.name if path.parent.name in SECTIONS else path.stem
+        reached, left = set(), _kit_uses(path)
+        while left:  # also what it reaches by way of another file of the kit
+            name = left.pop()
+            if name not in reached:
+                reached.add(name)
+                left |= uses.get(name, set())
+        for name in reached & set(users):
+            users[name].add(section)
+    assert {name: sections for name, sections in users.items() if len(sections) < 2} == {}
+
+
+def _kit_uses(path: Path) -> set[str]:
+    return {name.split(".")[2] for name in walls.imported(_tree(path)) if name.startswith("pages.kit.")}
 
 
 def test_pages_keep_nothing_in_the_session_but_widget_keys_and_what_all_pages_follow() -> None:
     keys = set().union(*(walls.widget_keys(_tree(p)) for p in ON_SCREEN))
-    kit = PAGES / "kit"
-    wrong = {_name(p): walls.state_uses(_tree(p), keys, forms=kit in p.parents) for p in ON_SCREEN}
+    wrong = {_name(p): walls.state_uses(_tree(p), keys, forms=PAGES in p.parent.parents) for p in ON_SCREEN}
     assert {name: bad for name, bad in wrong.items() if bad} == {}
 
 

@@ -4,7 +4,7 @@ import { fill } from "./parts.js";
 
 const FIRST_WAIT = 250, LONGEST_WAIT = 4000;
 const UNKNOWN_RUN = [1008, 4404]; // the door says: there is no such run; asking again would not help
-const REFUSED = { 4403: "refused_origin", 4421: "refused_host" }; // pages/kit/doorkeeper.py: nor here
+const REFUSED = { 4403: "refused_origin", 4421: "refused_host" }; // pages/doorkeeper.py: nor here
 const TYPES = {
   uint8: Uint8Array, int8: Int8Array, bool: Uint8Array, uint16: Uint16Array, int16: Int16Array, int32: Int32Array,
   uint32: Uint32Array, float32: Float32Array, float64: Float64Array, int64: BigInt64Array, uint64: BigUint64Array,

@@ -234,7 +234,9 @@ class View:
     of_sample: bool = True  # shows one sample, not the whole test set
     marks_sample: bool = False  # shows the whole set, and where the sample lies in it
     examples: tuple[Options, ...] = ()
-    order: int = 100
+    section: str = "look_inside"  # of the menu
+    draws_itself: bool = False  # its page asks and draws by itself, not as those of the other views do
+    order: int = 100  # in its section
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from core.spec import specs
 from core.spec.options import SpecError
 from core.spec.quoting import parsed, quoted
 from core.spec.specs import Experiment
-from pages.kit import forms, here, setup
+from pages.kit import forms, location, setup
 from pages.kit.setup import Asked
 from pages.kit.words import _
 
@@ -26,7 +26,7 @@ def write_link(asked: Asked) -> bool:
         link = {}
     if setup.own_layers() == ():
         link["layers"] = setup.NOTHING
-    stands = here.address()
+    stands = location.address()
     kept = {k: v for k, v in stands.items() if not _of_form(k)}
     if stands != kept | link:
         st.query_params.from_dict(kept | link)

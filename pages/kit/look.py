@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,24 +21,31 @@ from core.spec.questions import Look, Seen
 from core.spec.quoting import quoted
 from core.spec.specs import LayerSpec
 from core.store.runs import Run
-from pages.kit import forms, here, moments, waiting
+from pages import menu
+from pages.kit import forms, location, moments, waiting
 from pages.kit.samples import png, sparkline
 from pages.kit.words import Markdown, _, fill, plain
 
-TRAIN, RUNS = "2_train/1_live.py", "2_train/2_runs.py"
 COLUMNS = [0.23, 0.77]  # what is looked at, and the stage
 SIDE = 84  # pixels of the sample
 WORDS = 24  # tokens of the sample that are written out
 
 
-def at(name: str) -> tuple[Seen | None, DeltaGenerator]:
-    """Draw the left column of the view called `name` and ask for it.
+def show(view: View, draw: Callable[[Seen], None]) -> None:
+    """The page of a view: what is asked on the left, and the answer on the stage, drawn by `draw`."""
+    seen, stage = at(view)
+    if seen is not None:
+        with stage:
+            draw(seen)
+
+
+def at(view: View) -> tuple[Seen | None, DeltaGenerator]:
+    """Draw the left column of a view and ask for it.
 
     The answer is None where there is nothing to show: the stage then says why, how far it is, or what to do.
     """
-    view: View = registry.VIEWS.get(name)
     controls, stage = st.columns(COLUMNS, gap="medium")
-    run = here.current()
+    run = location.current()
     if run is None:
         with stage:
             without_run()
@@ -69,9 +76,9 @@ def at(name: str) -> tuple[Seen | None, DeltaGenerator]:
 def asked(run: Run, view: View, layers: tuple[LayerSpec, ...], form: DataForm, step: int) -> Look:
     """The question that the page's widgets ask."""
     offered = view.layers(layers, form)
-    layer = here.layer() if here.layer() in offered else ""
-    drawing = here.drawing() if view.of_sample else ""
-    sample = here.sample() if view.of_sample or view.marks_sample else 0  # else another sample is no other question
+    layer = location.layer() if location.layer() in offered else ""
+    drawing = location.drawing() if view.of_sample else ""
+    sample = location.sample() if view.of_sample or view.marks_sample else 0  # else another sample is no other question
     return Look(run.id, view.name, sample, layer, step, _options(view, _offered(view, layers, form)), drawing)
 
 
@@ -98,7 +105,7 @@ def options_form(view: View, faults: forms.Faults, layers: tuple[LayerSpec, ...]
 def _offered(view: View, layers: tuple[LayerSpec, ...], form: DataForm) -> list[str]:
     """The view's options that can matter for the chosen layer."""
     names = view.layers(layers, form)
-    wanted = here.layer() if here.layer() in names else names[0] if names else ""
+    wanted = location.layer() if location.layer() in names else names[0] if names else ""
     chosen = next((layer for layer in layers if layer.name == wanted), None)
     return [name for name in declared(view.options) if view.offers(name, chosen, layers, form)]
 
@@ -124,7 +131,7 @@ def without_run() -> None:
     """What to do where no run is chosen."""
     st.info(_("Choose a run above, or train one: this page looks into it."), icon=":material/show_chart:")
     if st.button(_("Train a network"), type="primary"):
-        st.switch_page(TRAIN)
+        menu.go(menu.TRAIN)
 
 
 def without_weights() -> None:
@@ -136,14 +143,14 @@ def _layer(view: View, layers: tuple[LayerSpec, ...], form: DataForm) -> None:
     offered = view.layers(layers, form)
     if len(offered) < 1:
         return
-    st.session_state["look.layer"] = here.layer() if here.layer() in offered else offered[0]
+    st.session_state["look.layer"] = location.layer() if location.layer() in offered else offered[0]
     kinds = {layer.name: _(registry.LAYERS.get(layer.kind).title) for layer in layers}
     st.selectbox(
         _("layer"),
         offered,
         key="look.layer",
         format_func=lambda n: f"{n} · {kinds[n]}" if n in kinds else n,
-        on_change=lambda: here.look_at(layer=st.session_state["look.layer"]),
+        on_change=lambda: location.look_at(layer=st.session_state["look.layer"]),
     )
 
 
@@ -157,20 +164,20 @@ def sample_card(facts: dict[str, Any], number: int) -> None:
         st.html(picture, width="content" if facts["kind"] in (PICTURE, SEQUENCE) else "stretch")
         st.markdown(_answer(facts, number))
     beyond(number)
-    if here.drawing() and st.button(_("Back to the test samples"), icon=":material/undo:", type="tertiary"):
-        here.look_at(drawing="")
+    if location.drawing() and st.button(_("Back to the test samples"), icon=":material/undo:", type="tertiary"):
+        location.look_at(drawing="")
         st.rerun()
 
 
 def beyond(number: int) -> None:
     """Say so where the sample asked for is past the last test sample, and `number` is the one that is shown."""
-    if not here.drawing() and here.sample() > number:
+    if not location.drawing() and location.sample() > number:
         text = _("There is no test sample {n} here; the last one, {last}, is shown.")
-        st.caption(text.format(n=f"{here.sample():,}", last=f"{number:,}"))
+        st.caption(text.format(n=f"{location.sample():,}", last=f"{number:,}"))
 
 
 def _answer(facts: dict[str, Any], number: int) -> Markdown:
-    name = _("your drawing") if here.drawing() else _("sample {n}").format(n=number)
+    name = _("your drawing") if location.drawing() else _("sample {n}").format(n=number)
     said = [f"**{plain(name)}**"]
     if facts["target"]:
         said.append(fill(_("target: {target}"), target=quoted(facts["target"], 40)))

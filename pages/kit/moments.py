@@ -11,7 +11,7 @@ from core.spec.events import ENDED
 from core.spec.questions import NEWEST
 from core.store.runs import Run
 from pages.kit import engine as doors
-from pages.kit import here
+from pages.kit import location
 from pages.kit.words import _
 
 BEAT = 0.7  # seconds between two moments while they are played
@@ -25,7 +25,7 @@ def draw(run: Run) -> int | None:
     if not steps:
         st.fragment(_follow, run_every=TICK)(run, [0], time.monotonic())
         return None
-    wanted, newest = here.step(), run.newest() or steps[-1]
+    wanted, newest = location.step(), run.newest() or steps[-1]
     step = newest if wanted == NEWEST else min(steps, key=lambda kept: abs(kept - wanted))
     playing = bool(st.session_state.get(_PLAYING)) and len(steps) > 1
     if len(steps) > 1:
@@ -66,7 +66,7 @@ def _moved(newest: int, key: str) -> None:
 
 
 def _show(newest: int, step: int) -> None:
-    here.look_at(step=NEWEST if step == newest else step)
+    location.look_at(step=NEWEST if step == newest else step)
 
 
 def _toggle(steps: list[int], shown: int, newest: int) -> None:

@@ -12,7 +12,7 @@ from core.spec.events import ENDED
 from core.store.files import StoreError
 from core.store.runs import Run
 from pages.kit import engine as doors
-from pages.kit import here, trouble
+from pages.kit import location, trouble
 from pages.kit.words import STATE_ICONS, Markdown, _, about, fill, plain, state_word
 
 OFFERED = 50  # newest runs in the picker; the runs page has them all
@@ -26,7 +26,7 @@ def draw(title: Markdown, *, counting: bool = True) -> None:
     title: of the page; the menu is closed, and does not say which page this is.
     counting=False leaves the steps out, for a page whose live stage counts them faster.
     """
-    run = here.current()
+    run = location.current()
     with st.container(key="run_bar"):
         name, picker, status, sample = st.columns([0.19, 0.29, 0.36, 0.16], vertical_alignment="center")
         with name:
@@ -39,7 +39,7 @@ def draw(title: Markdown, *, counting: bool = True) -> None:
             st.number_input(
                 _("sample"),
                 0,
-                here.LAST_SAMPLE,
+                location.LAST_SAMPLE,
                 step=1,
                 key="sample",
                 persist_state="session",
@@ -67,11 +67,11 @@ def _picker(run: Run | None) -> None:
 
 
 def _picked() -> None:
-    here.choose(st.session_state[_PICK] or "")
+    location.choose(st.session_state[_PICK] or "")
 
 
 def _sampled() -> None:
-    here.look_at(sample=int(st.session_state["sample"]))
+    location.look_at(sample=int(st.session_state["sample"]))
 
 
 def label(run: Run) -> str:

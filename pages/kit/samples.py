@@ -22,6 +22,11 @@ SIDE = 72  # pixels of a picture on the page
 ROWS, CHIPS = 12, 40  # rows of tokens, tokens of one
 
 
+def visible(token: str) -> str:
+    """A token or a class's name so that white space can be seen."""
+    return token.replace("\n", "↵").replace("\t", "⇥").replace(" ", "␣") if token.strip() == "" else token
+
+
 def draw(found: DataPreview) -> None:
     """The samples with their targets."""
     if found.kind == PICTURE:

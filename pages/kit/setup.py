@@ -14,13 +14,13 @@ from core.catalog.entries import Architecture
 from core.spec import registry, specs
 from core.spec.options import SpecError, declared
 from core.spec.specs import Experiment, LayerSpec, ModelSpec, TrainSpec, option_values
-from pages.kit import forms, here, visitors
+from pages import menu
+from pages.kit import forms, location, visitors
 from pages.kit.words import Markdown, _, plain
 
 MAIN = ("lr", "steps")  # the fields of TrainSpec that are always in sight
 LAYERS = "own.layers"  # a model's own layers as JSON, which no field of the form shows; "[]": nothing built yet
 NOTHING = "[]"
-BUILD = "1_build/1_model.py"
 _PARTS = ("data.", "model.", "train.")
 _PLACES = {"train.optimizer": registry.OPTIMIZERS, "train.schedule": registry.SCHEDULES}
 AUGMENTATION = "train.augmentation"  # names of a catalog's entries, of which there may be several
@@ -48,9 +48,9 @@ def begin() -> list[str]:
     """
     if "model" in st.session_state:
         return []
-    made, notices = specs.from_link(here.address())
+    made, notices = specs.from_link(location.address())
     fill(made)
-    if here.address().get("layers") == NOTHING:
+    if location.address().get("layers") == NOTHING:
         st.session_state[LAYERS] = NOTHING
     return notices
 
@@ -196,7 +196,7 @@ def _own_network(count: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="own"):
         st.markdown(_("**Your own network** ({n} layers)").format(n=count), width="stretch")
         if st.button(_("Edit"), icon=":material/edit:", type="tertiary", key="own.edit"):
-            st.switch_page(BUILD)
+            menu.go(menu.BUILD)
 
 
 def network_fields(faults: forms.Faults) -> None:

@@ -8,7 +8,7 @@ from core.catalog.loss_floor import floor, given_labels
 from core.spec import registry
 from core.store.files import StoreError
 from core.store.runs import Run
-from pages.kit import here
+from pages.kit import location
 from pages.kit.live import HEIGHT, live_view
 from pages.kit.words import _
 
@@ -16,11 +16,11 @@ from pages.kit.words import _
 def draw(run: Run | None, *, caption: str = "", height: int = HEIGHT, still: bool = False) -> None:
     """Show `run` as it goes on, or the empty stage with its caption. `still`: nobody chose this run; it says so."""
     layers = shown_layers(run)
-    layer = here.layer() if here.layer() in layers else ""
+    layer = location.layer() if location.layer() in layers else ""
     floor, labels = loss_floor(run)
     live_view(
         run.id if run else None,
-        sample=here.sample(),
+        sample=location.sample(),
         layer=layer,
         layers=layers,
         caption=caption,
@@ -61,8 +61,8 @@ def shown_layers(run: Run | None) -> list[str]:
 
 
 def _sample_chosen() -> None:
-    here.look_at(sample=int(st.session_state["live"].sample))
+    location.look_at(sample=int(st.session_state["live"].sample))
 
 
 def _layer_chosen() -> None:
-    here.look_at(layer=str(st.session_state["live"].layer))
+    location.look_at(layer=str(st.session_state["live"].layer))

@@ -17,6 +17,7 @@ from core.store import Run, Store
 from core.worker import answers
 from pages.kit import engine as doors
 from pages.kit import figure
+from tests.pages.addresses import switch
 from tests.pages.fake_engine import FakeEngine
 from tests.trained import Trained, copied
 
@@ -24,18 +25,6 @@ Visit = Callable[..., AppTest]
 Made = Callable[..., Run]
 Drawn = dict[str, dict[str, Any]]
 SHELL = Path(__file__).parents[2] / "pages" / "shell.py"
-PAGES = {
-    "home": "home.py",
-    "build": "1_build/1_model.py",
-    "data": "1_build/2_data.py",
-    "train": "2_train/1_live.py",
-    "runs": "2_train/2_runs.py",
-    **{
-        f"{short}_{file.stem.partition('_')[2]}": f"{folder}/{file.name}"
-        for short, folder in (("look", "3_look_inside"), ("explain", "4_explain"))
-        for file in (SHELL.parent / folder).glob("*.py")
-    },
-}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -78,7 +67,7 @@ def visit(registered: Any, fake: FakeEngine) -> Callable[..., AppTest]:
         at = AppTest.from_file(str(SHELL), default_timeout=120)
         if page != "home":
             at._registered_pages = registered  # or a run of home would have to come first, to register them
-            at.switch_page(PAGES[page])
+            switch(at, page)
         for name, value in link.items():
             at.query_params[name] = value
         for key, value in (fields or {}).items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pages.kit import attack
+from pages.explain import attack
 from tests.pages.conftest import Drawn, Made, Visit, said
 
 

@@ -17,8 +17,10 @@ from core.spec.questions import DataPreview, ValueRange
 from core.spec.specs import Experiment
 from core.store import Store
 from core.worker.model import build
-from pages.kit import samples, stack
-from tests.pages.conftest import PAGES, button, said
+from pages.build import stack
+from pages.kit import samples
+from tests.pages.addresses import switch
+from tests.pages.conftest import button, said
 from tests.pages.fake_engine import FakeEngine
 
 Visit = Callable[..., AppTest]
@@ -316,7 +318,7 @@ def test_a_deep_network_stays_quick(bench: Bench) -> None:
 def test_the_train_page_leads_back_to_the_builder(bench: Bench) -> None:
     at = bench.open()
     bench.act("delete", "relu1")
-    at.switch_page(PAGES["train"]).run()
+    switch(at, "train").run()
     assert "(9 layers)" in said(at)
     button(at, "Edit").click().run()
     assert len(bench.names) == 9

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from core.spec.drawings import encode
-from pages.kit import concepts
+from pages.explain import concepts
 from tests.pages.conftest import Drawn, Made, Visit, said
 
 QUICK = {"look_concepts.examples": 12, "look_concepts.repeats": 3}

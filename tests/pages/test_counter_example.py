@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from core.figures.counter_example import outline
-from pages.kit import counter_example
+from pages.explain import counter_example
 from tests.pages.conftest import Drawn, Made, Visit, said
 from tests.worker.look.conftest import ask
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pages.kit import faithfulness
+from pages.explain import faithfulness
 from tests.pages.conftest import Drawn, Made, Visit, said
 from tests.worker.look.conftest import ask
 

@@ -14,9 +14,11 @@ from streamlit.testing.v1 import AppTest
 from core.spec import specs
 from core.spec.events import FAILED
 from core.store import Run, Store, StoreError
-from pages.kit import exchange, runs_table, words
+from pages.kit import exchange, words
+from pages.train import runs_table
 from tests.hostile import ACTING, BROKEN, PARAMETERS, experiment, live, markdowns, sendable
-from tests.pages.conftest import PAGES, button, said
+from tests.pages.addresses import PAGES
+from tests.pages.conftest import button, said
 from tests.pages.fake_engine import FakeEngine, finished
 from tests.walls import ROOT
 

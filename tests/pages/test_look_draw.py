@@ -16,8 +16,8 @@ from core.spec import drawings, events, specs
 from core.spec.questions import Look, Seen
 from core.store import Run, Store
 from core.worker import answers
-from pages.kit import draw, drawn
 from pages.kit import engine as doors
+from pages.look_inside import draw, drawn
 from tests.pages.conftest import said
 from tests.pages.fake_engine import FakeEngine, finished
 from tests.trained import Trained, copied

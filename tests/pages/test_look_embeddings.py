@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pages.kit import embeddings
+from pages.look_inside import embeddings
 from tests.pages.conftest import Drawn, Made, Visit, said
 
 

@@ -14,7 +14,7 @@ from core.spec import specs
 from core.spec.questions import Look, Seen
 from core.store import Run
 from core.worker import answers
-from pages.kit import maps, maximise
+from pages.look_inside import feature_maps, maximise
 from tests.pages.conftest import Made, Visit, said
 from tests.pages.fake_engine import FakeEngine
 
@@ -74,7 +74,7 @@ def test_samples_that_share_one_value_are_not_ranked(visit: Visit, made: Made) -
 def test_the_canvas_gets_the_maps_in_their_order(made: Made) -> None:
     answer = seen(made("cnn"), layer="norm2", by_strength=True, map=7, overlay=True)
     array = answer.arrays["norm2"]
-    told = maps.told(answer, array)
+    told = feature_maps.told(answer, array)
     json.dumps(told)  # plain values alone
     strength = np.abs(array).mean((1, 2))
     assert told["units"] == np.argsort(-strength, kind="stable").tolist()
@@ -90,7 +90,7 @@ def test_many_maps_come_in_pages_and_large_ones_made_smaller(made: Made) -> None
     run = made("cnn", **{"model.channels": (300, 2), "train.steps": 1, "train.batch_size": 4})
     answer = seen(run, layer="relu1", page=2, searched=8)
     large = answer.arrays["relu1"].repeat(3, 1).repeat(3, 2)  # of 84×84
-    told = maps.told(answer, large)
+    told = feature_maps.told(answer, large)
     assert told["units"] == list(range(256, 300)) and told["pages"] == 2
     assert told["maps"]["shape"] == [44, 42, 42] and told["large"]["shape"] == [1, 84, 84] and told["every"] == 2
     assert "page 2 of 2, 44 maps" in told["words"]["about"] and "2×2 squares" in told["words"]["about"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core import diagnosis
 from core.spec.questions import Look
-from pages.kit import gradients
+from pages.look_inside import gradients
 from tests.pages.conftest import Made, Visit, said
 from tests.pages.fake_engine import FakeEngine
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pages.kit import mistakes
+from pages.look_inside import mistakes
 from tests.pages.conftest import Drawn, Made, Visit, said
 from tests.pages.fake_engine import FakeEngine
 from tests.worker.look.conftest import ask

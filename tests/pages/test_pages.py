@@ -18,8 +18,9 @@ from core.spec import specs
 from core.spec.events import FAILED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command, Event, Status
 from core.spec.questions import Problem
 from core.store import Store
-from pages.kit import runs_table
-from tests.pages.conftest import PAGES, SHELL, button, read, said
+from pages.train import runs_table
+from tests.pages.addresses import PAGES, switch
+from tests.pages.conftest import SHELL, button, read, said
 from tests.pages.fake_engine import FakeEngine, finished
 
 Visit = Callable[..., AppTest]
@@ -102,7 +103,7 @@ def test_the_run_bar_names_the_run_of_the_link_and_the_address_keeps_it(visit: V
     at = visit(page, run=run.id, sample="7")
     assert at.selectbox(key="run_bar.run").value == run.id
     assert at.number_input(key="sample").value == 7
-    at.switch_page(PAGES["train" if page == "runs" else "runs"]).run()  # the menu drops the address
+    switch(at, "train" if page == "runs" else "runs").run()  # the menu drops the address
     assert address(at)["run"] == run.id
     assert address(at)["sample"] == "7"
 
@@ -219,8 +220,8 @@ def test_a_setting_that_the_data_cannot_use_is_told_and_cannot_be_started(visit:
 def test_the_form_is_kept_when_another_page_is_visited(visit: Visit) -> None:
     at = visit("train")
     at.number_input(key="train.steps").set_value(77).run()
-    at.switch_page(PAGES["runs"]).run()
-    at.switch_page(PAGES["train"]).run()
+    switch(at, "runs").run()
+    switch(at, "train").run()
     assert at.number_input(key="train.steps").value == 77
 
 
@@ -466,6 +467,7 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 from pages.kit import engine as doors
 from core.store import Store
+from tests.pages.addresses import switch
 from tests.pages.fake_engine import FakeEngine
 manifest_scanner.scan_component_manifests = list  # as in conftest
 store = Store(sys.argv[1])
@@ -473,8 +475,8 @@ engine = FakeEngine(store)
 doors.engine, doors.store = lambda: engine, lambda: store
 for page in sys.argv[2:]:
     at = AppTest.from_file("pages/shell.py", default_timeout=30).run()
-    if page != "home.py":
-        at = at.switch_page(page).run()
+    if page != "home":
+        at = switch(at, page).run()
     for pressed in [b for b in at.button if b.label in ("Train your first network", "Start")]:
         at = pressed.click().run()
     assert not at.exception and not at.error
@@ -484,7 +486,7 @@ print([heavy for heavy in ("torch", "torchvision", "captum", "sklearn") if heavy
 
 def test_no_page_carries_torch_into_the_web_process(store: Store) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", VISIT_ALL, str(store.root), *PAGES.values()],
+        [sys.executable, "-c", VISIT_ALL, str(store.root), *PAGES],
         cwd=SHELL.parents[1],
         capture_output=True,
         text=True,

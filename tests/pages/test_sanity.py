@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from pages.kit import sanity
+from pages.explain import sanity
 from tests.pages.conftest import Drawn, Made, Visit, said
 from tests.pages.fake_engine import FakeEngine
 from tests.worker.look.conftest import ask

@@ -15,7 +15,8 @@ from core.engine.protocol import Progress
 from core.spec.questions import Score, Scored
 from core.store.scores import keep_scores
 from core.worker.explain.scoreboard.score import score
-from pages.kit import scoreboard
+from pages.explain import scoreboard
+from tests.pages.addresses import switch
 from tests.pages.conftest import SHELL, Drawn, Made, said
 from tests.pages.fake_engine import FakeEngine
 from tests.trained import scored_once
@@ -36,7 +37,7 @@ def page(fake: FakeEngine) -> Open:
     def page() -> AppTest:
         at = AppTest.from_file(str(SHELL), default_timeout=30)
         at.run()
-        at.switch_page(str(Path("4_explain") / "4_scoreboard.py"))
+        switch(at, "explain_scoreboard")
         at.run()
         assert not at.exception
         return at

@@ -21,8 +21,9 @@ from core.spec.options import declared
 from core.spec.questions import Explain, Explained, Fits, MethodFit, Seen
 from core.store import Run, Store
 from core.worker.answers import answer as answer_of
-from pages.kit import badges, look, why, why_maps
-from pages.kit import why_options as options
+from pages.explain import badges, side_by_side, why_maps
+from pages.explain import why_options as options
+from pages.kit import look
 from tests.pages.conftest import Drawn, Made, Visit, button, said
 from tests.pages.fake_engine import FakeEngine
 
@@ -395,7 +396,7 @@ def test_a_costly_method_waits_for_a_word(
 ) -> None:
     price = options.price(registry.METHODS.get(IG), look.made_of(run)[1]).units
     assert price > 10
-    monkeypatch.setattr(why, "COSTLY", price - 1)
+    monkeypatch.setattr(side_by_side, "COSTLY", price - 1)
     at = visit(PAGE, run=run.id, why=THREE)
     assert answers.names() == [["random", "saliency"]]
     assert f"about {price:.0f} passes" in shown(at)
@@ -505,7 +506,7 @@ def test_the_download_has_the_maps_of_all_methods() -> None:
     maps = {name: made.explained(name, question) for name in ("saliency", IG)}
     maps[IG] = replace(maps[IG], arrays={"x": np.ones(3), "baseline": np.zeros(3)})
     form = registry.DATASETS.get("digits").form(registry.DATASETS.get("digits").options())
-    seen = why.gathered(why.Plan(form, 12, ()), maps)
+    seen = side_by_side.gathered(side_by_side.Plan(form, 12, ()), maps)
     with np.load(io.BytesIO(look.npz(seen))) as found:
         assert set(found) == {"saliency", IG, f"{IG}/baseline", "x"}
         np.testing.assert_array_equal(found[IG], maps[IG].attribution)

@@ -12,9 +12,11 @@ from core.engine.protocol import EngineFailed, EngineSilent
 from core.spec import specs
 from core.spec.events import RUNNING
 from core.store import Store
+from pages import sessions
 from pages.kit import engine as doors
-from pages.kit import sessions, trouble
-from tests.pages.conftest import PAGES, button, said
+from pages.kit import trouble
+from tests.pages.addresses import PAGES
+from tests.pages.conftest import button, said
 from tests.pages.fake_engine import FakeEngine, finished
 
 Visit = Callable[..., AppTest]

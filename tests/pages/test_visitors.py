@@ -80,7 +80,7 @@ def test_a_start_that_was_drawn_before_is_refused_too(
     secret: str, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from core.spec import specs
-    from pages.kit import steer
+    from pages.train import steer
 
     monkeypatch.setattr(visitors, "alone", lambda: False)
     told: list[str] = []

@@ -12,7 +12,7 @@ import pytest
 
 from core.engine.protocol import EngineError
 from core.spec.questions import Explain, Explained, Reproduce, Reproduction
-from pages.kit import why_maps, why_saved
+from pages.explain import why_maps, why_saved
 from tests.pages.test_side_by_side import Why
 
 ASKED = Explain("0" * 32, ())

@@ -119,7 +119,8 @@ ENTRY = View(
     options=Attack,
     applies=one_class,
     offers=offers,
-    order=22,
+    order=70,
+    section="explain",
     examples=(
         Attack(steps=4, draws=4, maps=1),
         Attack(method=FGSM, norm=L2, loss=CROSS_ENTROPY, draws=4, maps=1, compare="saliency"),

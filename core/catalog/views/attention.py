@@ -67,5 +67,5 @@ ENTRY = View(
     applies=applies,
     layers=blocks,
     examples=(Attention(), Attention(head=1, query=0, temperature=0.5, causal=True), Attention(ablation=True)),
-    order=3,
+    order=40,
 )

@@ -85,5 +85,6 @@ ENTRY = View(
         Concepts("corners", "nothing", "random pictures", "3", 12, 4),
         Concepts("classes", examples=12, repeats=3),
     ),
-    order=21,
+    order=50,
+    section="explain",
 )

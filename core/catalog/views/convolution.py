@@ -56,5 +56,5 @@ ENTRY = View(
     applies=lambda layers, form: bool(with_convolution(layers, form)),
     layers=with_convolution,
     examples=(Convolution(), Convolution(map=1, row=0, column=0), Convolution(map=2, row=3, column=4, inner="conv2")),
-    order=2,
+    order=20,
 )

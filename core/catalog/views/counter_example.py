@@ -43,6 +43,7 @@ ENTRY = View(
     options=CounterExample,
     applies=one_class,
     offers=offers,
-    order=23,
+    order=80,
+    section="explain",
     examples=(CounterExample(side=7, orders=4), CounterExample(side=10, baseline="blur", orders=2)),
 )

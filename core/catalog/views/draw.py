@@ -27,5 +27,6 @@ ENTRY = View(
     layers=every_layer,
     of_sample=False,  # it tells of its answer itself: asking the network once more would cost a third of the question
     examples=(Options(),),
-    order=3,
+    order=30,
+    draws_itself=True,
 )

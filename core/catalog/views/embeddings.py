@@ -76,7 +76,7 @@ ENTRY = View(
     offers=offers,
     of_sample=False,
     marks_sample=True,
-    order=8,
+    order=80,
     examples=(
         Embeddings(),
         Embeddings(dimensions=3, pictures="mean of each map", steps="last"),

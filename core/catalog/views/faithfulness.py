@@ -65,7 +65,8 @@ ENTRY = View(
     "core.worker.explain.views.faithfulness:look",
     needs="",
     options=Faithfulness,
-    order=210,
+    order=30,
+    section="explain",
     examples=(
         Faithfulness(methods=NONE, also="saliency, integrated_gradients", side=7, seeds=2),
         Faithfulness(methods=NONE, also="saliency", side=7, seeds=2, samples=3, baseline="mean", scale=LOGIT),

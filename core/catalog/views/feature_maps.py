@@ -65,6 +65,6 @@ ENTRY = View(
     needs="",
     options=FeatureMaps,
     layers=every_layer,
-    order=1,
+    order=10,
     examples=(FeatureMaps(), FeatureMaps(map=2, by_strength=True, measure="mean", searched=16)),
 )

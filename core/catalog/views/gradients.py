@@ -38,5 +38,5 @@ ENTRY = View(
     layers=computing_layers,
     of_sample=False,
     examples=(Gradients(), Gradients(batch=16)),
-    order=6,
+    order=60,
 )

@@ -73,5 +73,6 @@ ENTRY = View(
         Influence("similarity", samples=200),
         Influence("suspects", samples=200),
     ),
-    order=22,
+    order=60,
+    section="explain",
 )

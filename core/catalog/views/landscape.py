@@ -81,5 +81,5 @@ ENTRY = View(
     options=Landscape,
     of_sample=False,
     examples=tuple(Landscape(kind=kind, resolution=5, samples=32) for kind in (LINE, PLANE, PATH)),
-    order=80,
+    order=100,
 )

@@ -74,5 +74,5 @@ ENTRY = View(
     layers=from_the_answer,
     of_sample=False,
     examples=(Maximise(steps=4), Maximise(unit=1, steps=3, jitter=0, l2=0.0, smooth=0.0, rate=0.5)),
-    order=9,
+    order=90,
 )

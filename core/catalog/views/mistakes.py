@@ -40,6 +40,6 @@ ENTRY = View(
     needs="",
     options=Mistakes,
     of_sample=False,
-    order=11,
+    order=110,
     examples=(Mistakes(), Mistakes(order="least certain first", bins=10), Mistakes(target="0", count=3)),
 )

@@ -44,6 +44,7 @@ ENTRY = View(
     "core.worker.explain.views.sanity:look",
     needs="",
     options=Sanity,
-    order=200,
+    order=20,
+    section="explain",
     examples=(Sanity(method="saliency"), Sanity(method="input_magnitude", values=ABSOLUTE, seeds=1)),
 )

@@ -28,5 +28,5 @@ ENTRY = View(
     layers=_recurrent.recurrent,
     offers=_recurrent.offers,
     examples=(States(), States(stack=2, direction="backward", by_separation=True)),
-    order=5,
+    order=50,
 )

@@ -57,5 +57,5 @@ ENTRY = View(
         ThroughTime(untrained=True, seed=1),
         ThroughTime(stack=2, direction="backward"),
     ),
-    order=7,
+    order=70,
 )

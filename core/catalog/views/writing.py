@@ -40,5 +40,5 @@ ENTRY = View(
     applies=writes,
     of_sample=False,
     examples=(Writing(length=12), Writing(prompt="the", length=8, temperature=0.0, seed=3)),
-    order=12,
+    order=120,
 )

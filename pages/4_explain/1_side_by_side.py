@@ -1,5 +1,0 @@
-"""Ask why"""
-
-from pages.kit import why
-
-why.draw()

@@ -1,0 +1,216 @@
+"""Where the classes are: the points, the plane as the network divides it, the layers beside each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from core.catalog.entries import NUMBER
+from core.figures import embeddings
+from core.figures.embeddings import Group
+from core.spec.questions import Seen
+from pages.kit import figure, location, look
+from pages.kit.cards import colors
+from pages.kit.samples import visible
+from pages.kit.words import _
+
+BESIDE, ALONE = 400, 480  # pixels of a picture's height
+Arrays = dict[str, np.ndarray]
+
+
+def page(seen: Seen) -> None:
+    """The stage of the page."""
+    draw(seen)
+    look.below(seen, table=table(seen), words=False)
+
+
+def draw(seen: Seen) -> None:
+    """The points, with what is to be said of them; for data in the plane the plane beside them."""
+    if "boundary" in seen.arrays:
+        by = _colouring(seen)
+        left, right = st.columns(2, gap="small")
+        with left:
+            _boundary(seen)
+        with right:
+            _points(seen, by, BESIDE)
+        left, right = st.columns([0.3, 0.7], gap="medium")
+        with left:
+            _headline(seen)
+        with right:
+            look.say(seen)
+        _layers(seen)
+        return
+    left, right = st.columns([0.62, 0.38], gap="medium")
+    with left:
+        _points(seen, _colouring(seen), ALONE)
+    with right:
+        _headline(seen)
+        _layers(seen)
+        look.say(seen)
+
+
+def _headline(seen: Seen) -> None:
+    """How well the classes are apart, as a number."""
+    facts = seen.facts
+    number = facts["task"] == NUMBER
+    words = _("variance explained by the 5 nearest neighbours") if number else _("5 nearest neighbours name the class")
+    better = None if facts["input"] is None else facts["separation"] - facts["input"]
+    st.metric(
+        words,
+        f"{facts['separation']:.1%}",
+        delta_color="off",
+        delta_arrow="off",
+        delta=None if better is None else _("{better:+.1f} points against the bare input").format(better=100 * better),
+    )
+
+
+def table(seen: Seen) -> list[dict[str, Any]]:
+    """One row a point."""
+    a, names = seen.arrays, _names(seen)
+    rows: list[dict[str, Any]] = []
+    for i, place in enumerate(a["points"]):
+        row: dict[str, Any] = {_("sample"): int(a["samples"][i])}
+        row |= {_("step"): int(a["steps"][i])} if "steps" in a else {}
+        if names:
+            row |= {
+                _("target"): names[int(a["target"][i])],
+                _("predicted"): names[int(a["predicted"][i])],
+                _("confidence"): round(float(a["confidence"][i]), 4),
+            }
+        else:
+            row |= {_("target"): float(a["target"][i]), _("predicted"): float(a["predicted"][i])}
+        rows.append(row | {f"{'xyz'[axis]}": round(float(value), 5) for axis, value in enumerate(place)})
+    return rows
+
+
+def _names(seen: Seen) -> list[str]:
+    """The classes as they are written; none where a number is asked."""
+    return [] if seen.facts["task"] == NUMBER else [visible(name) for name in seen.facts["classes"]]
+
+
+def _colouring(seen: Seen) -> str:
+    number = seen.facts["task"] == NUMBER
+    titles = {"target": _("target") if number else _("class"), "answer": _("error") if number else _("right or wrong")}
+    chosen = st.segmented_control(
+        _("colour"),
+        list(titles),
+        format_func=lambda name: titles[name],
+        default="target",
+        required=True,
+        key="embeddings.colour",
+        label_visibility="collapsed",
+        persist_state="session",
+    )
+    return str(chosen)
+
+
+def _points(seen: Seen, by: str, height: int) -> None:
+    a = seen.arrays
+    named: dict[str, Any] = {
+        "samples": a["samples"],
+        "hover": _hover(seen),
+        "titles": _titles(seen),
+        "marked": a["marked"],
+        "marked_name": _("sample {n}").format(n=seen.sample),
+        "height": height,
+    }
+    if seen.facts["task"] == NUMBER:
+        values, title = (a["target"], _("target")) if by == "target" else (a["error"], _("error, absolute"))
+        picture = embeddings.shaded(a["points"], values, scale_title=title, **named)
+    elif by == "target":
+        groups = embeddings.by_class(a["target"], _names(seen))
+        picture = embeddings.cloud(a["points"], groups, colors=colors(), **named)
+    else:
+        right = [Group(_("right"), np.flatnonzero(a["correct"])), Group(_("wrong"), np.flatnonzero(~a["correct"]))]
+        picture = embeddings.cloud(a["points"], right, colors=colors(), **named)
+    said = _("{n} points at {layer} by {method}. The five nearest neighbours tell {share:.1%}.")
+    alt = said.format(n=len(a["points"]), layer=seen.layer, method=seen.facts["method"], share=seen.facts["separation"])
+    figure.show(picture, key=f"embeddings.points{a['points'].shape[1]}", alt=alt, on_click=_clicked)
+
+
+def _titles(seen: Seen) -> list[str]:
+    axes = [_("across"), _("up"), _("deep")][: seen.arrays["points"].shape[1]]
+    if seen.facts["method"] != "PCA":
+        return [_("{method}, {axis} (no unit)").format(method=seen.facts["method"], axis=axis) for axis in axes]
+    words = _("principal plane, {axis} (units of {layer})") if len(axes) == 2 else _("principal space, {axis}")
+    return [words.format(axis=axis, layer=seen.layer) for axis in axes]
+
+
+def _hover(seen: Seen) -> list[str]:
+    a, names = seen.arrays, _names(seen)
+    if not names:
+        words = _("sample {n}: is {target:.3f}, says {predicted:.3f}")
+        return [
+            words.format(n=n, target=t, predicted=p)
+            for n, t, p in zip(a["samples"], a["target"], a["predicted"], strict=True)
+        ]
+    words = _("sample {n}{step}: is {target}, says {predicted} ({sure:.0%})")
+    steps = [_(", step {step}").format(step=step) for step in a["steps"]] if "steps" in a else [""] * len(a["samples"])
+    return [
+        words.format(
+            n=a["samples"][i],
+            step=steps[i],
+            target=names[int(a["target"][i])],
+            predicted=names[int(a["predicted"][i])],
+            sure=a["confidence"][i],
+        )
+        for i in range(len(steps))
+    ]
+
+
+def _boundary(seen: Seen) -> None:
+    a, names = seen.arrays, _names(seen)
+    marked = a["boundary/points"][a["samples"] == seen.sample]
+    picture = embeddings.boundary(
+        a["boundary"],
+        a["boundary/confidence"],
+        (a["boundary/x"], a["boundary/y"]),
+        names=names,
+        points=a["boundary/points"],
+        target=a["target"],
+        samples=a["samples"],
+        hover=_hover(seen),
+        colors=colors(),
+        titles=(_("x (plane units)"), _("y (plane units)")),
+        marked=marked,
+        height=BESIDE,
+        marked_name=_("sample {n}").format(n=seen.sample),
+    )
+    shares = [f"{name} {np.mean(a['boundary'] == k):.0%}" for k, name in enumerate(names)]
+    alt = _("The class that the network names over the plane: {shares} of it.").format(shares=", ".join(shares))
+    figure.show(picture, key="embeddings.boundary", alt=alt, on_click=_clicked)
+
+
+def _layers(seen: Seen) -> None:
+    """The layers beside each other, where they were asked for."""
+    if "separation" not in seen.arrays:
+        return
+    layers, values = seen.facts["layers"], seen.arrays["separation"]
+    number = seen.facts["task"] == NUMBER
+    picture = embeddings.by_layer(
+        layers,
+        values,
+        chosen=seen.layer,
+        chance=seen.facts["chance"],
+        chance_name=_("by chance"),
+        colors=colors(),
+        titles=(
+            _("layer, from the input to the answer"),
+            _("variance explained") if number else _("5-neighbour accuracy"),
+        ),
+    )
+    said = [f"{layer} {value:.1%}" for layer, value in zip(layers, values, strict=True)]
+    figure.show(
+        picture,
+        key="embeddings.layers",
+        alt=_("By layer: {shares}.").format(shares=", ".join(said)),
+        on_click=lambda point: location.look_at(layer=str(point["customdata"] or seen.layer)),
+    )
+
+
+def _clicked(point: dict[str, Any]) -> None:
+    """A clicked point is the sample that every page looks at."""
+    if isinstance(point.get("customdata"), int | float):
+        location.look_at(sample=int(point["customdata"]))

@@ -1,0 +1,137 @@
+"""Starting a run and steering the current one."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from core.catalog.applies import asked_steps, goes_on, longer
+from core.engine.protocol import EngineError, RunState
+from core.spec import events
+from core.spec.events import Command
+from core.spec.options import SpecError, declared
+from core.spec.specs import Experiment, TrainSpec
+from core.store import history
+from core.store.runs import Run
+from pages.kit import boundary, forms, location, run_bar, visitors
+from pages.kit import engine as doors
+from pages.kit.words import _, plain
+
+ACTIVE = (events.QUEUED, events.RUNNING, events.PAUSED)
+STEERABLE = (*ACTIVE, events.FAILED)  # what diverged may go on with other settings
+_MARKS = {"weight_decay": (1e-5, 1.0), "clip_norm": (0.1, 100.0)}  # ends of the sliders' logarithmic part; 0 is off
+
+
+def start(experiment: Experiment) -> None:
+    """Start a run and make it the current one. A second click within two seconds is the same run.
+
+    A button's callback: what is written into the address before a rerun that the script itself asks for gets lost.
+    """
+    context = get_script_run_ctx()
+    with boundary.answered(gone=None):
+        if fault := visitors.file_fault(getattr(experiment.data.options, "path", "")):
+            raise EngineError(fault)  # the form says it, too; a click may come from one that was drawn before
+        location.choose(doors.engine().start(experiment, token=context.session_id if context else ""))
+
+
+def _tell(run_id: str, command: Command) -> None:
+    with boundary.answered(gone=None):
+        doors.engine().command(run_id, command)
+
+
+def buttons(experiment: Experiment | None, run: Run | None) -> None:
+    """Start, pause or resume, step, stop; what cannot act now is not enabled. `experiment` None: nothing to start."""
+    state = run_bar.state_of(run) if run else None
+    now, left = (state.status.state, state.status.step < state.status.steps) if state else ("", False)
+    if now in (events.PAUSED, events.STOPPED, events.FAILED):
+        second = (_("Resume"), "resume", left, _("Go on from where it stands."))
+    else:
+        second = (_("Pause"), "pause", now == events.RUNNING, _("Hold the run; it can go on later."))
+    verbs = (
+        second,
+        (_("Step"), "step", now == events.PAUSED and left, _("Learn from one batch, then hold again.")),
+        (_("Stop"), "stop", now in ACTIVE, _("End the run here; its numbers and weights stay.")),
+    )
+    with st.container(horizontal=True, gap="xsmall", key="steer"):
+        st.button(
+            _("Start"),
+            type="primary",
+            disabled=experiment is None,
+            on_click=start,
+            args=(experiment,),
+            key="steer.start",
+        )
+        for label, verb, enabled, words in verbs:
+            st.button(
+                plain(label),
+                disabled=not enabled,
+                help=plain(words),
+                key=f"steer.{verb}",
+                on_click=_tell,
+                args=(run.id if run else "", Command(verb)),
+            )
+
+
+def sliders(run: Run) -> None:
+    """What may be changed of a run that has not ended well; a change acts from its next step."""
+    known = declared(TrainSpec)
+    train = run.experiment().train
+    latest = history.latest(run) if any(_key(run, name) not in st.session_state for name in events.SETTABLE) else {}
+    lr, more = st.columns([0.68, 0.32], gap="small", vertical_alignment="center")
+    places = {"lr": lr, "": more.popover(_("More"), help=_("What else may be changed while it runs."), width="stretch")}
+    for name in events.SETTABLE:
+        kind, _default, option = known[name]
+        key = _key(run, name)
+        st.session_state.setdefault(key, kind(latest.get(f"set/{name}", getattr(train, name))))
+        value = st.session_state[key]
+        if option.log:
+            grid = [v for v in forms.steps_between(kind, option, value) if 1e-6 <= v <= 10 or v == value]
+        else:
+            low, high = _MARKS[name]
+            marks = forms.steps_between(kind, option, value)
+            grid = [0.0, *(v for v in marks if v and (low <= v <= high or v == value))]
+        places.get(name, places[""]).select_slider(
+            _("{name} now").format(name=_(option.label)),
+            grid,
+            key=key,
+            persist_state="session",
+            help=_(option.help),
+            format_func=lambda v: f"{v:g}" if v else _("off"),
+            on_change=_set,
+            args=(run.id, name, key),
+        )
+
+
+def train_on(run: Run, state: RunState) -> None:
+    """For a run that has made all its steps: how many more, and what its schedule does then."""
+    steps, most = asked_steps(run.experiment(), state.status.steps), declared(TrainSpec)["steps"][2].high or 0
+    with st.popover(_("Train on"), icon=":material/fast_forward:", help=_("Give the run more steps."), width="stretch"):
+        wanted = st.number_input(
+            _("steps, counted from the first one"),
+            min(steps + 1, int(most)),
+            int(most),
+            min(2 * steps, int(most)),
+            key=f"steer.more.{run.id[:8]}.{steps}",
+        )
+        try:
+            st.caption(plain(goes_on(longer(run.experiment(), steps, int(wanted)), state.status.step)))
+            fault = ""
+        except SpecError as error:
+            fault = error.message
+            forms.mistake(fault)
+        st.button(
+            _("Train on"),
+            type="primary",
+            key="steer.more",
+            disabled=bool(fault),
+            on_click=_tell,
+            args=(run.id, Command("resume", {"steps": int(wanted)})),
+        )
+
+
+def _key(run: Run, name: str) -> str:
+    return f"steer.{name}.{run.id[:8]}"
+
+
+def _set(run_id: str, name: str, key: str) -> None:
+    _tell(run_id, Command("set", {name: st.session_state[key]}))

@@ -420,10 +420,10 @@ def test_stop_works_while_the_fork_server_hangs_and_the_next_run_gets_a_new_one(
     """In a process of its own: this one's fork server serves other tests."""
     code = (
         "import os, signal, time\n"
-        "from core.engine import forking, steering, workers; from core.spec.events import Command\n"
+        "from core.engine import forking, control, workers; from core.spec.events import Command\n"
         "from core.engine.local import LocalEngine\n"
         "from tests.engine.conftest import ended, experiment, until\n"
-        "steering.PATIENCE, forking.MAKING, workers.FRESH = 0.3, 0.5, 1.0\n"
+        "control.PATIENCE, forking.MAKING, workers.FRESH = 0.3, 0.5, 1.0\n"
         f"engine = LocalEngine({str(runs)!r}, slots=2, worker={WORKER!r})\n"
         "run = engine.start(experiment(100_000))\n"
         "until(lambda: engine.state(run).status.step > 2)\n"

@@ -23,7 +23,7 @@ from core.store.regular import open_regular
 from core.store.texts import text_file
 from core.worker.data.splits import NOT_ASKED, SHARES, DataError, Report, Splits
 
-SONNETS = Path(__file__).resolve().parents[2] / "assets" / "text" / "sonnets.txt"
+SONNETS = Path(__file__).resolve().parents[3] / "assets" / "text" / "sonnets.txt"
 UNKNOWN, FIRST = 1, 2
 MOST = 20_000_000  # characters read of a file
 HELD_OUT = 5000  # most windows of validation and of test

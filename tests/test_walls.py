@@ -30,6 +30,8 @@ TOP_LEVEL = {
     "Makefile",
     "LICENSE",
     "CHANGELOG.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
     "constraints.txt",
 }
 

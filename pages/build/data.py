@@ -5,6 +5,7 @@ import streamlit as st
 from core.catalog.entries import VECTOR
 from core.spec import registry
 from core.spec.questions import Preview
+from pages import menu
 from pages.build import data_facts
 from pages.kit import exchange, forms, samples, setup, verdict, waiting
 from pages.kit.words import _, fill
@@ -33,7 +34,7 @@ def page() -> None:
         ):
             if st.button(label, type=kind, disabled=broken):
                 setup.serve(verdict.fitting_presets(asked.experiment))
-                go(address)
+                menu.go(address)
     with stage:
         count = POINTS if verdict.form_of(asked.experiment).kind == VECTOR else PICTURES
         found = waiting.answer(Preview(asked.experiment.data, count))

@@ -157,6 +157,7 @@ FOR_DIGITS = [
 ]
 
 
+@pytest.mark.slow_for("resnet8", "vit")
 @pytest.mark.parametrize("architecture", FOR_DIGITS)
 def test_every_preset_learns_something_in_a_few_steps(architecture, small_splits):
     experiment = preset(architecture, "digits")

@@ -180,6 +180,7 @@ def test_train_runs_control_and_resume_through_a_real_engine(capsys, at_lab):
     assert code == 2 and err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_train_waits_on_when_the_engine_ends_before_the_run_does(capsys, home):
     """The engine of another terminal: `layerlab train` there ends it, and somebody may kill it."""
     env = {**os.environ, "LAYERLAB_HOME": str(home)}

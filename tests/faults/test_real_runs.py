@@ -57,7 +57,7 @@ def advanced(engine: ClientEngine, run: Run) -> int:
     while time.monotonic() < end:
         state = engine.state(run.id)
         grown = run.events_path.exists() and run.events_path.stat().st_size > size + 200
-        if state.status.state == RUNNING and state.pid and grown:
+        if state.status.state == RUNNING and state.pid and grown and "train/loss" in run.latest():
             return state.pid
         time.sleep(0.005)
     raise AssertionError("the run does not advance")

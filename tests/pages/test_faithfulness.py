@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from pages.explain import faithfulness
 from tests.pages.conftest import Drawn, Made, Visit, said
@@ -26,6 +27,7 @@ def test_the_curves_the_table_and_the_warning(visit: Visit, made: Made, drawn: D
     assert "49 pieces" in said(at)
 
 
+@pytest.mark.slow
 def test_several_samples_and_logits(visit: Visit, made: Made, drawn: Drawn) -> None:
     run = made("mlp", "points", **{"data.samples": 200}).id
     at = visit("explain_faithfulness", run=run)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.pages.conftest import Drawn, Made, Visit, said
 
 
@@ -34,6 +36,7 @@ def test_suspects_with_a_wrong_label_say_so(visit: Visit, made: Made, drawn: Dra
     assert "labels were replaced on purpose" in said(at) and "influence.when1" in drawn
 
 
+@pytest.mark.slow
 def test_every_form_of_data_has_its_gallery(visit: Visit, made: Made, drawn: Drawn) -> None:
     small = {"data.samples": 100, "model.hidden": 8}
     for preset, data, changes, part in (

@@ -49,7 +49,7 @@ def test_numbers_and_asked_steps(visit: Visit, made: Made, drawn: Drawn) -> None
 
 def test_a_click_chooses_the_sample_and_a_layers_bar_the_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: dict[str, Any] = {}
-    monkeypatch.setattr(embeddings.here, "look_at", lambda **where: kept.update(where))
+    monkeypatch.setattr(embeddings.location, "look_at", lambda **where: kept.update(where))
     embeddings._clicked({"curve": 0, "x": 1.0, "customdata": 12})
     assert kept == {"sample": 12}
     embeddings._clicked({"curve": 9, "customdata": None})  # the ring around the current sample

@@ -281,6 +281,7 @@ PRESETS = [
 ]
 
 
+@pytest.mark.slow_for("resnet20")
 @pytest.mark.parametrize(("preset", "data", "expected"), PRESETS, ids=[row[0] for row in PRESETS])
 def test_what_the_presets_are_offered(preset: str, data: str, expected: tuple[str, ...], trained: Trained) -> None:
     this = of_run(trained(preset, data, steps=1, **{"data.samples": 200} if data == "order" else {}))

@@ -66,6 +66,7 @@ RUNS = [
 ]
 
 
+@pytest.mark.slow_for("resnet8")
 @pytest.mark.parametrize(("preset", "data"), RUNS)
 def test_every_layers_norm_is_autograds(trained: Trained, preset: str, data: str) -> None:
     run = trained(preset, data, steps=8)
@@ -207,6 +208,7 @@ def test_padding_and_answers_at_every_step_do_not_hide_the_last_state(trained: T
     assert 0 < copied < 1
 
 
+@pytest.mark.slow_for("1", "2")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_an_lstm_over_40_steps_is_healthy_only_with_a_forget_bias(trained: Trained, seed: int) -> None:
     at_start = {"train.seed": seed, "data.length": 40}
@@ -280,6 +282,7 @@ def carried(store: Store, experiment: Experiment) -> Run:
     return run
 
 
+@pytest.mark.slow_for("1", "2")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_20_sigmoid_layers_vanish(run_of: Any, seed: int) -> None:
     run = run_of(made(sigmoid_net(20), size=8, steps=30, seed=seed))
@@ -290,6 +293,7 @@ def test_20_sigmoid_layers_vanish(run_of: Any, seed: int) -> None:
         assert "linear1" in seen.words[0] and "residual" in seen.words[0]
 
 
+@pytest.mark.slow_for("1", "2")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_20_residual_relu_layers_are_not_ill(run_of: Any, seed: int) -> None:
     run = run_of(made(residual_net(20), size=8, steps=12, seed=seed))
@@ -297,6 +301,7 @@ def test_20_residual_relu_layers_are_not_ill(run_of: Any, seed: int) -> None:
         assert ill(ask(run, "gradients", step=step)) <= {"norms_lag"}
 
 
+@pytest.mark.slow_for("1", "2")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_30_relu_layers_with_batch_norm_and_no_shortcut_explode(run_of: Any, seed: int) -> None:
     run = run_of(made(normed_net(30, 8), size=8, steps=1, seed=seed))

@@ -74,6 +74,7 @@ ILL = {
 }
 
 
+@pytest.mark.slow_for("batch norms after 10 steps", "wrong labels")
 @pytest.mark.parametrize(("experiment", "state"), list(ILL.values()), ids=list(ILL))
 def test_an_illness_is_called_by_its_name_and_its_fix_heals_it(
     tmp_path: Path, experiment: Experiment, state: str

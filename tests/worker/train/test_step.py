@@ -29,7 +29,7 @@ def late(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def experiment_of(changes: dict[str, object], architecture: str = "cnn", data: str = "digits") -> Experiment:
-    return assign(preset(architecture, data), {"train.steps": 40, "train.batch_size": 32, **changes})
+    return assign(preset(architecture, data), {"train.steps": 24, "train.batch_size": 32, **changes})
 
 
 def taken(training: Training) -> Taken:

@@ -62,6 +62,7 @@ def assert_same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> Non
         assert value.tobytes() == other[name].tobytes(), f"{name} differs"
 
 
+@pytest.mark.slow_for("resnet8")
 @pytest.mark.parametrize("half", [15, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("architecture", "data", "changes"), FAMILIES, ids=[f"{a}-{d}" for a, d, _ in FAMILIES])
 def test_all_steps_equal_half_and_pause_and_resume_and_half_to_the_bit(
@@ -144,6 +145,7 @@ OPTIONS = [
 ]
 
 
+@pytest.mark.slow_for("lenet")
 @pytest.mark.parametrize("steps", [20, pytest.param(60, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("architecture", "data", "changes"), OPTIONS, ids=[f"{a}-{d}" for a, d, _ in OPTIONS])
 def test_every_option_goes_on_to_the_bit_also_when_it_is_watched(architecture, data, changes, steps, tmp_path, home):
@@ -253,6 +255,7 @@ def test_a_start_of_its_own_leaves_the_order_of_the_batches(small_splits):
         assert torch.equal(one, other)
 
 
+@pytest.mark.slow_for("resnet8")
 @pytest.mark.parametrize("steps", [8, pytest.param(30, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("architecture", "data", "changes"), FAMILIES, ids=[f"{a}-{d}" for a, d, _ in FAMILIES])
 def test_watched_equals_unwatched_to_the_bit(architecture, data, changes, steps):

@@ -145,6 +145,7 @@ def test_nothing_that_speaks_for_the_answer_is_said() -> None:
     assert not found.attribution.any() and said(found, "Nothing here speaks for the answer: switch the ReLU off")
 
 
+@pytest.mark.slow
 def test_what_a_relu_hides_is_said_where_it_is_most_of_the_map(trained: Trained) -> None:
     run, told = trained("cnn", "shapes", steps=40), set()
     for sample in range(20):
@@ -189,6 +190,7 @@ def slow_conductance(at: Case, layer: str, points: int) -> Tensor:
     return torch.as_tensor(total)
 
 
+@pytest.mark.slow_for("conv1")
 @pytest.mark.parametrize("layer", ["conv1", "tanh1"])
 def test_conductance_against_the_papers_equations(layer: str) -> None:
     found = made(tanh_net(), "layer_conductance", layer=layer, baseline="zero", steps=128, tolerance=1e-5)
@@ -198,6 +200,7 @@ def test_conductance_against_the_papers_equations(layer: str) -> None:
     close(found.attribution[0], expected.sum(0), 1e-4)  # a cell is a pixel here
 
 
+@pytest.mark.slow
 def test_captums_own_class_comes_to_the_same_with_many_more_points(trained: Trained) -> None:
     run = trained("cnn", "digits", steps=40)
     found = why(run, "layer_conductance", 1, layer="relu1", tolerance=5e-4)
@@ -262,6 +265,7 @@ def test_at_the_embedding_it_is_integrated_gradients(steps: int, method: str, tr
     close(why(run, method, 2, layer="embedding", tolerance=1e-3, most=1000).attribution, many, 0.01)
 
 
+@pytest.mark.slow_for("layer_conductance")
 @pytest.mark.parametrize("method", COMPLETE)
 def test_points_go_where_the_network_bends_as_those_of_integrated_gradients_do(method: str, trained: Trained) -> None:
     """512 equal points miss the sum by 93 % (conductance) and by 52 % here."""

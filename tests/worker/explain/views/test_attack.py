@@ -261,6 +261,7 @@ def test_the_same_question_has_the_same_answer(trained: Trained) -> None:
     assert all(np.array_equal(one.arrays[name], other.arrays[name]) for name in one.arrays)
 
 
+@pytest.mark.slow
 def test_more_steps_and_smaller_ones_find_no_larger_change_than_one_step(trained: Trained) -> None:
     run = trained("cnn", "digits", steps=40)
     sizes = {m: [attacked(run, n, method=m).facts["size"] for n in range(6)] for m in (FGSM, PGD)}

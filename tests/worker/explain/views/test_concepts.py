@@ -66,6 +66,7 @@ def on(network: Network, splits: Splits, options: Concepts, trials: list[concept
 # ── a network that reads exactly one thing ───────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_the_only_concept_that_is_read_comes_out_and_the_others_do_not() -> None:
     splits, called = noise(), {FOR: 0, "other": 0}
     for seed in range(6):

@@ -214,6 +214,7 @@ def test_one_of_several_samples_is_that_sample_alone(cnn: Any) -> None:
             np.testing.assert_allclose(among[name][2], alone[name][0], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_samples_of_different_length_share_one_way(trained: Trained) -> None:
     run = trained("transformer", "reviews", steps=8)
     seen = ask(run, "faithfulness", methods="none", also="saliency", seeds=2, samples=4)
@@ -283,6 +284,7 @@ def test_a_sample_that_is_its_own_baseline_has_nothing_to_delete(cnn: Any) -> No
     assert any("1 of the samples are their own baseline" in sentence for sentence in seen.words)
 
 
+@pytest.mark.slow
 def test_where_the_baseline_alone_has_the_answer_it_says_so(cnn: Any) -> None:
     truths = subject_of(Explain(cnn.id, (), runs=str(cnn.path.parent))).splits.test[1]
     same = next(i for i in range(1, 60) if truths[i] == truths[0])

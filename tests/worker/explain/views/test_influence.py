@@ -229,6 +229,7 @@ def test_wrong_labels_are_among_the_suspects(trained: Trained) -> None:
     assert min(found) > 0.9 and min(missed) > 0.6, (found, missed)  # chance: 0.5 and 0.1
 
 
+@pytest.mark.slow
 def test_helpful_samples_have_the_same_label_far_more_often(trained: Trained) -> None:
     run = trained("cnn", "digits", 150)
     shares = []

@@ -54,6 +54,7 @@ def test_controls_do_not_depend_on_a_trained_network_and_gradients_do(cnn: Any, 
         assert ("does not depend" in seen.words[0]) == (verdict == INDEPENDENT)
 
 
+@pytest.mark.slow
 def test_guided_backprop_keeps_much_of_its_map_where_the_gradient_does_not(cnn: Any) -> None:
     """Adebayo 2018, figure 2 and section 4.1: it hardly sees that the upper layers are random."""
     kept = {

@@ -1,0 +1,112 @@
+"""ARCHITECTURE.md and CONTRIBUTING.md say what is so: rooms are those of the tree, recipes work as they stand."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import walls
+from tests.walls import ROOT
+
+PLAN = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+RECIPES = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def test_the_rooms_of_the_plan_are_those_of_the_tree_and_of_the_walls() -> None:
+    listed = re.findall(r"^\| `(core/[\w/]+)`", PLAN, re.MULTILINE)
+    inner = [f"core/worker/{path.name}" for path in (ROOT / "core/worker").iterdir() if (path / "__init__.py").exists()]
+    rooms = [f"core/{path.name}" for path in (ROOT / "core").iterdir() if (path / "__init__.py").exists()]
+    assert sorted(listed) == sorted(rooms + inner)
+    ranks = [walls.ROOMS[room.removeprefix("core/").replace("/", ".")] for room in listed]
+    assert ranks == sorted(ranks), "in the order of the walls"
+    sections = {path.name for path in (ROOT / "pages").iterdir() if (path / "__init__.py").exists()}
+    assert set(re.findall(r"`pages/(\w+)`", PLAN)) == sections
+
+
+def test_every_file_that_is_named_is_there() -> None:
+    names = re.findall(r"`((?:core|pages|tests)/[\w/.]+\.py)`", PLAN + RECIPES)
+    assert len(names) >= 3
+    assert [name for name in names if "NAME" not in name and not (ROOT / name).exists()] == []
+
+
+# What each recipe must have led to; the module names stand for those of the command line.
+FOLLOWED = {
+    "Add a layer": """
+from core.spec.questions import Describe
+from core.spec.registry import LAYERS
+from core.spec.specs import LayerSpec, ModelSpec, preset
+from core.worker.model.build import describe
+made = preset("mlp", "points")
+softplus, linear = LAYERS.get("softplus"), LAYERS.get("linear")
+layers = (
+    LayerSpec("softplus", softplus.options(), "softplus1"),
+    LayerSpec("linear", linear.options(features=2), "head"),
+)
+found = describe(Describe(ModelSpec("mlp", made.model.options, layers), made.data))
+assert [row.kind for row in found.layers][0] == "softplus", found
+""",
+    "Add a data set": """
+from core.spec.specs import assign, preset
+from core.worker.train.training import Training
+training = Training(assign(preset("mlp", "quadrants"), {"train.steps": 150}))
+for _happened in training: pass
+accuracy = {e.name: e.value for e in training.evaluate("test")}
+assert accuracy["test/accuracy"] > 0.9, accuracy
+""",
+    "Add a view": """
+from core.spec.questions import Look
+from core.worker.answers import look
+seen = look(Look(run.id, "spread", runs=str(run.path.parent)), lambda *_told: None)
+assert len(seen.arrays["spread"]) == len(seen.facts["layers"]) and seen.words[0].startswith("The largest"), seen
+from pages import menu
+assert "look_inside-spread" in [entry.address for entry in menu.entries()]
+""",
+    "Add an attribution method": """
+import numpy as np
+from core.spec.questions import Explain
+from core.spec.registry import METHODS
+from core.spec.specs import Choice
+from core.worker.answers import answer
+def of(method):
+    asked = Explain(run.id, (Choice(method, METHODS.get(method).options()),), runs=str(run.path.parent))
+    return answer(asked, lambda *_told: None)[0]
+np.testing.assert_allclose(of("squared_gradient").attribution, of("saliency").attribution ** 2, rtol=1e-5)
+""",
+}
+PREPARED = """
+from pathlib import Path
+from core.spec.specs import assign, preset
+from core.store import Store
+from tests.trained import train
+run = train(Store(Path("runs")), assign(preset("mlp", "points"), {"train.steps": 5}))
+"""
+
+
+@pytest.mark.parametrize("title", FOLLOWED)
+def test_a_recipe_leads_to_what_it_promises(title: str, tmp_path: Path) -> None:
+    for room in ("core", "pages", "tests", "assets"):
+        leave = shutil.ignore_patterns("__pycache__", "pictures", "browser", "test_*")
+        shutil.copytree(ROOT / room, tmp_path / room, ignore=leave)
+    recipe = re.split(r"^## ", RECIPES.partition(f"## {title}\n")[2], flags=re.MULTILINE)[0]
+    files = re.findall(r"```python\n# (\S+)\n(.*?)```", recipe, re.DOTALL)
+    assert files
+    for name, source in files:
+        assert not (tmp_path / name).exists(), f"{name} is there already: choose another example"
+        (tmp_path / name).write_text(source, encoding="utf-8")
+    program = (PREPARED if "run." in FOLLOWED[title] else "") + FOLLOWED[title]
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "LAYERLAB_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]

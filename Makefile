@@ -1,6 +1,6 @@
 # make run · make test · make test-all · make test-gpu · make lint · make bench · make words · make clean
 # Variables: PYTHON (3.11 or newer), PORT, ADDRESS (0.0.0.0 opens the app to the local network),
-# JOBS (test processes; as many as there are cores).
+# JOBS (test processes; one more than there are cores).
 
 PYTHON ?= python3
 PORT ?= 8501
@@ -25,22 +25,20 @@ run: $(APP)
 	@hosts=; [ "$(ADDRESS)" = 127.0.0.1 ] || hosts='--server.allowedHosts *'; set -f; \
 	exec $(BIN)/streamlit run app.py --server.headless true --server.address $(ADDRESS) --server.port $(PORT) $$hosts
 
-# One pytest process a core; who is done takes tests from the others. The learner's paths in a real browser run beside them,
-# in one process: Playwright's event loop would stand in the way of other tests, and two browsers at once hold each other up.
-# They wait for states, so load makes them slow and not wrong; what they say is printed at the end.
+# One pytest process a core and one more, since many tests wait; who is done takes tests from the others. The learner's paths
+# in a real browser run by themselves, in one: Playwright's event loop would stand in the way of other tests, and beside them
+# a browser takes the processor from engines and workers until their limits pass (tried: a hundred tests failed so).
 # Tests of the CPU see no GPU: to the bit the same is promised there. Every part runs, whatever the one before it said.
 # Python may keep what it has compiled: each of the many processes that the tests start would compile all of it anew.
-JOBS ?= logical
+JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)))
 PYTEST = PYTHONDONTWRITEBYTECODE= CUDA_VISIBLE_DEVICES= $(BIN)/python -m pytest --durations=10
 SPREAD = $(PYTEST) -n $(JOBS) --maxprocesses 8 --dist worksteal
-BROWSE = $(PYTEST) -m browser >$(VENV)/browser.log 2>&1
+BROWSE = $(PYTEST) -m browser
 test: lint browser
-	@$(BROWSE) & beside=$$!; ended=0; $(SPREAD) -m "not slow and not gpu and not browser" || ended=1; \
-	wait $$beside || ended=1; cat $(VENV)/browser.log; exit $$ended
+	@ended=0; $(SPREAD) -m "not slow and not gpu and not browser" || ended=1; $(BROWSE) || ended=1; exit $$ended
 
 test-all: lint browser
-	@$(BROWSE) & beside=$$!; ended=0; $(SPREAD) -m "not gpu and not browser" || ended=1; \
-	wait $$beside || ended=1; cat $(VENV)/browser.log; \
+	@ended=0; $(SPREAD) -m "not gpu and not browser" || ended=1; $(BROWSE) || ended=1; \
 	if command -v nvidia-smi >/dev/null 2>&1; then $(MAKE) test-gpu || ended=1; \
 	else echo "No GPU here: the tests marked gpu (make test-gpu) did not run."; fi; exit $$ended
 

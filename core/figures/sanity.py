@@ -1,4 +1,4 @@
-"""How alike a map stays to the trained network's own while layer after layer is drawn anew."""
+"""How alike a map stays to the trained network's own while layer after layer is randomised."""
 
 from __future__ import annotations
 

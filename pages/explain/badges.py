@@ -141,7 +141,7 @@ def badge(found: Explained) -> tuple[str, str, str]:
     shares = ((_("gap {gap}"), found.gap), (_("map ± {gap}"), found.change), (_("chance ± {gap}"), found.error))
     told = [words.format(gap=share(value)) for words, value in shares if value is not None and np.isfinite(value)]
     if found.holds is None:
-        return ":material/remove:", " · ".join(told) or _("no check defined"), "gray"
+        return ":material/remove:", " · ".join(told) or _("no self-check"), "gray"
     if found.holds:
         return ":material/check_circle:", " · ".join([_("holds"), *told]), "green"
     return ":material/cancel:", " · ".join([_("does not hold"), *told]), "red"

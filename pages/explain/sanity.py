@@ -1,4 +1,4 @@
-"""The sanity check on a page: the trained network's map, the one with some layers drawn anew, how alike they are."""
+"""The sanity check on a page: the trained network's map, the one with some layers randomised, how alike they are."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _cascade(seen: Seen) -> None:
     maps, curve = st.columns([0.56, 0.44], gap="small")
     with maps:
         depth = st.select_slider(
-            _("layers drawn anew, from the top down"),
+            _("layers randomised, from the top down"),
             depths,
             key="sanity.depth",
             persist_state="session",
@@ -80,17 +80,17 @@ def _cascade(seen: Seen) -> None:
 
 def _title(seen: Seen, at: int) -> str:
     if at == 0:
-        return _("nothing drawn anew")
+        return _("nothing randomised")
     value = float(seen.arrays["correlation"][at, 0])
     said = f"{value:.2f}" if np.isfinite(value) else _("not defined")
-    return _("{n} drawn anew, seed 0: correlation {value}").format(n=int(seen.arrays["depths"][at]), value=said)
+    return _("{n} randomised, seed 0: correlation {value}").format(n=int(seen.arrays["depths"][at]), value=said)
 
 
 def _which(seen: Seen, depth: int) -> Markdown:
     """The layers on both sides of the cut, from the top down."""
     names = seen.facts["layers"]
     new, kept = (", ".join(part) or _("none") for part in (names[:depth], names[depth:]))
-    said = _("Drawn anew: {new}. Still as trained: {kept}. Each map has its own scale; ranks are compared.")
+    said = _("Randomised: {new}. Still as trained: {kept}. Each map has its own scale; ranks are compared.")
     return plain(said.format(new=new, kept=kept))
 
 
@@ -136,7 +136,7 @@ def _curve(seen: Seen, depth: int) -> None:
     added = [_("none"), *(f"+ {names[d - 1]}" for d in depths[1:])]
     shown = sanity.Cascade(depths, found["correlation"], added, found["random"], float(found["input"]), depth)
     words = sanity.Words(
-        x=_("layers drawn anew"),
+        x=_("layers randomised"),
         y=_("rank correlation with the trained map"),
         mean=_("mean over seeds"),
         band=_("range of the seeds"),
@@ -145,7 +145,7 @@ def _curve(seen: Seen, depth: int) -> None:
         hover=_("{mean} (seeds: {low} to {high})"),
     )
     mean, _low, _high = sanity.mean_and_range(found["correlation"])
-    alt = _("Rank correlation with the trained network's map, from {first} to {last} with all layers drawn anew.")
+    alt = _("Rank correlation with the trained network's map, from {first} to {last} with all layers randomised.")
     alt = alt.format(first=f"{mean[0]:.2f}", last=f"{mean[-1]:.2f}")
     figure.show(sanity.curve(shown, words, height=HEIGHT), key="sanity.curve", alt=alt, on_click=_clicked)
 
@@ -157,12 +157,12 @@ def _clicked(point: dict[str, Any]) -> None:
 
 
 def table(seen: Seen) -> list[dict[str, Any]]:
-    """One row a depth: the layer that is drawn anew besides, and how alike the map still is."""
+    """One row a depth: the layer that is randomised besides, and how alike the map still is."""
     found, names = seen.arrays, seen.facts["layers"]
     mean, low, high = sanity.mean_and_range(found["correlation"])
     return [
         {
-            _("layers drawn anew"): int(depth),
+            _("layers randomised"): int(depth),
             _("the last of them"): names[depth - 1] if depth else "",
             _("mean correlation"): float(mean[at]),
             _("lowest"): float(low[at]),

@@ -216,7 +216,7 @@ def _head(plan: Plan, arrived: Arriving) -> bool:
         else:
             cost = sum(found.cost for found in arrived.found.values())
             words = _("One pass is a forward and a backward pass of one sample through the network.")
-            st.caption(fill(_("in all {passes}"), passes=badges.passes(cost)), width="content", help=words)
+            st.caption(fill(_("{passes} in total"), passes=badges.passes(cost)), width="content", help=words)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(why_maps.legend(plan.form.task == NUMBER))
         if plan.form.kind == PICTURE:

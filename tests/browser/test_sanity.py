@@ -52,7 +52,7 @@ def test_the_slider_goes_down_the_layers_and_the_picture_and_the_curve_follow(pa
     page.wait_for_function(f"before => ({Z})()[1] !== before[1] && ({Z})()[0] === before[0]", arg=before)
     for _depth in (2, 1, 0):
         page.keyboard.press("ArrowLeft")
-    page.get_by_text("nothing drawn anew").wait_for()
+    page.get_by_text("nothing randomised").wait_for()
     page.wait_for_function(f"({MARK})() === 0 && ({Z})()[0] === ({Z})()[1]")
 
 
@@ -60,7 +60,7 @@ def test_a_clicked_point_of_the_curve_moves_the_slider(page: Any, run: Run) -> N
     opened(page, run)
     page.wait_for_function(f"({MARK})() === 5")
     page.locator(".js-plotly-plot").nth(2).locator(".scatterlayer .point").nth(1).click(force=True)  # one layer
-    page.get_by_text("Drawn anew: head.").wait_for()
+    page.get_by_text("Randomised: head.").wait_for()
     page.wait_for_function(f"({MARK})() === 1")
 
 

@@ -54,7 +54,7 @@ def test_maps_of_a_picture_appear_with_their_badges(page: Any, runs: dict[str, R
     ask(page, runs["digits"], target="predicted-1")
     page.wait_for_function("document.querySelectorAll('.lf-figure .heatmaplayer image').length === 3")
     page.get_by_text(re.compile(r"\bholds · gap")).first.wait_for()
-    expect(page.get_by_text("no check defined")).to_have_count(2)
+    expect(page.get_by_text("no self-check")).to_have_count(2)
     assert "row" in alt(page, "Integrated Gradients")
     expect(maps(page)).to_have_count(3)
     page.get_by_text("Table", exact=True).click()

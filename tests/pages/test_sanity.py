@@ -16,18 +16,18 @@ def test_the_slider_changes_the_map_and_the_mark_and_asks_nothing(
 ) -> None:
     at = visit("explain_sanity", run=made("cnn", "digits").id)
     slider = at.select_slider(key="sanity.depth")
-    assert slider.value == 5 and "Drawn anew: head, norm2, conv2, norm1, conv1" in said(at).replace("\\", "")
+    assert slider.value == 5 and "Randomised: head, norm2, conv2, norm1, conv1" in said(at).replace("\\", "")
     trained, last = (np.array(drawn[f"sanity.map.{name}"]["fig"].data[0].z) for name in ("trained", "changed"))
     assert not np.allclose(trained, last)
     asked = len(fake.asked)
     slider.set_value(0).run()
     assert not at.exception and len(fake.asked) == asked
-    assert "nothing drawn anew" in said(at) and "Drawn anew: none" in said(at).replace("\\", "")
+    assert "nothing randomised" in said(at) and "Randomised: none" in said(at).replace("\\", "")
     np.testing.assert_array_equal(drawn["sanity.map.changed"]["fig"].data[0].z, trained)
     assert drawn["sanity.curve"]["fig"].layout.shapes[0].x0 == 0
     slider.set_value(2).run()
-    assert "2 drawn anew, seed 0: correlation" in said(at).replace("\\", "")
-    assert "Drawn anew: head, norm2. Still as trained: conv2, norm1, conv1" in said(at).replace("\\", "")
+    assert "2 randomised, seed 0: correlation" in said(at).replace("\\", "")
+    assert "Randomised: head, norm2. Still as trained: conv2, norm1, conv1" in said(at).replace("\\", "")
 
 
 def test_the_verdict_is_said(visit: Visit, made: Made, drawn: Drawn) -> None:

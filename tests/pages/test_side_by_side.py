@@ -156,7 +156,7 @@ def test_every_badge_says_in_words_whether_the_check_holds(visit: Visit, answers
         IG: {"holds": False, "gap": 0.22, "delta": -3.0},
     }
     text = shown(visit(PAGE, run=run.id, why=THREE))
-    for words in ("holds · gap 0.4 %", "does not hold · gap 22.0 %", "no check defined", "1 pass", "10 ms"):
+    for words in ("holds · gap 0.4 %", "does not hold · gap 22.0 %", "no self-check", "1 pass", "10 ms"):
         assert words in text
 
 

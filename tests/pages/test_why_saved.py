@@ -32,7 +32,7 @@ def two(kind: str) -> list[Explained]:
 def test_the_page_has_every_map_with_its_proof_and_asks_for_nothing_from_elsewhere(kind: str) -> None:
     page = why_saved.sheet("Why <7>?", two(kind), over=False, drawing=False, number=False)
     assert page.count("<figure>") == 2 + (kind == "picture") and "Why &lt;7&gt;?" in page and "<b>film</b>" not in page
-    assert "holds · gap 0.4 %" in page.replace("\u202f", " ").replace("\xa0", " ") and "no check defined" in page
+    assert "holds · gap 0.4 %" in page.replace("\u202f", " ").replace("\xa0", " ") and "no self-check" in page
     assert not re.search(r"""<(?:script|link|img)\s[^>]*=["']https?:""", page)
     assert page.count("Plotly.newPlot(") >= (0 if kind == "tokens" else 2)
 

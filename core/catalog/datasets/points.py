@@ -21,7 +21,7 @@ class Points(Options):
         _("How far points stray from where their class lies (standard deviation)."),
         low=0.0,
         high=1.0,
-        unit=_("plane units"),
+        unit=_("distance in the plane"),
     )
     samples: int = option(
         1500, _("Points drawn in all, for training, validation and test."), low=60, high=100_000, unit=_("points")

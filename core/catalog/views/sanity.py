@@ -31,7 +31,7 @@ class Sanity(Options):
     )
     seeds: int = option(
         3,
-        _("How often the weights are drawn anew; the band shows how much luck is in it."),
+        _("How often the weights are randomised; the band shows how much luck is in it."),
         low=1,
         high=10,
         unit=_("seeds"),

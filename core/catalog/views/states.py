@@ -14,7 +14,7 @@ class States(_recurrent.Cells):
     by_separation: bool = option(
         False,
         _("Order the units by how well their state tells the classes apart, the best at the top."),
-        label=_("telling units first"),
+        label=_("units that differ between classes first"),
     )
 
 

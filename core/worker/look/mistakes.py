@@ -250,8 +250,9 @@ def _said(subject: Subject, facts: dict[str, Any], confusion: np.ndarray) -> lis
         target, predicted = (int(i) for i in np.unravel_index(wrong.argmax(), wrong.shape))
         names = [PLAIN.get(name, name) for name in (subject.label(target), subject.label(predicted))]
         alike = int((wrong == wrong.max()).sum())
-        most = "The most frequent mistake" if alike == 1 else f"{alike} mistakes are as frequent as any; one of them"
-        words.append(f"{most}: {int(wrong.max())} × {names[0]} taken for {names[1]}.")
+        times = "once" if wrong.max() == 1 else f"{int(wrong.max())} times"
+        most = "The most frequent mistake" if alike == 1 else f"{alike} mistakes are equally frequent. One of them"
+        words.append(f"{most}: {names[0]} was predicted as {names[1]}, {times}.")
     gap = round(facts["confidence"] - facts["accuracy"], 3)  # as it is written
     side = "surer than it is right" if gap > 0 else "less sure than it is right" if gap else "as sure as it is right"
     words.append(

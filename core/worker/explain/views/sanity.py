@@ -1,4 +1,4 @@
-"""The sanity check: a map before and after the network's layers are drawn anew, from the top down.
+"""The sanity check: a map before and after the network's layers are randomised, from the top down.
 
 Cascading randomisation (Adebayo 2018, Sanity Checks for Saliency Maps, section 3.1): the layers with weights get fresh
 ones, those nearest to the answer first, each depth besides those before it. A map that stays the same although nothing
@@ -9,7 +9,7 @@ arrays:
 - `maps` [depth, …] the map at every depth, drawn with the first seed: pictures [height, width] (summed over channels),
   sequences [step, feature], tokens [step], points [feature]; with their signs, whatever they are ranked by
 - `correlation` [depth, seed]: with the map of the trained network; NaN where a map is the same everywhere
-- `depths` [depth] int64: how many layers are drawn anew
+- `depths` [depth] int64: how many layers are randomised
 - `random` [draw]: correlations of maps of random values with the trained network's map · `input` []: that of |input|
 facts: layers, their names from the top down · verdict, one of catalog/views/sanity.py · method, its title · ranked:
 signed or absolute · signed: do the maps have signs · explained: what is explained, in words · count: of ranked values.
@@ -50,7 +50,7 @@ def look(subject: Subject, options: Sanity, report: Report) -> Seen:
     """The map of one method at every depth of the cascade."""
     top_down = layers(subject.network)
     if not top_down:
-        raise CannotShow("No layer of this network has weights that could be drawn anew.")
+        raise CannotShow("No layer of this network has weights that could be randomised.")
     depths = depths_of(len(top_down))
     method: Method = registry.METHODS.get(options.method)
     choice = Choice(method.name, quick(method))
@@ -67,7 +67,7 @@ def look(subject: Subject, options: Sanity, report: Report) -> Seen:
         made = fresh(subject.layers, subject.form, seed)
         for at, depth in enumerate(depths[1:], 1):
             share = (seed + at / len(depths)) / options.seeds
-            report(share, f"{method.title} with {depth} of {len(top_down)} layers drawn anew, seed {seed}")
+            report(share, f"{method.title} with {depth} of {len(top_down)} layers randomised, seed {seed}")
             changed = replace(subject, network=randomised(subject.network, made, top_down[:depth]))
             found = attribute(case_of(changed, target=target, report=_at(report, share)), choice)
             if not found.withheld:
@@ -102,7 +102,7 @@ def layers(network: Network) -> tuple[str, ...]:
 
 
 def depths_of(count: int) -> list[int]:
-    """How many of `count` layers are drawn anew: 0, 1, …, count; at most DEPTHS of them, evenly spread."""
+    """How many of `count` layers are randomised: 0, 1, …, count; at most DEPTHS of them, evenly spread."""
     return [int(n) for n in np.unique(np.linspace(0, count, min(count + 1, DEPTHS)).round())]
 
 
@@ -217,7 +217,7 @@ def _said(facts: dict[str, Any], arrays: dict[str, Any]) -> list[str]:
     seeds = "1 seed" if len(finite) == 1 else f"{len(finite)} seeds"
     spread = f" ± {finite.std(ddof=1):.2f}" if len(finite) > 1 else ""
     value = f"{finite.mean():.2f}{spread} ({seeds})" if len(finite) else ""
-    alike = f"with all {len(layers)} layers drawn anew, its rank correlation with the trained network's map is {value}"
+    alike = f"with all {len(layers)} layers randomised, its rank correlation with the trained network's map is {value}"
     said = {
         INDEPENDENT: f"{title} does not depend on the model here: {alike}. Whatever it shows, it is not what was "
         "learned.",

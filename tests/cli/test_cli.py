@@ -20,7 +20,7 @@ from core.spec.specs import preset, to_json
 from core.store import Store
 from core.store.addresses import read_address
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from core.spec.events import FINISHED, Snapshot, Status
 from core.spec.specs import preset, to_json
 from core.store import Store
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CASES: list[tuple[str, str]] = [  # words, with {…} of the folder below; what the line says
     # commands and flags
     ("", "required"),

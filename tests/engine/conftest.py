@@ -42,7 +42,14 @@ def ended(engine: Engine, run: str) -> str:
 
 def gone(*pids: int) -> bool:
     """Have all these processes ended?"""
-    return not any(psutil.pid_exists(p) and psutil.Process(p).status() != psutil.STATUS_ZOMBIE for p in pids)
+    return not any(_lives(pid) for pid in pids)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:  # also where it ends between two looks at it
+        return False
 
 
 def family(pid: int) -> list[int]:

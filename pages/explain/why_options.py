@@ -26,7 +26,10 @@ from pages.kit.words import Markdown, _, plain
 
 _METHODS, _TARGET = "why.methods", "why.target"
 _NOTICES = "why.notices"  # the run whose link could not be followed, and what is to be said of it
-_SEED, _CONTROLS, _OF, _LAYER = "why.seed", "why.controls", "why.of", "why.layer"
+_SEED, _OF, _LAYER = "why.seed", "why.of", "why.layer"
+# How often the switch has set the pills, and the pills the switch; a part of their keys. A rerun that was on its way
+# when one was set by the other still carries its old value, which would count as a choice and undo the new one.
+_PILLS_SET, _SWITCH_SET = "why.pills_set", "why.switch_set"
 _KEEP: dict[str, Any] = {"persist_state": "session"}
 _WRITTEN = re.compile(r"(predicted|true|\d{1,6})(?:-(predicted|true|\d{1,6}))?(?:@(\d{1,6}))?")
 LAST_SEED = 999_999
@@ -116,12 +119,12 @@ def method_fields(form: DataForm) -> None:
     ):
         for family, known in families.items():
             titles = {method.name: _(method.title) for method in known}
-            st.session_state[f"why.family.{family}"] = [name for name in titles if name in names]
+            st.session_state[_pills(family)] = [name for name in titles if name in names]
             st.pills(
                 family_word(family),
                 list(titles),
                 selection_mode="multi",
-                key=f"why.family.{family}",
+                key=_pills(family),
                 format_func=lambda name, titles=titles: titles[name],
                 on_change=_pick,
                 args=(form,),
@@ -130,16 +133,16 @@ def method_fields(form: DataForm) -> None:
             _("As at first"),
             icon=":material/undo:",
             type="tertiary",
-            on_click=_choose,
-            args=(None, form),
+            on_click=_reset,
+            args=(form,),
             disabled=names == default(form),
             key="why.reset",
         )
     controls = [method.name for method in METHODS if method.family == CONTROL]
-    st.session_state[_CONTROLS] = bool(controls) and set(controls) <= set(names)
+    st.session_state[_switch()] = bool(controls) and set(controls) <= set(names)
     st.toggle(
         _("controls beside them"),
-        key=_CONTROLS,
+        key=_switch(),
         on_change=_toggle,
         args=(controls, form),
         help=_(
@@ -154,12 +157,34 @@ def _families() -> list[str]:
 
 
 def _pick(form: DataForm) -> None:
-    _choose([name for family in _families() for name in st.session_state[f"why.family.{family}"]], form)
+    _choose([name for family in _families() for name in st.session_state[_pills(family)]], form)
+    _count(_SWITCH_SET)
 
 
 def _toggle(controls: list[str], form: DataForm) -> None:
     others = [name for name in chosen(form) if name not in controls]
-    _choose([*others, *(controls if st.session_state[_CONTROLS] else ())], form)
+    _choose([*others, *(controls if st.session_state[_switch()] else ())], form)
+    _count(_PILLS_SET)
+
+
+def _reset(form: DataForm) -> None:
+    _choose(None, form)
+    _count(_PILLS_SET)
+    _count(_SWITCH_SET)
+
+
+def _pills(family: str) -> str:
+    """The key of the pills of a family of methods."""
+    return f"why.family.{family}.{st.session_state.get(_PILLS_SET, 0)}"
+
+
+def _switch() -> str:
+    """The key of the controls' switch."""
+    return f"why.controls.{st.session_state.get(_SWITCH_SET, 0)}"
+
+
+def _count(name: str) -> None:
+    st.session_state[name] = st.session_state.get(name, 0) + 1
 
 
 def _choose(names: list[str] | None, form: DataForm) -> None:

@@ -333,7 +333,7 @@ def test_what_a_drawing_truly_is_nobody_asks(visit: Visit, answers: Why, run: Ru
 def test_a_method_that_is_added_is_asked_alone(visit: Visit, answers: Why, run: Run, drawn: Drawn) -> None:
     at = visit(PAGE, run=run.id, why="saliency")
     family = registry.METHODS.get(IG).family
-    at.pills(key=f"why.family.{family}").set_value([IG]).run()
+    at.pills(key=f"why.family.{family}.0").set_value([IG]).run()
     assert answers.names() == [["saliency"], [IG]]
     assert address(at, "why") == f"saliency,{IG}"
     assert {"why.map.saliency", f"why.map.{IG}"} <= set(drawn)
@@ -343,10 +343,10 @@ def test_a_method_that_is_added_is_asked_alone(visit: Visit, answers: Why, run: 
 
 def test_the_controls_come_on_request_and_stand_last(visit: Visit, answers: Why, run: Run, drawn: Drawn) -> None:
     at = visit(PAGE, run=run.id, why="saliency")
-    at.toggle(key="why.controls").set_value(True).run()
+    at.toggle(key="why.controls.0").set_value(True).run()
     controls = [method.name for method in registry.METHODS if method.family == CONTROL]
     assert address(at, "why").split(",") == ["saliency", *controls]
-    at.toggle(key="why.controls").set_value(False).run()
+    at.toggle(key="why.controls.0").set_value(False).run()
     assert address(at, "why") == "saliency"
 
 

@@ -27,7 +27,7 @@ run: $(APP)
 
 # One pytest process a core and one more, since many tests wait; who is done takes tests from the others. The learner's paths
 # in a real browser run by themselves, in one: Playwright's event loop would stand in the way of other tests, and beside them
-# a browser takes the processor from engines and workers until their limits pass (tried: a hundred tests failed so).
+# everything on two cores became several times slower (tried: a fifth of the tests in ten minutes).
 # Tests of the CPU see no GPU: to the bit the same is promised there. Every part runs, whatever the one before it said.
 # Python may keep what it has compiled: each of the many processes that the tests start would compile all of it anew.
 JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)))

@@ -194,7 +194,7 @@ def test_train_waits_on_when_the_engine_ends_before_the_run_does(capsys, home):
             "--preset",
             "mlp",
             "--steps",
-            "5000",
+            "15000",
             "--threads",
             "1",
             "--json",
@@ -226,7 +226,7 @@ def test_train_waits_on_when_the_engine_ends_before_the_run_does(capsys, home):
             process.kill()
             process.wait()
     assert (train.returncode, err) == (0, "")
-    assert json.loads(out)["steps"] == 5000 and out.count("\n") == 1
+    assert json.loads(out)["steps"] == 15_000 and out.count("\n") == 1
 
 
 def test_a_broken_data_file_is_one_line_and_leaves_no_run(capsys, at_lab, tmp_path, monkeypatch):

@@ -49,7 +49,7 @@ def left_out(rows: np.ndarray, target: np.ndarray) -> float:
 
 
 @pytest.mark.each_value
-@pytest.mark.parametrize("layer", ["pool1", "relu2", "head"])
+@pytest.mark.parametrize("layer", ["pool1", "relu2", "head", pytest.param("conv1", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_the_places_are_the_principal_components_turned(trained: Trained, layer: str, dimensions: int) -> None:
     run = trained("cnn", "digits", 12)
@@ -68,12 +68,12 @@ def test_the_places_are_the_principal_components_turned(trained: Trained, layer:
     np.testing.assert_array_equal(seen.arrays["marked"], seen.arrays["points"][place : place + 1])
 
 
-def test_neighbours_name_the_class_as_scikit_learn_says(trained: Trained) -> None:
+@pytest.mark.parametrize("layer", ["head", pytest.param("conv1", marks=pytest.mark.slow)])
+def test_neighbours_name_the_class_as_scikit_learn_says(trained: Trained, layer: str) -> None:
     run = trained("cnn", "digits", 12)
-    for layer in ["head"]:
-        at, seen = subject(run, "embeddings", layer=layer), ask(run, "embeddings", layer=layer)
-        rows, target = rows_of(at, seen.arrays["samples"]), seen.arrays["target"]
-        assert seen.facts["separation"] == pytest.approx(left_out(rows, target), abs=0.003)  # ties may fall elsewhere
+    at, seen = subject(run, "embeddings", layer=layer), ask(run, "embeddings", layer=layer)
+    rows, target = rows_of(at, seen.arrays["samples"]), seen.arrays["target"]
+    assert seen.facts["separation"] == pytest.approx(left_out(rows, target), abs=0.003)  # ties may fall elsewhere
     bare = at.splits.test[0].flatten(1).double().numpy()[seen.arrays["samples"]]
     assert seen.facts["input"] == pytest.approx(left_out(bare, target), abs=0.003)
     assert seen.facts["chance"] == np.bincount(target).max() / len(target)

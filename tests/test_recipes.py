@@ -78,6 +78,26 @@ def of(method):
     return answer(asked, lambda *_told: None)[0]
 np.testing.assert_allclose(of("squared_gradient").attribution, of("saliency").attribution ** 2, rtol=1e-5)
 """,
+    "Add a question": """
+import sys
+from core.engine.client import connect
+from core.spec.events import Snapshot
+from core.spec.questions import Largest
+from core.spec.specs import preset
+from core.store import Store
+import numpy as np
+made = Store("runs").create(preset("mlp", "points"))
+made.save_snapshot(Snapshot(0, {"a.weight": np.array([1, -3], np.float32), "b.weight": np.ones(2, np.float32)}))
+engine = connect("runs", worker="tests.engine.fake_worker")
+try:
+    assert engine.ask(Largest(made.id)) == {"a.weight": 3.0, "b.weight": 1.0}
+finally:
+    engine.close()
+assert "torch" not in sys.modules
+from pathlib import Path
+log = Path("home/logs/engine.log").read_text()
+assert f"asks Largest run={made.id}" in log, log
+""",
 }
 PREPARED = """
 from pathlib import Path
@@ -94,12 +114,14 @@ def test_a_recipe_leads_to_what_it_promises(title: str, tmp_path: Path) -> None:
         leave = shutil.ignore_patterns("__pycache__", "pictures", "browser", "test_*")
         shutil.copytree(ROOT / room, tmp_path / room, ignore=leave)
     recipe = re.split(r"^## ", RECIPES.partition(f"## {title}\n")[2], flags=re.MULTILINE)[0]
-    files = re.findall(r"```python\n# (\S+)\n(.*?)```", recipe, re.DOTALL)
+    files = re.findall(r"```python\n# ([^\s,]+)(, at its end)?\n(.*?)```", recipe, re.DOTALL)
     assert files
-    for name, source in files:
-        assert not (tmp_path / name).exists(), f"{name} is there already: choose another example"
-        (tmp_path / name).write_text(source, encoding="utf-8")
-    program = (PREPARED if "run." in FOLLOWED[title] else "") + FOLLOWED[title]
+    for name, at_its_end, source in files:
+        known = (tmp_path / name).exists()
+        assert known == bool(at_its_end), f"{name} is there already: choose another example"
+        with (tmp_path / name).open("a", encoding="utf-8") as file:
+            file.write(f"\n\n{source}" if known else source)
+    program = (PREPARED if "run.path" in FOLLOWED[title] else "") + FOLLOWED[title]
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=tmp_path,

@@ -37,7 +37,7 @@ def view_asked(asked: argparse.Namespace) -> tuple[View, Look]:
 def fits_asked(asked: argparse.Namespace) -> Fits:
     """Which methods are right for the run."""
     run = _with_weights(asked, "out", "script")
-    return Fits(run.id, _step(asked), str(run.path.parent))
+    return Fits(run.id, _step(asked), runs=str(run.path.parent))
 
 
 def explanation_asked(asked: argparse.Namespace) -> Explain:

@@ -19,7 +19,7 @@ from core.engine.protocol import EngineError, EngineGone, EngineSilent, RunState
 from core.engine.waiting_time import rounded
 from core.spec import registry
 from core.spec.events import ENDED, FINISHED, PAUSED, SETTABLE, Command
-from core.spec.questions import Look, Seen
+from core.spec.questions import Look
 from core.spec.quoting import one_line, quoted, shown
 from core.spec.specs import Experiment, assign, experiment_from_json, model_from_json, preset
 from core.store import Run, Store, StoreError, data_home, read_named_json
@@ -226,7 +226,6 @@ def _follow(engine: ClientEngine, run: Run, quiet: bool, prompt: str | None = No
     found = summary(run)
     if prompt is not None:
         seen = engine.ask(Look(run.id, "writing", options=Writing(prompt=prompt)))
-        assert isinstance(seen, Seen)
         found |= {"prompt": prompt, "sample_text": seen.facts["text"]}
         if not quiet:
             say(f"{prompt}{seen.facts['text']}")

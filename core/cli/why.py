@@ -11,7 +11,7 @@ from core.catalog.entries import WITHHELD
 from core.cli.output import Mistake, aloud, print_json, say
 from core.cli.requests import explanation_asked, fits_asked, score_asked, view_asked
 from core.spec import registry
-from core.spec.questions import Explained, Fits, Reproduce, Reproduction
+from core.spec.questions import Explained, Fits, Reproduce
 from core.spec.quoting import quoted
 from core.store import write_npz, write_source
 
@@ -46,23 +46,19 @@ def do_look(asked: argparse.Namespace) -> int:
 def do_explain(asked: argparse.Namespace) -> int:
     question = fits_asked(asked) if asked.method == "list" else explanation_asked(asked)
 
-    from core.worker.answers import why
+    from core.worker.answers import answer
     from core.worker.look.subject import CannotShow
 
     try:
         if isinstance(question, Fits):
-            return _list_methods(asked, why(question, aloud(asked)))
-        answer = why(question, aloud(asked))
-        assert isinstance(answer, tuple)
-        found = answer[0]
-        assert isinstance(found, Explained)
+            return _list_methods(asked, answer(question, aloud(asked)))
+        found = answer(question, aloud(asked))[0]
         if found.withheld:
             raise Mistake(found.withheld)
         if asked.out:
             write_npz(Path(asked.out), {"attribution": found.attribution, **found.arrays})
         if asked.script:
-            again = why(Reproduce(question), aloud(asked))
-            assert isinstance(again, Reproduction)
+            again = answer(Reproduce(question), aloud(asked))
             write_source(Path(asked.script), again.program)
             write_npz(Path(asked.script).with_name("attribution.npz"), again.arrays)
     except CannotShow as error:

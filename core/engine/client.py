@@ -10,14 +10,14 @@ from contextlib import suppress
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from core.engine.heartbeat import ANSWER, Pulse, cut, reached
 from core.engine.protocol import EngineError, EngineFailed, EngineGone, EngineSilent, Progress, RunState
 from core.engine.startup import Beginning
 from core.engine.wire import VERSION, hear, say
 from core.spec.events import Command
-from core.spec.questions import Answer, Question
+from core.spec.question_base import Question
 from core.spec.specs import Experiment
 from core.store.addresses import read_address
 from core.store.engine_files import output_path
@@ -25,6 +25,8 @@ from core.store.engine_files import output_path
 START = 20.0  # seconds an engine has to begin
 CALL = 30.0  # seconds within which it must answer anything but a question, as long as it answers how it is
 HUNG = 15.0  # seconds without an answer after which an engine of ours is ended and another one begun
+
+A = TypeVar("A")
 
 
 def connect(
@@ -279,7 +281,7 @@ class ClientEngine:
         """See Engine.delete."""
         self._call("delete", run)
 
-    def submit(self, question: Question) -> str:
+    def submit(self, question: Question[Any]) -> str:
         """See Engine.submit."""
         return str(self._call("submit", question))
 
@@ -292,9 +294,9 @@ class ClientEngine:
         """See Engine.cancel."""
         self._call("cancel", ticket)
 
-    def ask(self, question: Question, timeout: float = 60.0) -> Answer:
+    def ask(self, question: Question[A], timeout: float = 60.0) -> A:
         """See Engine.ask."""
-        answer: Answer = self._call("ask", question, timeout, timeout=timeout + 5.0)
+        answer: A = self._call("ask", question, timeout, timeout=timeout + 5.0)
         return answer
 
     def status(self) -> dict[str, Any]:

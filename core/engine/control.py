@@ -192,7 +192,7 @@ _DO: dict[str, Callable[[Runs, Questions, Job, Command], None]] = {
 
 def refresh(questions: Questions, run: Run, command: Command) -> None:
     """A frame of a run that nobody trains at the moment."""
-    questions.refresh(Refresh(run.id, command.values["sample"], command.values["layer"], str(run.path.parent)))
+    questions.refresh(Refresh(run.id, command.values["sample"], command.values["layer"], runs=str(run.path.parent)))
 
 
 def is_finished(status: Status) -> str:

@@ -17,14 +17,15 @@ from typing import Any, ParamSpec, TypeVar
 
 from core.engine.control import EFFECT, checked, steer, steer_ended
 from core.engine.protocol import EngineError, Progress, RunState
-from core.engine.queue import Questions
+from core.engine.queue import Questions, Ticket
 from core.engine.running import LEAVING, RESTING, STARTING, WAITING, WORKING, Job, Runs
 from core.engine.wire import VERSION, words
 from core.engine.workers import FRESH, Nursery, Worker
 from core.spec import registry
 from core.spec.events import ENDED, PAUSED, STOPPED, Command
 from core.spec.options import SpecError
-from core.spec.questions import Answer, Explain, Fits, Look, Question, Refresh, Reproduce, Score, Sound
+from core.spec.question_base import Question
+from core.spec.questions import Sound
 from core.spec.specs import Experiment, content_id
 from core.store import Run, Store, StoreError
 
@@ -38,6 +39,7 @@ _SLEPT = 3.0  # seconds between two turns that show that the engine itself did n
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+A = TypeVar("A")
 
 
 def cores() -> int:
@@ -128,7 +130,7 @@ class LocalEngine:
         if not registry.DATASETS.get(experiment.data.name).files:
             return ""
         try:
-            return str(self.ask(Sound(experiment.data, data_dir), LOOKED_AT))
+            return self.ask(Sound(experiment.data, data_dir), LOOKED_AT)
         except EngineError:
             return ""
 
@@ -196,11 +198,11 @@ class LocalEngine:
     # ── questions ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @_in_words
-    def submit(self, question: Question) -> str:
+    def submit(self, question: Question[Any]) -> str:
         """See Engine.submit."""
         with self._changed:
             self._check_open()
-            ticket = self._questions.submit(self._placed(question))
+            ticket = self._take(question)
             self._wake()
             return ticket.id
 
@@ -218,11 +220,11 @@ class LocalEngine:
             self._wake()
 
     @_in_words
-    def ask(self, question: Question, timeout: float = 60.0) -> Answer:
+    def ask(self, question: Question[A], timeout: float = 60.0) -> A:
         """See Engine.ask."""
         with self._changed:
             self._check_open()
-            ticket = self._questions.submit(self._placed(question), kept=False)
+            ticket = self._take(question, kept=False)
             self._wake()
             self._changed.wait_for(lambda: ticket.done or self._closing, timeout)
             if not ticket.done:
@@ -233,7 +235,8 @@ class LocalEngine:
                 raise EngineError(f"No answer within {timeout:g} s; the question was given up.")
         if ticket.error:
             raise EngineError(ticket.error)
-        return ticket.answer
+        answer: A = ticket.answer
+        return answer
 
     # ── the engine itself ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -310,13 +313,13 @@ class LocalEngine:
             self._questions.tick(now)
             self._runs.tick(now)
 
-    def _placed(self, question: Question) -> Question:
-        """A worker is not told by itself which folder of runs is meant."""
-        if isinstance(question, Look | Refresh | Explain | Fits | Score):
-            return replace(question, runs=str(self._store.root))
-        if isinstance(question, Reproduce):
-            return replace(question, asked=replace(question.asked, runs=str(self._store.root)))
-        return question
+    def _take(self, question: Question[Any], *, kept: bool = True) -> Ticket:
+        """Put a question into the line, and say in the log who has asked what."""
+        if not isinstance(question, Question):
+            raise EngineError("That is no question.")
+        ticket = self._questions.submit(question.placed(str(self._store.root)), kept=kept)
+        log.info("%s asks %s", threading.current_thread().name, question.line())
+        return ticket
 
     def _wake(self) -> None:
         if not self._woken:

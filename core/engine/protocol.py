@@ -6,12 +6,14 @@ Only plain values, numpy arrays and our own light dataclasses cross this wall; e
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from core.spec.events import Command, Status
-from core.spec.questions import Answer, Question
+from core.spec.question_base import Question
 from core.spec.quoting import visible
 from core.spec.specs import Experiment
+
+A = TypeVar("A")
 
 
 class EngineError(Exception):
@@ -68,7 +70,7 @@ class Progress:
     fraction: float
     words: str
     parts: tuple[Any, ...]
-    answer: Answer = None
+    answer: Any = None
     error: str = ""  # a sentence; empty when all is well
 
 
@@ -96,7 +98,7 @@ class Engine(Protocol):
     def delete(self, run: str) -> None:
         """Stop the run if need be and remove its folder."""
 
-    def submit(self, question: Question) -> str:
+    def submit(self, question: Question[Any]) -> str:
         """Ask without waiting; a ticket."""
 
     def poll(self, ticket: str, since: int = 0) -> Progress:
@@ -105,7 +107,7 @@ class Engine(Protocol):
     def cancel(self, ticket: str) -> None:
         """Give a question up; its worker is ended if it does not stop by itself."""
 
-    def ask(self, question: Question, timeout: float = 60.0) -> Answer:
+    def ask(self, question: Question[A], timeout: float = 60.0) -> A:
         """Submit and wait; EngineError in words when it fails or takes longer than `timeout` seconds."""
 
     def status(self) -> dict[str, Any]:

@@ -30,7 +30,8 @@ from core.engine.workers import (
     Ready,
     Worker,
 )
-from core.spec.questions import Answer, Question, Refresh
+from core.spec.question_base import Question
+from core.spec.questions import Refresh
 
 log = logging.getLogger(__name__)
 LIMIT = 500  # questions that may wait; more are refused in words
@@ -44,15 +45,16 @@ class Ticket:
     """One question on its way."""
 
     id: str
-    question: Question
+    question: Question[Any]
     touched: float  # monotonic time of the last poll; inf: nobody will ask, keep it going
     fraction: float = 0.0
     words: str = ""
     parts: list[Any] = field(default_factory=list)
     done: bool = False
-    answer: Answer = None
+    answer: Any = None
     error: str = ""
     deadline: float = math.inf  # monotonic; its worker is killed then
+    refreshes: str = ""  # the run whose frame it makes: of several that are wished for only the newest is made
 
     def progress(self, since: int) -> Progress:
         return Progress(
@@ -69,11 +71,11 @@ class Questions:
         self._rest_until = 0.0  # monotonic; a worker died before it was ready: no endless row of them
         self._tickets: dict[str, Ticket] = {}
         self._waiting: deque[Ticket] = deque()
-        self._refreshing: dict[str, str] = {}  # run → ticket of the Refresh under way
+        self._refreshing: set[str] = set()  # runs of which a frame is being made
         self._refresh_next: dict[str, Refresh] = {}  # run → the newest wish that came meanwhile
 
     # for the askers
-    def submit(self, question: Question, *, kept: bool = True) -> Ticket:
+    def submit(self, question: Question[Any], *, kept: bool = True) -> Ticket:
         """Put a question into the line. `kept=False`: nobody will poll."""
         if len(self._waiting) >= LIMIT:
             raise EngineError(f"{LIMIT} questions are waiting already; try again in a moment.")
@@ -89,7 +91,9 @@ class Questions:
         if question.run in self._refreshing:
             self._refresh_next[question.run] = question
         else:
-            self._refreshing[question.run] = self.submit(question, kept=False).id
+            ticket = self.submit(question, kept=False)
+            ticket.refreshes = question.run
+            self._refreshing.add(question.run)
 
     def find(self, ticket: str) -> Ticket:
         """A ticket that is polled; EngineError when it is not known any more."""
@@ -216,13 +220,12 @@ class Questions:
         else:
             self._finish(ticket, error="The question was given up.")
 
-    def _finish(self, ticket: Ticket, answer: Answer = None, error: str = "") -> None:
+    def _finish(self, ticket: Ticket, answer: Any = None, error: str = "") -> None:
         ticket.done, ticket.answer, ticket.error = True, answer, error
-        if isinstance(ticket.question, Refresh) and self._refreshing.get(ticket.question.run) == ticket.id:
+        if run := ticket.refreshes:
             if error:
-                log.info("no frame for %s: %s", ticket.question.run, error)
-            run = ticket.question.run
-            del self._refreshing[run]
+                log.info("no frame for %s: %s", run, error)
+            self._refreshing.discard(run)
             newest = self._refresh_next.pop(run, None)
             if newest is not None:
                 self.refresh(newest)

@@ -8,6 +8,9 @@ the same key exchange, and a table of method names; what is said is written and 
 from __future__ import annotations
 
 import logging
+import os
+import socket
+import struct
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -54,7 +57,7 @@ class Server:
             except OSError:
                 return
             self._callers.add(conn)
-            threading.Thread(target=self._talk, args=(conn, key), daemon=True).start()
+            threading.Thread(target=self._talk, args=(conn, key), name=_caller(conn), daemon=True).start()
 
     def _talk(self, conn: Connection, key: bytes) -> None:
         with conn:
@@ -80,6 +83,16 @@ class Server:
             if not isinstance(error, EngineError):
                 log.exception("in a call")
             return dumps((False, words(error)))
+
+
+def _caller(conn: Connection) -> str:
+    """Who calls, for the log: what is done for a caller is done in a thread of this name."""
+    try:
+        with socket.socket(fileno=os.dup(conn.fileno())) as one:
+            pid, _user, _group = struct.unpack("3i", one.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    except (OSError, AttributeError, struct.error):  # a socket of another kind does not tell
+        return "a process"
+    return f"process {pid}"
 
 
 def _close(listener: Listener | None) -> None:

@@ -27,7 +27,8 @@ from core.engine.protocol import EngineError, Progress, RunState
 from core.spec import registry
 from core.spec.events import Command, Status
 from core.spec.options import Options
-from core.spec.questions import Answer, Question
+from core.spec.question_base import answer_of
+from core.spec.questions import kinds
 from core.spec.specs import Experiment
 
 VERSION = 2  # of what the engine and its clients say to each other
@@ -92,7 +93,7 @@ def name_of(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-let_through(Question, Answer, Progress, RunState, Command, Status, Experiment)
+let_through(*kinds(), *map(answer_of, kinds()), Progress, RunState, Command, Status, Experiment)
 
 
 @lru_cache(maxsize=1)

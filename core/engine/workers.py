@@ -31,7 +31,7 @@ from core.engine import preload
 from core.engine.forking import end_hung_fork_server, ended
 from core.engine.protocol import EngineError
 from core.engine.wire import dumps, hear, let_through, say, words
-from core.spec.questions import Question
+from core.spec.question_base import Question
 from core.store.engine_files import hold_run
 from core.store.runs import Store
 
@@ -60,7 +60,7 @@ class Ask(NamedTuple):
     """To the worker: answer, then wait for the next."""
 
     ticket: str
-    question: Question
+    question: Question[Any]
 
 
 class GiveUp(NamedTuple):
@@ -339,7 +339,7 @@ def _answer(conn: Connection, worker: Any, broken: str, job: Ask) -> None:
     _reply(conn, job.ticket, lambda: _asked(worker, broken, job.question, send))
 
 
-def _asked(worker: Any, broken: str, question: Question, send: Callable[..., None]) -> Any:
+def _asked(worker: Any, broken: str, question: Question[Any], send: Callable[..., None]) -> Any:
     if worker is None:
         raise EngineError(broken)
     return worker.answer(question, send)

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
 
 from core.spec.options import Options
+from core.spec.question_base import OfRuns, Question
 from core.spec.specs import Choice, DataSpec, LayerSpec, ModelSpec
 
 if TYPE_CHECKING:  # a refusal on the command line does not wait for numpy
     import numpy as np
-
-
-@dataclass(frozen=True)
-class Describe:
-    """The layers of a model, checked on shapes alone: nothing is allocated. Answer: Description."""
-
-    model: ModelSpec
-    data: DataSpec
-    batch_size: int = 64
-    input: tuple[int, ...] = ()  # overrides the data set's input shape, without the batch
-    classes: int = 0  # overrides the data set's number of classes
 
 
 @dataclass(frozen=True)
@@ -65,20 +55,15 @@ class Description:
 
 
 @dataclass(frozen=True)
-class Preview:
-    """What a data set holds, with `count` samples of its training part. Answer: DataPreview."""
+class Describe(Question[Description]):
+    """The layers of a model, checked on shapes alone: nothing is allocated. Answer: Description."""
 
+    handler = "core.worker.answers:describe"
+    model: ModelSpec
     data: DataSpec
-    count: int = 24
-    folder: str = ""  # of the data sets; empty means $LAYERLAB_DATA or data/ under the home
-
-
-@dataclass(frozen=True)
-class Sound:
-    """Can the files of a data set that are here be used? Answer: a sentence on what is wrong, or ""."""
-
-    data: DataSpec
-    folder: str = ""  # as in Preview
+    batch_size: int = 64
+    input: tuple[int, ...] = ()  # overrides the data set's input shape, without the batch
+    classes: int = 0  # overrides the data set's number of classes
 
 
 @dataclass(frozen=True)
@@ -116,36 +101,43 @@ class DataPreview:
 
 
 @dataclass(frozen=True)
-class Refresh:
-    """Make and write the live frame of a run that is not training, for this sample and layer. Answer: None."""
+class Preview(Question[DataPreview]):
+    """What a data set holds, with `count` samples of its training part. Answer: DataPreview."""
 
-    run: str
-    sample: int
-    layer: str
-    runs: str = ""  # the runs folder; the engine fills it in
+    handler = "core.worker.answers:preview"
+    data: DataSpec
+    count: int = 24
+    folder: str = ""  # of the data sets; empty means $LAYERLAB_DATA or data/ under the home
 
 
 @dataclass(frozen=True)
-class Doctor:
+class Sound(Question[str]):
+    """Can the files of a data set that are here be used? Answer: a sentence on what is wrong, or ""."""
+
+    handler = "core.worker.answers:sound"
+    data: DataSpec
+    folder: str = ""  # as in Preview
+
+
+@dataclass(frozen=True)
+class Refresh(OfRuns, Question[None]):
+    """Make and write the live frame of a run that is not training, for this sample and layer. Answer: None."""
+
+    handler = "core.worker.answers:refresh"
+    run: str
+    sample: int
+    layer: str
+
+
+@dataclass(frozen=True)
+class Doctor(Question[dict[str, Any]]):
     """What the workers' machine offers. Answer: dict of plain values (devices, versions)."""
+
+    handler = "core.worker.answers:doctor"
 
 
 NEWEST = -1  # the step of a Look that follows the run
 NO_WEIGHTS = "This run keeps no weights yet; they come with its first step."
-
-
-@dataclass(frozen=True)
-class Look:
-    """One view of a run at one moment of its training. Answer: Seen."""
-
-    run: str
-    view: str  # a name of the catalog of views
-    sample: int = 0  # of the test set
-    layer: str = ""  # its address; empty: the first that the view offers
-    step: int = NEWEST  # the nearest one of which weights are kept is shown
-    options: Options = field(default_factory=Options)  # of the view
-    drawing: str = ""  # a picture drawn by hand (core.spec.drawings) in the place of the test sample
-    runs: str = ""  # the runs folder; the engine fills it in
 
 
 @dataclass(frozen=True)
@@ -167,31 +159,24 @@ class Seen:
     code: str
 
 
+@dataclass(frozen=True)
+class Look(OfRuns, Question[Seen]):
+    """One view of a run at one moment of its training. Answer: Seen."""
+
+    handler = "core.worker.answers:look"
+    run: str
+    view: str  # a name of the catalog of views
+    sample: int = 0  # of the test set
+    layer: str = ""  # its address; empty: the first that the view offers
+    step: int = NEWEST  # the nearest one of which weights are kept is shown
+    options: Options = field(default_factory=Options)  # of the view
+    drawing: str = ""  # a picture drawn by hand (core.spec.drawings) in the place of the test sample
+
+
 PREDICTED, TRUE = "predicted", "true"
 
 
 MOST_SPREAD = 50  # seeds of one map
-
-
-@dataclass(frozen=True)
-class Explain:
-    """Why a run's network answers as it does. Answer: a tuple of Explained, each also sent as a part when it is ready.
-
-    target: "predicted", "true", a class's number "3", a difference "3-5"; with "@7" behind it: at step 7, for data
-    that asks at every step (else the last step that is asked). What cannot be had is an Explained with `withheld`.
-    """
-
-    run: str
-    methods: tuple[Choice, ...]  # name and options of each
-    sample: int = 0  # of the test set
-    target: str = PREDICTED
-    layer: str = ""  # for methods that explain by a layer; empty: the first that the method offers
-    step: int = NEWEST
-    seed: int = 0
-    drawing: str = ""  # a picture drawn by hand (core.spec.drawings) in the place of the test sample
-    runs: str = ""  # the runs folder; the engine fills it in
-    spread: tuple[str, ...] = ()  # of the methods: those whose map is to be the mean over several seeds, from `seed` on
-    seeds: int = 5  # for those, 2 to MOST_SPREAD; see core.worker.explain.seed_spread
 
 
 @dataclass(frozen=True)
@@ -232,10 +217,24 @@ class Explained:
 
 
 @dataclass(frozen=True)
-class Reproduce:
-    """A program that makes an attribution again with plain Captum. `asked` names one method. Answer: Reproduction."""
+class Explain(OfRuns, Question[tuple[Explained, ...]]):
+    """Why a run's network answers as it does. Answer: a tuple of Explained, each also sent as a part when it is ready.
 
-    asked: Explain
+    target: "predicted", "true", a class's number "3", a difference "3-5"; with "@7" behind it: at step 7, for data
+    that asks at every step (else the last step that is asked). What cannot be had is an Explained with `withheld`.
+    """
+
+    handler = "core.worker.answers:explain"
+    run: str
+    methods: tuple[Choice, ...]  # name and options of each
+    sample: int = 0  # of the test set
+    target: str = PREDICTED
+    layer: str = ""  # for methods that explain by a layer; empty: the first that the method offers
+    step: int = NEWEST
+    seed: int = 0
+    drawing: str = ""  # a picture drawn by hand (core.spec.drawings) in the place of the test sample
+    spread: tuple[str, ...] = ()  # of the methods: those whose map is to be the mean over several seeds, from `seed` on
+    seeds: int = 5  # for those, 2 to MOST_SPREAD; see core.worker.explain.seed_spread
 
 
 @dataclass(frozen=True)
@@ -247,12 +246,15 @@ class Reproduction:
 
 
 @dataclass(frozen=True)
-class Fits:
-    """Which methods are right for a run's network. Answer: a tuple of MethodFit in the order of the catalog."""
+class Reproduce(Question[Reproduction]):
+    """A program that makes an attribution again with plain Captum. `asked` names one method. Answer: Reproduction."""
 
-    run: str
-    step: int = NEWEST
-    runs: str = ""
+    handler = "core.worker.answers:reproduce"
+    asked: Explain
+
+    def placed(self, runs: str) -> Self:
+        """See Question.placed."""
+        return replace(self, asked=self.asked.placed(runs))
 
 
 @dataclass(frozen=True)
@@ -268,22 +270,12 @@ class MethodFit:
 
 
 @dataclass(frozen=True)
-class Score:
-    """How well the methods find evidence that is known, on networks trained for it. Answer: Scored.
+class Fits(OfRuns, Question[tuple[MethodFit, ...]]):
+    """Which methods are right for a run's network. Answer: a tuple of MethodFit in the order of the catalog."""
 
-    quick: fewer seeds, steps and samples; a look, not a claim. 0 and () leave the number or the list as it is there.
-    run: this run's own network is scored instead, where the evidence of its data is known.
-    """
-
-    quick: bool = False
-    seeds: int = 0
-    data: tuple[str, ...] = ()  # names of core.catalog.trials
-    methods: tuple[str, ...] = ()
-    samples: int = 0  # a network, of those that it answers right
-    steps: int = 0
-    run: str = ""
-    step: int = NEWEST  # of the run's weights
-    runs: str = ""  # the runs folder; the engine fills it in
+    handler = "core.worker.answers:fits"
+    run: str
+    step: int = NEWEST
 
 
 @dataclass(frozen=True)
@@ -379,16 +371,25 @@ class Scored:
     more: tuple[str, ...] = ()  # those of `draw` that put more of their map there than of the number hangs on it
 
 
-Question = Describe | Preview | Sound | Refresh | Doctor | Look | Explain | Reproduce | Fits | Score
-Answer = (
-    Description
-    | DataPreview
-    | Seen
-    | tuple[Explained, ...]
-    | Reproduction
-    | tuple[MethodFit, ...]
-    | Scored
-    | dict[str, Any]
-    | str
-    | None
-)
+@dataclass(frozen=True)
+class Score(OfRuns, Question[Scored]):
+    """How well the methods find evidence that is known, on networks trained for it. Answer: Scored.
+
+    quick: fewer seeds, steps and samples; a look, not a claim. 0 and () leave the number or the list as it is there.
+    run: this run's own network is scored instead, where the evidence of its data is known.
+    """
+
+    handler = "core.worker.answers:score"
+    quick: bool = False
+    seeds: int = 0
+    data: tuple[str, ...] = ()  # names of core.catalog.trials
+    methods: tuple[str, ...] = ()
+    samples: int = 0  # a network, of those that it answers right
+    steps: int = 0
+    run: str = ""
+    step: int = NEWEST  # of the run's weights
+
+
+def kinds() -> list[type[Question[Any]]]:
+    """Every question of LayerLab's, by its class. One that is declared elsewhere is none."""
+    return [kind for kind in Question.__subclasses__() if kind.__module__.startswith("core.")]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -16,17 +16,21 @@ from core.catalog.entries import View
 from core.engine.live import encode_frame
 from core.spec import registry
 from core.spec.options import SpecError
+from core.spec.question_base import Question
 from core.spec.questions import (
-    Answer,
+    DataPreview,
     Describe,
+    Description,
     Doctor,
     Explain,
+    Explained,
     Fits,
     Look,
+    MethodFit,
     Preview,
-    Question,
     Refresh,
     Reproduce,
+    Reproduction,
     Score,
     Scored,
     Seen,
@@ -35,14 +39,16 @@ from core.spec.questions import (
 from core.spec.specs import DataSpec, Experiment, preset
 from core.store import Store, data_home
 from core.store.scores import keep_scores, making_scores
-from core.worker.data.preview import fault, preview
+from core.worker.data import preview as data_sets
 from core.worker.data.splits import Splits
 from core.worker.look.subject import subject_of
-from core.worker.model.build import build, data_form, describe, layers_of, load_state
+from core.worker.model import build as models
 from core.worker.train.frames import make_frame
 from core.worker.train.training import load_data
 
 Send = Callable[..., None]
+A = TypeVar("A")
+THREADS = torch.get_num_threads()  # what torch would take; a question takes one
 
 
 def prepare() -> None:
@@ -53,27 +59,35 @@ def prepare() -> None:
     import captum.attr  # noqa: F401
 
 
-def answer(question: Question, send: Send) -> Answer:
-    """Answer one question; `send(fraction, words, part=None)` hears of progress."""
-    if isinstance(question, Describe):
-        return describe(question)
-    if isinstance(question, Refresh):
-        _refresh(question)
-        return None
-    if isinstance(question, Preview | Sound):
-        return preview(question, send) if isinstance(question, Preview) else fault(question)
-    if isinstance(question, Look):
-        return look(question, send)
-    if isinstance(question, Explain | Reproduce | Fits | Score):
-        return why(question, send)
-    if isinstance(question, Doctor):
-        return _doctor()
-    raise SpecError("question", f"{type(question).__name__} is no question that a worker knows.")
+def answer(question: Question[A], send: Send) -> A:
+    """Answer one question by the function that its class names; `send(fraction, words, part=None)` tells how far it is.
+
+    SpecError where it is no question; whatever else the function raises.
+    """
+    if not isinstance(question, Question):
+        raise SpecError("question", f"{type(question).__name__} is no question that a worker knows.")
+    torch.set_num_threads(1)  # the cores are for the runs that train
+    made: A = registry.load(question.handler)(question, send)
+    return made
+
+
+def describe(question: Describe, _send: Send) -> Description:
+    """See Describe."""
+    return models.describe(question)
+
+
+def preview(question: Preview, send: Send) -> DataPreview:
+    """See Preview."""
+    return data_sets.preview(question, send)
+
+
+def sound(question: Sound, _send: Send) -> str:
+    """See Sound."""
+    return data_sets.fault(question)
 
 
 def look(question: Look, send: Send) -> Seen:
     """One view of a run, by the view's heavy half."""
-    torch.set_num_threads(1)
     view: View = registry.VIEWS.get(question.view)
     options = question.options if isinstance(question.options, view.options) else view.options()
     subject = subject_of(question)
@@ -81,41 +95,53 @@ def look(question: Look, send: Send) -> Seen:
     return replace(seen, facts={**subject.answer(), **seen.facts}) if view.of_sample else seen
 
 
-def why(question: Explain | Reproduce | Fits | Score, send: Send) -> Answer:
-    """Why a run's network answers as it does, a program that says so again, which methods could say so, how well."""
-    from core.worker import explain as room  # Captum takes a second to import: only those who ask wait for it
+# Captum takes a second to import: only those who ask why wait for it.
 
-    torch.set_num_threads(1)
-    if isinstance(question, Score):
-        return score(question, send)
-    if isinstance(question, Reproduce):
-        return room.reproduction(question.asked, send)
-    return room.explain(question, send) if isinstance(question, Explain) else room.fits(question)
+
+def explain(question: Explain, send: Send) -> tuple[Explained, ...]:
+    """See Explain."""
+    from core.worker.explain.questions import explain
+
+    return explain(question, send)
+
+
+def reproduce(question: Reproduce, send: Send) -> Reproduction:
+    """See Reproduce."""
+    from core.worker.explain.script import reproduction
+
+    return reproduction(question.asked, send)
+
+
+def fits(question: Fits, _send: Send) -> tuple[MethodFit, ...]:
+    """See Fits."""
+    from core.worker.explain.questions import fits
+
+    return fits(question)
 
 
 def score(question: Score, send: Send) -> Scored:
     """The scoreboard; one of everything is kept for the page."""
-    from core.worker.explain.scoreboard.score import score as scored
+    from core.worker.explain.scoreboard.score import score
 
-    torch.set_num_threads(1)
     if question.data or question.methods or question.run:
-        return scored(question, send)
+        return score(question, send)
     with making_scores():
-        made = scored(question, send)
+        made = score(question, send)
         keep_scores(made)
     return made
 
 
-def _refresh(question: Refresh) -> None:
+def refresh(question: Refresh, _send: Send) -> None:
+    """See Refresh."""
     run = Store(question.runs).run(question.run)
     experiment, step = run.experiment(), run.newest()
     if step is None:
         return
-    torch.set_num_threads(1)
-    network = build(experiment.model, data_form(experiment.data)).eval()
-    load_state(network, run.weights(step))
+    form = models.data_form(experiment.data)
+    network = models.build(experiment.model, form).eval()
+    models.load_state(network, run.weights(step))
     folder = run.about().get("data_dir") or str(data_home())  # where the run itself has its data from
-    layers, splits = layers_of(experiment.model, data_form(experiment.data)), _splits(experiment.data, folder)
+    layers, splits = models.layers_of(experiment.model, form), _splits(experiment.data, folder)
     frame = make_frame(network, layers, splits, step, question.sample, question.layer)
     run.write_frame(encode_frame(frame))
 
@@ -126,8 +152,9 @@ def _splits(data: DataSpec, folder: str) -> Splits:
     return load_data(Experiment(data, sample.model, sample.train), Path(folder))
 
 
-def _doctor() -> dict[str, Any]:
-    devices = [{"name": "cpu", "detail": f"{torch.get_num_threads()} threads, {platform.machine()}"}]
+def doctor(_question: Doctor, _send: Send) -> dict[str, Any]:
+    """See Doctor."""
+    devices = [{"name": "cpu", "detail": f"{THREADS} threads, {platform.machine()}"}]
     for i in range(torch.cuda.device_count()):
         about = torch.cuda.get_device_properties(i)
         devices.append({"name": f"cuda:{i}", "detail": f"{about.name}, {about.total_memory / 2**30:.0f} GiB"})

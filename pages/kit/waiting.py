@@ -11,13 +11,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import streamlit as st
 
 from core.engine.protocol import EngineError, Progress
 from core.spec import specs
-from core.spec.questions import Answer, Explained, Question, Seen
+from core.spec.question_base import Question
+from core.spec.questions import Explained, Seen
 from pages.kit import engine as doors
 from pages.kit.words import _, plain
 
@@ -27,6 +28,8 @@ PATIENCE = 0.4  # seconds in which a quick answer comes with the page itself
 TICK = 0.4
 KEPT, PIECES = 40, 400  # whole answers and pieces of answers that are kept
 HEAVIEST = 24 << 20  # bytes of arrays that all kept answers of a kind may hold
+
+A = TypeVar("A")
 
 
 @dataclass
@@ -88,10 +91,10 @@ def _pieces() -> _Answers:
 # ── a whole answer ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def answer(question: Question) -> Answer:
+def answer(question: Question[A]) -> A | None:
     """The answer; None while it is on its way (which is shown, and can be given up) or cannot be had (and why)."""
     asked = specs.content_id(question)
-    known: Answer = _answers().get(asked)
+    known: A | None = _answers().get(asked)
     if known is not None:
         return known
     ticket = _ticket((asked,), lambda: question).ticket
@@ -104,12 +107,13 @@ def answer(question: Question) -> Answer:
         _forget()
         st.rerun()
     if progress.done:
-        return _arrived(asked, progress)
+        arrived: A | None = _arrived(asked, progress)
+        return arrived
     st.fragment(_watch, run_every=TICK)(ticket, [progress])
     return None
 
 
-def _ticket(ids: tuple[str, ...], question: Callable[[], Question]) -> _Asked:
+def _ticket(ids: tuple[str, ...], question: Callable[[], Question[Any]]) -> _Asked:
     """What is under way and brings all of these, asked now if nothing does; another question is given up."""
     under: _Asked | None = st.session_state.get(ASKED)
     if under is None or not set(ids) <= set(under.ids):
@@ -136,7 +140,7 @@ def _patiently(ticket: str, since: int = -1, patience: float = PATIENCE) -> Prog
         return None
 
 
-def _arrived(asked: str, progress: Progress) -> Answer:
+def _arrived(asked: str, progress: Progress) -> Any:
     if progress.error:
         st.error(plain(progress.error), icon=":material/error:")
         st.button(_("Try again"), on_click=_forget, key="waiting.again")
@@ -179,7 +183,7 @@ def _forget() -> None:
 
 
 def parts(
-    pieces: Mapping[str, Question], whole: Callable[[list[str]], Question], patience: float = PATIENCE
+    pieces: Mapping[str, Question[Any]], whole: Callable[[list[str]], Question[Any]], patience: float = PATIENCE
 ) -> Arriving:
     """Pieces of an answer, as far as they have arrived. Draws nothing; ask again to hear more.
 

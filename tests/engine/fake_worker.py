@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from core.engine.wire import hear, say
+from core.spec import registry
 from core.spec.events import FINISHED, PAUSED, RUNNING, STOPPED, Command, Event, Status
 from core.spec.questions import Describe, Description, Doctor, Refresh, Sound
 from core.store import Checkpoint, Run, Store
@@ -115,8 +116,9 @@ def answer(question: Any, send: Any) -> Any:
         return "train-images is not whole." if question.folder == "broken" else ""
     if isinstance(question, Doctor):
         return {"pid": os.getpid()}
-    assert isinstance(question, Describe)
-    return _ANSWERS[question.batch_size](send)
+    if isinstance(question, Describe):
+        return _ANSWERS[question.batch_size](send)
+    return registry.load(question.handler)(question, send)  # as a real one does
 
 
 def _parts(send: Any) -> Any:

@@ -11,7 +11,7 @@ import types
 import typing
 from collections import Counter, OrderedDict
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ from core.engine.protocol import EngineError, Progress, RunState
 from core.engine.wire import classes, dumps, loads
 from core.spec import events, options, questions, registry, specs
 from core.spec.events import Command, Status
-from core.spec.questions import Answer, Question
+from core.spec.question_base import Question, answer_of
 from core.spec.specs import Experiment
 
 MESSAGES = (workers.Train, workers.Ask, workers.GiveUp, workers.Ready, workers.Part, workers.Answered, workers.Failed)
@@ -97,6 +97,8 @@ def example(hint: Any) -> Any:  # noqa: PLR0911 (one for each form of annotation
     if isinstance(hint, types.UnionType) or get_origin(hint) is typing.Union:
         return example(get_args(hint)[0])
     origin, args = get_origin(hint), get_args(hint)
+    if origin is Question:
+        return questions.Doctor()
     if origin is tuple:
         return (example(args[0]), example(args[0])) if args[-1] is Ellipsis else tuple(map(example, args))
     if origin is dict:
@@ -108,10 +110,20 @@ def example(hint: Any) -> Any:  # noqa: PLR0911 (one for each form of annotation
         return plain[hint]
     if issubclass(hint, options.Options):
         return hint()
-    return hint(**{name: example(of) for name, of in get_type_hints(hint, localns={"np": np}).items()})
+    named = get_type_hints(hint, localns={"np": np})
+    return hint(**{name: example(of) for name, of in named.items() if get_origin(of) is not ClassVar})
 
 
-CROSSING = [*get_args(Question), *get_args(Answer), Progress, RunState, Command, Status, Experiment, *MESSAGES]
+CROSSING = [
+    *questions.kinds(),
+    *map(answer_of, questions.kinds()),
+    Progress,
+    RunState,
+    Command,
+    Status,
+    Experiment,
+    *MESSAGES,
+]
 
 
 @pytest.mark.parametrize("kind", CROSSING, ids=str)
@@ -218,6 +230,8 @@ HOSTILE = {
     "a module": message(["class", "os", {}]),
     "a class that stays at home": message(["class", "core.spec.events.Event", {"step": 1, "name": "", "value": 1}]),
     "a field too many": message(["class", "core.spec.questions.Doctor", {"x": 1}]),
+    "a handler": message(["class", "core.spec.questions.Doctor", {"handler": "os:getcwd"}]),
+    "a question of no kind": message(["class", "core.spec.question_base.Question", {}]),
     "a field too few": message(["class", "core.spec.events.Command", {"verb": "stop"}]),
     "fields by place": message(["class", "core.spec.events.Command", ["stop", {}]]),
     "a value out of range": message(["class", "core.catalog.datasets.digits.Digits", {"size": 10**9}]),

@@ -9,8 +9,8 @@ from typing import Any
 
 from core.engine.protocol import EngineError, EngineGone, Progress, RunState
 from core.spec.events import ENDED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command, Event, Status
+from core.spec.question_base import Question
 from core.spec.questions import (
-    Answer,
     DataPreview,
     Describe,
     Description,
@@ -18,7 +18,6 @@ from core.spec.questions import (
     Fits,
     Look,
     Problem,
-    Question,
     Seen,
 )
 from core.spec.specs import Experiment, content_id
@@ -40,7 +39,7 @@ class FakeEngine:
         self.look: Callable[[Look], Seen] | None = None  # the real one, where a test wants it
         self.why: Callable[[Explain | Fits], Progress] | None = None  # how far it is, where a test wants it
         self.progress = Progress(True, 1.0, "", ())  # how far every question is, without its answer
-        self.asked: list[Question] = []
+        self.asked: list[Question[Any]] = []
         self.cancelled: list[str] = []
         self._tokens: dict[tuple[str, str], str] = {}
         self._states: dict[str, RunState] = {}
@@ -81,7 +80,7 @@ class FakeEngine:
         self._states.pop(run, None)
         self.store.delete(run)
 
-    def submit(self, question: Question) -> str:
+    def submit(self, question: Question[Any]) -> str:
         self._there()
         self.asked.append(question)
         return f"ticket {len(self.asked)}"
@@ -108,7 +107,7 @@ class FakeEngine:
     def cancel(self, ticket: str) -> None:
         self.cancelled.append(ticket)
 
-    def ask(self, question: Question, timeout: float = 60.0) -> Answer:
+    def ask(self, question: Question[Any], timeout: float = 60.0) -> Any:
         self._there()
         if not isinstance(question, Describe):
             raise EngineError("not here")

@@ -143,7 +143,7 @@ def test_the_best_weights_are_the_runs_result(store):
     for name, value in run.weights(best).items():
         np.testing.assert_array_equal(value, kept[f"best/model/{name}"])
     run.write_frame(b"")
-    answers.answer(Refresh(run.id, 1, "", str(store.root)), QUIET)
+    answers.answer(Refresh(run.id, 1, "", runs=str(store.root)), QUIET)
     assert decode_frame(run.frame()).step == best
 
 
@@ -412,7 +412,7 @@ def test_a_resting_runs_frame_is_made_for_another_sample_and_layer(store):
     run = store.create(small())
     with going(store, run) as conn:
         wait_for(conn, FINISHED)
-    answers.answer(Refresh(run.id, 100, "head", str(store.root)), QUIET)
+    answers.answer(Refresh(run.id, 100, "head", runs=str(store.root)), QUIET)
     frame = decode_frame(run.frame())
     assert (frame.step, frame.meta["sample"], frame.meta["layer"]) == (30, 100, "head")
 
@@ -434,7 +434,7 @@ def test_a_resting_runs_frame_is_of_the_data_that_the_run_was_trained_on(store, 
     run = store.create(experiment, data_dir=str(tmp_path / "mine"))
     with going(store, run) as conn:
         wait_for(conn, FINISHED)
-    answers.answer(Refresh(run.id, 3, "", str(store.root)), QUIET)
+    answers.answer(Refresh(run.id, 3, "", runs=str(store.root)), QUIET)
     assert decode_frame(run.frame()).meta["sample"] == 3
 
 

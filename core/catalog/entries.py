@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from core.spec.facts import Facts
 from core.spec.options import Options
 from core.spec.specs import LayerSpec
 
@@ -227,6 +228,9 @@ class View:
     look: str
     needs: str  # a sentence: what it is that a model without it lacks, and which presets have it; "" where all do
     options: type[Options] = Options
+    facts: type[Facts] = Facts
+    arrays: tuple[str, ...] = ()  # names, with * for what differs from network to network; these are always there,
+    optional_arrays: tuple[str, ...] = ()  # these depend on the options and the network
     applies: Callable[[tuple[LayerSpec, ...], DataForm], bool] = _always
     layers: Callable[[tuple[LayerSpec, ...], DataForm], tuple[str, ...]] = _no_layers  # to choose among; () = no choice
     # (option, chosen layer, all layers, data) → can this option matter here? One that cannot is not shown:

@@ -226,9 +226,9 @@ def _follow(engine: ClientEngine, run: Run, quiet: bool, prompt: str | None = No
     found = summary(run)
     if prompt is not None:
         seen = engine.ask(Look(run.id, "writing", options=Writing(prompt=prompt)))
-        found |= {"prompt": prompt, "sample_text": seen.facts["text"]}
+        found |= {"prompt": prompt, "sample_text": seen.facts.text}
         if not quiet:
-            say(f"{prompt}{seen.facts['text']}")
+            say(f"{prompt}{seen.facts.text}")
     print_json(found) if quiet else say(f"run {run.id}")
     return 0
 

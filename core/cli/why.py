@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.catalog.entries import WITHHELD
+from core.catalog.views.writing import WritingFacts
 from core.cli.output import Mistake, aloud, print_json, say
 from core.cli.requests import explanation_asked, fits_asked, score_asked, view_asked
 from core.spec import registry
@@ -30,7 +31,7 @@ def do_look(asked: argparse.Namespace) -> int:
         write_npz(Path(asked.out), seen.arrays)
     shapes = {name: list(array.shape) for name, array in seen.arrays.items()}
     if asked.json:
-        text = {"text": seen.facts["text"]} if "text" in seen.facts else {}
+        text = {"text": seen.facts.text} if isinstance(seen.facts, WritingFacts) else {}
         print_json({"view": seen.view, "step": seen.step, "arrays": shapes, "words": " ".join(seen.words), **text})
         return 0
     say(f"{view.title}, step {seen.step}" + (f", sample {seen.sample}" if view.of_sample else ""))
@@ -38,8 +39,8 @@ def do_look(asked: argparse.Namespace) -> int:
         say(f"  {name:24} [{', '.join(map(str, shape))}]")
     for sentence in seen.words:
         say(sentence)
-    if "text" in seen.facts:
-        say(f"\n{seen.facts['prompt']}{seen.facts['text']}")
+    if isinstance(seen.facts, WritingFacts):
+        say(f"\n{seen.facts.prompt}{seen.facts.text}")
     return 0
 
 

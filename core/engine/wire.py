@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from multiprocessing.connection import Connection
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -86,7 +86,8 @@ def let_through(*roots: Any) -> None:
                 _known[name_of(root)] = root
                 let_through(*get_type_hints(root, localns={"np": np}).values())
         else:
-            let_through(*get_args(root))
+            origin = get_origin(root)  # Seen[…] is a Seen; Question[…] is one of its own classes, and never itself
+            let_through(*([origin] if is_dataclass(origin) and fields(origin) else []), *get_args(root))
 
 
 def name_of(kind: type) -> str:
@@ -98,10 +99,14 @@ let_through(*kinds(), *map(answer_of, kinds()), Progress, RunState, Command, Sta
 
 @lru_cache(maxsize=1)
 def classes() -> dict[str, type]:
-    """Every class that may cross, by name, with the options of everything in the catalog. To be read, not changed."""
+    """Every class that may cross, by name. To be read, not changed.
+
+    Among them the options of everything in the catalog, and the facts of its views.
+    """
     for known in vars(registry).values():
         if isinstance(known, registry.Registry):
             let_through(*(entry.options for entry in known if issubclass(entry.options, Options)))
+    let_through(*(view.facts for view in registry.VIEWS))
     return _known
 
 

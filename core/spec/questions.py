@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from core.spec.options import Options
 from core.spec.question_base import OfRuns, Question
@@ -11,6 +11,8 @@ from core.spec.specs import Choice, DataSpec, LayerSpec, ModelSpec
 
 if TYPE_CHECKING:  # a refusal on the command line does not wait for numpy
     import numpy as np
+
+F = TypeVar("F")  # of a view: its Facts
 
 
 @dataclass(frozen=True)
@@ -141,12 +143,13 @@ NO_WEIGHTS = "This run keeps no weights yet; they come with its first step."
 
 
 @dataclass(frozen=True)
-class Seen:
+class Seen(Generic[F]):
     """The answer to Look.
 
-    arrays: what the view shows and `look --out` writes, by layer address or by the names that the view's heavy half
-    documents. facts: plain values beside them. words: sentences for the reader, the most important first.
-    code: lines of PyTorch that compute the arrays, for a `network` and a batch `x` of one sample.
+    arrays: what the view shows and `look --out` writes, by the names that the view's entry declares (View.arrays).
+    facts: plain values beside them, of the class that the entry declares (View.facts). words: sentences for the
+    reader, the most important first. code: lines of PyTorch that compute the arrays, for a `network` and a batch `x` of
+    one sample.
     """
 
     view: str
@@ -154,13 +157,13 @@ class Seen:
     sample: int
     layer: str
     arrays: dict[str, np.ndarray]
-    facts: dict[str, Any]
+    facts: F
     words: tuple[str, ...]
     code: str
 
 
 @dataclass(frozen=True)
-class Look(OfRuns, Question[Seen]):
+class Look(OfRuns, Question[Seen[Any]]):
     """One view of a run at one moment of its training. Answer: Seen."""
 
     handler = "core.worker.answers:look"

@@ -86,13 +86,15 @@ def sound(question: Sound, _send: Send) -> str:
     return data_sets.fault(question)
 
 
-def look(question: Look, send: Send) -> Seen:
+def look(question: Look, send: Send) -> Seen[Any]:
     """One view of a run, by the view's heavy half."""
     view: View = registry.VIEWS.get(question.view)
     options = question.options if isinstance(question.options, view.options) else view.options()
     subject = subject_of(question)
-    seen: Seen = registry.load(view.look)(subject, options, send)
-    return replace(seen, facts={**subject.answer(), **seen.facts}) if view.of_sample else seen
+    seen: Seen[Any] = registry.load(view.look)(subject, options, send)
+    if view.of_sample and isinstance(seen.facts, dict):
+        return replace(seen, facts={**vars(subject.answer()), **seen.facts})
+    return seen
 
 
 # Captum takes a second to import: only those who ask why wait for it.

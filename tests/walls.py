@@ -164,7 +164,16 @@ def vague_names(path: Path) -> list[str]:
 
 # ── session state ────────────────────────────────────────────────────────────
 
-STATE_KEYS = {"run", "sample", "layer", "step", "drawn", "model", "data"}  # what every page follows, and is asked for
+STATE_KEYS = {
+    "run",
+    "sample",
+    "layer",
+    "step",
+    "drawn",
+    "model",
+    "data",
+    "language",
+}  # what every page follows, and is asked for
 
 
 def widget_keys(tree: ast.AST) -> set[str]:

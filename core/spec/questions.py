@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from core.spec.options import Options
 from core.spec.question_base import OfRuns, Question
+from core.spec.sentences import Sentence, _
 from core.spec.specs import Choice, DataSpec, LayerSpec, ModelSpec
 
 if TYPE_CHECKING:  # a refusal on the command line does not wait for numpy
@@ -40,7 +41,7 @@ class Problem:
 
     def sentence(self) -> str:
         """The three in one line."""
-        return f"{self.layer}: {self.message}. To mend it: {self.fix}."
+        return Sentence("{layer}: {message}. To mend it: {fix}.", layer=self.layer, message=self.message, fix=self.fix)
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ class Doctor(Question[dict[str, Any]]):
 
 
 NEWEST = -1  # the step of a Look that follows the run
-NO_WEIGHTS = "This run keeps no weights yet; they come with its first step."
+NO_WEIGHTS = _("This run keeps no weights yet; they come with its first step.")
 
 
 @dataclass(frozen=True)

@@ -1,29 +1,49 @@
-"""The words on the screen. Every visible text goes through `_`; English is the source and the fallback."""
+"""The words on the screen, in the reader's language. Every visible text goes through `_`; English is the source.
+
+A text of a page is translated by `_`; a sentence that core has made (core.spec.sentences) by `_`, `plain` or `fill`,
+where it is shown. The language belongs to the session: what is kept for all sessions holds sentences, not their
+translations.
+"""
 
 from __future__ import annotations
 
-import gettext
-import os
 import time
-from functools import lru_cache
+from contextvars import ContextVar
 from numbers import Number
-from pathlib import Path
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.engine.waiting_time import rounded
 from core.spec import events
 from core.spec.quoting import markdown
+from core.spec.sentences import Language, Sentence
+from core.store import languages
 
-LOCALE = Path(__file__).resolve().parents[2] / "assets" / "locale"
+_reader: ContextVar[Language | None] = ContextVar("reader", default=None)  # of the thread that runs a session's script
 
 
 def _(text: str) -> str:
-    """`text` in the language of $LAYERLAB_LANG, or as it stands where there is no catalog for it."""
-    return _catalog(os.environ.get("LAYERLAB_LANG", "en")).gettext(text) if text else ""
+    """A text, or a sentence, in the reader's language; as it stands where there is no translation."""
+    return reader().text(text)
 
 
-@lru_cache(maxsize=8)
-def _catalog(language: str) -> gettext.NullTranslations:
-    return gettext.translation("layerlab", LOCALE, [language], fallback=True)
+def reader() -> Language:
+    """The language of who reads: the one that was chosen; else $LAYERLAB_LANG; else that of the browser."""
+    known = _reader.get()
+    if known is not None:
+        return known
+    if get_script_run_ctx(suppress_warning=True) is None:  # not in a session
+        return languages.default()
+    chosen = st.session_state.get("language")
+    language = languages.nearest(chosen) if chosen else languages.default(st.context.locale)
+    read_in(language)
+    return language
+
+
+def read_in(language: Language | None) -> None:
+    """Have this thread, which runs one session's script, speak this language from now on. None: look at it anew."""
+    _reader.set(language)
 
 
 class Markdown(str):
@@ -68,8 +88,8 @@ STATE_ICONS = {
 
 
 def plain(text: object) -> Markdown:
-    """Text that came from outside, so that Markdown shows it letter by letter."""
-    return Markdown(markdown(str(text)))
+    """A sentence in the reader's language, or text that came from outside: Markdown shows it letter by letter."""
+    return Markdown(markdown(_(text) if isinstance(text, Sentence) else str(text)))
 
 
 def fill(words: str, **values: object) -> Markdown:

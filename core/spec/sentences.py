@@ -119,8 +119,10 @@ def _value(value: Any) -> Any:
         return value
     if isinstance(value, str | bool):
         return quoted(value)
-    if isinstance(value, Real):
-        return value if isinstance(value, int | float) else value.item()  # type: ignore[attr-defined] # of numpy
+    if isinstance(value, int | float):
+        return value
+    if isinstance(value, Real):  # a number of numpy
+        return value.item()  # type: ignore[attr-defined]
     if isinstance(value, list | tuple):
         return tuple(_value(one) for one in value)
     return quoted(value)
@@ -159,6 +161,7 @@ class Language:
         self.name = name
         self._one, self._several = one, several
         self._signs = {ord("."): decimal, ord(","): group}
+        self.separators = f"{decimal}{group}"  # as Plotly takes them
 
     def text(self, words: str) -> str:
         """The sentence, or the marked text, in this language; in English where the catalog has nothing sound for it."""
@@ -181,7 +184,11 @@ class Language:
         """A number as Python formats it, with this language's signs. ValueError where the format is no number's."""
         if not _SPEC.fullmatch(spec):
             raise ValueError(f"no format of a number: {spec}")
-        return format(value, spec).translate(self._signs)
+        return self.signed(format(value, spec))
+
+    def signed(self, number: str) -> str:
+        """An English number with the signs of this language."""
+        return number.translate(self._signs)
 
     def value(self, value: Any, spec: str) -> str:
         """A value of a sentence."""

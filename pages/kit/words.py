@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from contextvars import ContextVar
 from numbers import Number
+from typing import Any
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -17,15 +18,52 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from core.engine.waiting_time import rounded
 from core.spec import events
 from core.spec.quoting import markdown
-from core.spec.sentences import Language, Sentence
+from core.spec.sentences import ENGLISH, Language, Sentence
 from core.store import languages
 
 _reader: ContextVar[Language | None] = ContextVar("reader", default=None)  # of the thread that runs a session's script
 
 
+class Words(str):
+    """A text in the reader's language. What `format` puts in is said in that language, too."""
+
+    __slots__ = ()
+
+    def format(self, *args: Any, **values: Any) -> str:
+        return super().format(*map(_put, args), **{name: _put(value) for name, value in values.items()})
+
+
+class _Number:
+    """A number that is formatted as Python does it, with the signs of the reader's language."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def __format__(self, spec: str) -> str:
+        return reader().signed(format(self.value, spec))
+
+
+def _put(value: Any) -> Any:
+    if isinstance(value, Sentence):
+        return _(value)
+    return _Number(value) if isinstance(value, int | float) else value
+
+
 def _(text: str) -> str:
     """A text, or a sentence, in the reader's language; as it stands where there is no translation."""
-    return reader().text(text)
+    language = reader()
+    return text if language is ENGLISH else Words(language.text(text))
+
+
+def translated(value: Any) -> Any:
+    """The value with every sentence in it, however deep, in the reader's language: what goes to the browser as data."""
+    if isinstance(value, Sentence):
+        return _(value)
+    if isinstance(value, dict):
+        return {key: translated(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [translated(one) for one in value]
+    return value
 
 
 def reader() -> Language:

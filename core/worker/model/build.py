@@ -342,8 +342,8 @@ def _mended(specs: Layers, index: int, fault: Fault, placed: list[Placed], data:
         return Problem(name, fault.message, fix, mends.without(specs, index - 1))
     layers, fixes = mends.applied(specs, index, fault), [fault.fix]
     if fault.remove and not layers:  # it was the only one
-        fix, layers = _end((), [], data)
-        fixes = [_("remove it"), fix]
+        end, layers = _end((), [], data)
+        fixes = [_("remove it"), end]
     for _again in range(3):
         at, next_fault = _first_fault(layers, index, name, placed, data)
         if next_fault is None or not (more := mends.applied(layers, at, next_fault)):

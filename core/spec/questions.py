@@ -123,6 +123,16 @@ class Sound(Question[str]):
 
 
 @dataclass(frozen=True)
+class StartText(Question[str]):
+    """Can a model of this data go on from this text? Answer: a sentence on why not, or ""."""
+
+    handler = "core.worker.answers:start_text"
+    data: DataSpec
+    text: str
+    folder: str = ""  # as in Preview
+
+
+@dataclass(frozen=True)
 class Refresh(OfRuns, Question[None]):
     """Make and write the live frame of a run that is not training, for this sample and layer. Answer: None."""
 

@@ -108,7 +108,8 @@ def _bytes(made: Explained) -> int:
 
 def fits(question: Fits) -> tuple[MethodFit, ...]:
     """Every method of the catalog, before anything is run."""
-    subject = subject_of(Explain(question.run, (), step=question.step, runs=question.runs))
+    whole = Explain(question.run, (), step=question.step, runs=question.runs, data_dir=question.data_dir)
+    subject = subject_of(whole)
     case = case_of(subject)
     nowhere = _nowhere(case)
     return tuple(_fit(method, case, nowhere) for method in registry.METHODS)

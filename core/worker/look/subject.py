@@ -168,7 +168,7 @@ def subject_of(asked: Look | Explain) -> Subject:
             raise CannotShow(view.needs)
         layer = _layer(view, layers, form, asked.layer, words)
     network = _network(str(run.path.parent), run.id, step, run.weights_stamp(step))
-    folder = run.about().get("data_dir") or str(data_home())
+    folder = run.about().get("data_dir") or asked.data_dir or str(data_home())
     splits = _splits(experiment.data, folder)
     last = len(splits.test[0]) - 1
     sample = min(max(0, asked.sample), last)

@@ -51,6 +51,7 @@ def mend(model: ModelSpec, data: DataForm, most: int = 12) -> int:
     raise AssertionError(f"{most} clicks did not mend it: {problem}")
 
 
+@pytest.mark.slow
 def test_eighty_builds_never_fail_with_a_traceback_and_each_is_mended_by_clicks():
     """Depth 1–5, pooling 2–5, stride 1–4 on 28×28: many shrink to nothing."""
     drawn, broken = random.Random(0), 0

@@ -224,6 +224,7 @@ def test_no_other_file_is_served(door: Door, path: str) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("prlimit"), reason="sets a limit of handles from outside")
+@pytest.mark.slow
 def test_many_short_visits_take_no_more_handles_than_there_are(tmp_path: Path) -> None:
     """Each visit holds three until its session is closed: with 160 in all nobody would get in after fifty."""
     door = open_door(tmp_path, "prlimit", "--nofile=160:160")
@@ -271,7 +272,7 @@ def test_a_stopped_engine_is_told_to_watchers_and_does_not_hold_up_the_end(tmp_p
                 os.kill(engine, signal.SIGCONT)
             door.process.terminate()
             until(lambda: door.process.poll() is not None, END + 1)  # the second is for a busy machine
-        until(lambda: gone(*pids), 10)
+        until(lambda: gone(*pids))
         assert "Traceback" not in (tmp_path / "server.txt").read_text()
     finally:
         door.process.kill()

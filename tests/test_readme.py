@@ -7,6 +7,8 @@ import contextlib
 import io
 import re
 
+import pytest
+
 import core
 from core import cli
 from tests.walls import ROOT
@@ -14,6 +16,7 @@ from tests.walls import ROOT
 README = (ROOT / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_notebook_example_runs_and_is_about_ten_lines():
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len([line for line in code.splitlines() if line.strip()]) <= 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,18 @@ import pytest
 from tests import sentences
 from tests.walls import ROOT
 
-CORE = {p: ast.parse(p.read_text(encoding="utf-8")) for p in sorted((ROOT / "core").rglob("*.py"))}
-PAGES = {p: ast.parse(p.read_text(encoding="utf-8")) for p in sorted((ROOT / "pages").rglob("*.py"))}
-TYPED_PAGES = sentences.returned({str(p): tree for p, tree in PAGES.items()})
-TYPED_CORE = sentences.returned({str(p): tree for p, tree in CORE.items()})
+
+@cache  # not at import: every process that collects the tests would parse the whole tree
+def trees(room: str) -> dict[Path, ast.Module]:
+    """The modules of a room of the top level, parsed."""
+    return {p: ast.parse(p.read_text(encoding="utf-8")) for p in sorted((ROOT / room).rglob("*.py"))}
+
+
+@cache
+def typed(room: str) -> dict[str, str]:
+    return sentences.returned({str(p): tree for p, tree in trees(room).items()})
+
+
 MADE_VISIBLE = ("engine",)  # rooms whose one error makes its own text visible: EngineError.__init__
 OURS = {  # what was looked at, and is ours: numbers, names of the catalog, sentences made beside it
     "catalog/applies.py": ["2 * before", "before", "' and '.join(mixing)", "message", "name"],
@@ -139,16 +148,20 @@ def test_the_checker_of_core_lets_quoted_values_pass(source: str) -> None:
 
 def test_all_markdown_of_the_pages_quotes_what_is_foreign() -> None:
     """By pages.kit.words.plain or fill."""
-    assert {_name(p): bad for p, tree in PAGES.items() if (bad := sentences.unquoted_on_pages(tree, TYPED_PAGES))} == {}
+    assert {
+        _name(p): bad
+        for p, tree in trees("pages").items()
+        if (bad := sentences.unquoted_on_pages(tree, typed("pages")))
+    } == {}
 
 
 def test_every_sentence_of_core_quotes_what_is_foreign() -> None:
     """By quoted or shown; what is ours all the same stands in OURS, once somebody has looked at it."""
     wrong = {}
-    for path, tree in CORE.items():
+    for path, tree in trees("core").items():
         name = str(path.relative_to(ROOT / "core"))
         ours = {f"{{{one}}}" for one in OURS.get(name, [])}
-        bad = [one for one in sentences.unquoted_in_core(tree, TYPED_CORE) if one.partition(": ")[2] not in ours]
+        bad = [one for one in sentences.unquoted_in_core(tree, typed("core")) if one.partition(": ")[2] not in ours]
         if bad and path.relative_to(ROOT / "core").parts[0] not in MADE_VISIBLE:
             wrong[name] = bad
     assert wrong == {}
@@ -158,7 +171,7 @@ def test_the_command_line_prints_by_one_function() -> None:
     """core.cli.output.say, which makes control characters visible."""
     printed = [
         f"{_name(path)} line {node.lineno}"
-        for path, tree in CORE.items()
+        for path, tree in trees("core").items()
         if path.parent.name == "cli"
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "print"
@@ -168,7 +181,7 @@ def test_the_command_line_prints_by_one_function() -> None:
 
 def test_the_address_is_read_in_one_place() -> None:
     """pages.kit.location.address, which cleans it."""
-    readers = [_name(path) for path, tree in PAGES.items() if "query_params" in ast.unparse(tree)]
+    readers = [_name(path) for path, tree in trees("pages").items() if "query_params" in ast.unparse(tree)]
     assert readers == ["pages/kit/exchange.py", "pages/kit/location.py"]  # the former writes whole links
 
 
@@ -188,7 +201,7 @@ def test_json_from_outside_is_read_by_one_function() -> None:
     }
     readers = {
         _name(path)
-        for path, tree in {**CORE, **PAGES}.items()
+        for path, tree in {**trees("core"), **trees("pages")}.items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and ast.unparse(node) == "json.loads"
     }
@@ -198,7 +211,7 @@ def test_json_from_outside_is_read_by_one_function() -> None:
 def test_every_function_that_makes_a_figure_escapes_the_names_it_is_given() -> None:
     bare = [
         f"{_name(path)}: {node.name}"
-        for path, tree in CORE.items()
+        for path, tree in trees("core").items()
         if path.parent.name == "figures"
         for node in tree.body
         if isinstance(node, ast.FunctionDef)

@@ -76,22 +76,16 @@ def _written(char: str) -> str:
     return ascii(char)[1:-1]
 
 
-class Quoted(str):
-    """A text that a sentence holds as it stands: quoted already, or ours (a name of the catalog, a line of code)."""
-
-    __slots__ = ()
-
-
-def quoted(value: object, most: int = MOST) -> Quoted:
+def quoted(value: object, most: int = MOST) -> str:
     """A foreign value as a sentence may quote it: on one line, its control characters written out, shortened."""
     try:
         text = visible(str(value)[: 4 * most]).replace("\n", "\\n").replace("\t", "\\t")
     except ValueError:  # an int of thousands of digits
         text = "a number of thousands of digits"
-    return Quoted(text if len(text) <= most else text[: most - 1] + "…")
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def shown(value: Any) -> Quoted:
+def shown(value: Any) -> str:
     """A value of an option as a sentence may quote it: texts in quotes, however deep or long it is."""
     try:
         text = f"{value:g}" if isinstance(value, float) else reprlib.repr(value)
@@ -100,7 +94,7 @@ def shown(value: Any) -> Quoted:
     return quoted(text)
 
 
-def one_line(text: object, most: int = 2000) -> Quoted:
+def one_line(text: object, most: int = 2000) -> str:
     """A sentence on one line, for a terminal."""
     return quoted(" ".join(visible(str(text)[: 4 * most]).split("\n")), most)
 

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
-import torch._dynamo  # the first optimizer pulls it in: here, so that no run waits for it nor has a copy of its own
+import torch.fx.experimental.symbolic_shapes  # any convolution needs it: here, so that no run has its own copy
 
 from core.catalog.applies import goes_on
 from core.engine.live import encode_frame

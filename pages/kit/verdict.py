@@ -40,7 +40,8 @@ def draw(asked: Asked) -> None:
 
 def said(remark: Problem) -> str:
     """What a model that can be trained would do badly, and one way to mend it, in one line."""
-    return _(remark.sentence())
+    text = _("{layer}: {message}. To mend it: {fix}.")
+    return text.format(layer=remark.layer, message=remark.message, fix=remark.fix)
 
 
 def misfit(experiment: Experiment) -> str:

@@ -136,26 +136,56 @@ def _tell(made: Any, site: Site) -> None:
         print(run.id, run.status())
 
 
+@pytest.fixture(scope="module")
+def cached(chromium: Any, site: Site) -> Iterator[Any]:
+    """A browser, 1280×720, for all tests of a module: the pages’ scripts are fetched and compiled once."""
+    made = _new(chromium, site)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def context(chromium: Any, site: Site, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """A browser of the test's own."""
-    with browsing(chromium, site, request.node) as made:
-        yield made
+def context(cached: Any, site: Site, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A browser that remembers nothing of the tests before; every page in it is watched for complaints."""
+    with watched(cached, site, request.node):
+        yield cached
 
 
 @contextmanager
 def browsing(chromium: Any, site: Site, test: pytest.Item) -> Iterator[Any]:
-    """A browser, 1280×720; every page in it is watched for complaints."""
-    complaints: list[str] = []
+    """A browser of the test's own."""
+    made = _new(chromium, site)
+    with watched(made, site, test):
+        yield made
+    made.close()
+
+
+def _new(chromium: Any, site: Site) -> Any:
     made = chromium.new_context(viewport={"width": 1280, "height": 720}, base_url=site.url)
     made.set_default_timeout(LIMIT)
     expect.set_options(timeout=LIMIT)
-    made.on("page", lambda page: _watch(page, complaints))
-    yield made
+    return made
+
+
+@contextmanager
+def watched(context: Any, site: Site, test: pytest.Item) -> Iterator[None]:
+    """Whatever a page complains of fails its test; afterwards the pages are closed and what they kept is forgotten."""
+    complaints: list[str] = []
+
+    def watch(page: Any) -> None:
+        _watch(page, complaints)
+
+    context.on("page", watch)
+    yield
+    context.remove_listener("page", watch)
     if test.stash.get(FAILED, False):
-        _tell(made, site)
-    shown = [page.url for page in made.pages if page.locator("[data-testid=stException]").count()]
-    made.close()
+        _tell(context, site)
+    shown = [page.url for page in context.pages if page.locator("[data-testid=stException]").count()]
+    context.clear_cookies()
+    for page in context.pages:
+        if page.url.startswith(site.url):
+            page.evaluate("localStorage.clear()")
+        page.close()
     assert complaints == []
     assert shown == []
 

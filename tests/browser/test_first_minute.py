@@ -32,21 +32,15 @@ new MutationObserver(() => {
 """
 
 
-def test_a_network_learns_within_three_seconds_of_the_click(context: Any, site: Site) -> None:
-    seconds = []
-    for _attempt in range(3):  # the machine may be busy with something else at one of them
-        page = context.new_page()
-        page.add_init_script(CLOCK)
-        page.goto("/?sample=3")
-        page.locator(".ll-live").wait_for()
-        page.evaluate("window.__layerlab.lastStep = -1")  # a finished run may be on the stage
-        press(page, FIRST)
-        page.wait_for_function("window.__layerlab.lastStep >= 1 && window.__layerlab.draws > 0")
-        seconds.append(page.evaluate("(performance.now() - window.__pressed) / 1000"))
-        if seconds[-1] <= 3:
-            break
-        page.close()
-    assert min(seconds) <= 3, seconds
+def test_one_click_and_a_network_learns(context: Any, site: Site) -> None:
+    """How soon after the click is measured by tests/bench/first_minute.py."""
+    page = context.new_page()
+    page.add_init_script(CLOCK)
+    page.goto("/?sample=3")
+    page.locator(".ll-live").wait_for()
+    page.evaluate("window.__layerlab.lastStep = -1")  # a finished run may be on the stage
+    press(page, FIRST)
+    page.wait_for_function("window.__layerlab.lastStep >= 1 && window.__layerlab.draws > 0")
     maps = page.get_by_text(re.compile(r"16 maps of 28×28"))
     maps.wait_for()
     until_step(page, 800, 240)
@@ -115,6 +109,9 @@ def test_the_keyboard_alone_is_enough(page: Any, site: Site) -> None:
 
 def test_the_next_steps_lead_on_and_the_run_goes_with_them(page: Any, site: Site) -> None:
     page.goto("/")
+    before = len(site.store.runs())
+    press(page, FIRST)
+    until_begun(page, site, before)
     press(page, "Change it")
     page.get_by_role("button", name="Start", exact=True).wait_for()
     page.wait_for_url(re.compile(r"train-live\?.*run=[0-9a-f]{32}"))

@@ -88,6 +88,7 @@ def test_the_same_seed_draws_the_same_first_weights():
         assert torch.equal(mine, shown)
 
 
+@pytest.mark.slow
 def test_the_code_runs_by_itself_and_prints_the_count(tmp_path):
     found = describe(Describe(preset("resnet20", "digits").model, preset("cnn", "digits").data, input=(3, 32, 32)))
     file = tmp_path / "shown.py"

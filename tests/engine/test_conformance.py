@@ -263,7 +263,7 @@ def test_cancel_ends_a_question_and_its_worker_if_need_be(engine: Engine) -> Non
     willing, deaf = engine.submit(question(2)), engine.submit(question(3))
     until(lambda: engine.poll(willing).fraction == 0.5)
     engine.cancel(willing)
-    until(lambda: engine.poll(willing).error == "The question was given up.", 2)
+    until(lambda: engine.poll(willing).error == "The question was given up.")
     engine.cancel(deaf)
     until(lambda: engine.poll(deaf).done, 3)
     assert engine.ask(Doctor())

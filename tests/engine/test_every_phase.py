@@ -267,7 +267,7 @@ def test_a_run_whose_worker_is_being_made_keeps_everything(
     if state == PAUSED:
         until(lambda: starting.step() == heard.count("step"))
     if "watch" in heard:
-        assert starting.run.frame() == repr(WATCH.values).encode()
+        until(lambda: starting.run.frame() == repr(WATCH.values).encode())
 
 
 def test_what_is_kept_is_in_order_and_says_whether_it_holds_the_run() -> None:

@@ -182,7 +182,7 @@ def test_closing_does_not_wait_for_a_stopped_engine_and_leaves_nobody(
     began = time.monotonic()
     client.close()
     assert time.monotonic() - began < CLOSE
-    until(lambda: gone(*pids), 3)
+    until(lambda: gone(*pids))
 
 
 @posix

@@ -93,7 +93,7 @@ def test_a_killed_engine_takes_its_workers_along_and_the_next_carries_on(client:
     assert client.ensure() is True
     assert client.pid != first
     assert ended(client, run) == FINISHED
-    until(lambda: gone(*pids), 3)
+    until(lambda: gone(*pids))
     assert [e.step for e in store.run(run).events() if e.name == "lr"] == list(range(1, 101))
     assert client.ensure() is False
 
@@ -110,7 +110,7 @@ def test_a_waiting_call_ends_when_the_engine_is_killed(client: ClientEngine) -> 
 def test_close_saves_the_runs_for_the_next_engine(client: ClientEngine, store: Store, runs: Path) -> None:
     run, pids = busy(client), family(client.pid)
     client.close()
-    until(lambda: gone(*pids), 3)
+    until(lambda: gone(*pids))
     assert store.run(run).status().state == RUNNING
     assert store.run(run).checkpoint_step() > 12
     assert read_address(runs) is None
@@ -122,7 +122,7 @@ def test_close_saves_the_runs_for_the_next_engine(client: ClientEngine, store: S
 def test_sigterm_ends_the_engine_cleanly(client: ClientEngine, store: Store) -> None:
     run, pids = busy(client), family(client.pid)
     os.kill(client.pid, 15)
-    until(lambda: gone(*pids), 3)
+    until(lambda: gone(*pids))
     step = store.run(run).checkpoint_step()
     assert step is not None and step > 12
 
@@ -144,7 +144,7 @@ def test_everything_ends_when_the_parent_is_killed(runs: Path) -> None:
         pids = family(parent.pid)
         assert len(pids) >= 5
         parent.kill()
-        until(lambda: gone(*pids), 3)
+        until(lambda: gone(*pids))
     step = Store(runs).run(run).checkpoint_step()
     assert step is not None and step >= 10
 

@@ -192,6 +192,7 @@ def test_a_killed_web_process_ends_its_engine_and_the_next_start_carries_the_run
         first.wait(10)
 
 
+@pytest.mark.slow
 def test_a_service_engine_outlives_the_web_process_and_its_runs_go_on(home, free_port):
     store = Store(home / "runs")
     env = {**os.environ, "LAYERLAB_HOME": str(home)}

@@ -309,6 +309,7 @@ def test_the_code_and_the_sizes_stand_beside_the_stack(bench: Bench) -> None:
     assert len(at.dataframe[0].value) == 10
 
 
+@pytest.mark.slow
 def test_a_deep_network_stays_quick(bench: Bench) -> None:
     at = bench.open(model="resnet110", data="cifar10")
     assert len(bench.names) == 59

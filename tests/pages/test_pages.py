@@ -387,6 +387,7 @@ def test_a_run_that_diverged_has_the_curve_of_what_came_before(store: Store, fak
     assert runs_table.rows([run])[0]["loss"] == [2.5, 4e27]
 
 
+@pytest.mark.slow
 def test_the_list_stays_quick_with_two_hundred_runs(visit: Visit, store: Store) -> None:
     made = finished(store, DIGITS, steps=600)
     for i in range(199):

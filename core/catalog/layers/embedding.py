@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from core.catalog.entries import SEQUENCE, TOKENS, DataForm, Fault, Form, Layer
 from core.spec.options import Options, _, option
-from core.spec.sentences import Sentence
 
 
 @dataclass(frozen=True)
@@ -20,8 +19,8 @@ def fault(o: Embedding, form: Form) -> Fault | None:
     if o.vocabulary >= have:
         return None
     return Fault(
-        Sentence("it knows {vocabulary} token ids, but the data has {have}", vocabulary=o.vocabulary, have=have),
-        Sentence("set vocabulary to {have}", have=have),
+        f"it knows {o.vocabulary} token ids, but the data has {have}",
+        f"set vocabulary to {have}",
         options={"vocabulary": have},
     )
 

@@ -55,6 +55,7 @@ def turned(at: Case, seed: int = 0) -> Case:
     return Case(network, at.x, at.form, y=at.y, splits=at.splits, specs=at.specs, sample=at.sample, seed=at.seed)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("network", [PRE_NORM, ("gru", "order")], ids="-".join)
 @pytest.mark.parametrize("method", ANSWERING, ids=lambda method: method.name)
 def test_what_is_shown_of_a_token_does_not_depend_on_the_axes_of_its_embedding(
@@ -184,6 +185,7 @@ def test_nor_at_any_layer_where_all_features_count_alike_after_a_layer_norm(
         assert told(found), (layer, float(np.abs(found.attribution).max()), found.words)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("at", range(len(NETWORKS)), ids=["-".join(network) for network in NETWORKS])
 @pytest.mark.parametrize("method", ANSWERING, ids=lambda method: method.name)
 def test_a_trained_networks_map_is_none_of_rounding(method: Method, at: int, trained: Trained) -> None:

@@ -58,6 +58,7 @@ def quiet(_fraction: float, _words: str, _part: object = None) -> None:
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "saliency"])
 @pytest.mark.parametrize(("preset", "data", "target"), RUNS, ids=[f"{p}-{d}" for p, d, _t in RUNS])
+@pytest.mark.slow_for("vit", "gru")
 def test_it_gives_the_very_map(
     preset: str, data: str, target: str, method: str, trained: Trained, tmp_path: Path
 ) -> None:
@@ -86,7 +87,7 @@ def test_so_it_does_for_every_method_of_tokens_and_of_a_picture(
         assert ran(made, tmp_path) <= max(2e-4 * largest, 1e-7), (method, layer)
 
 
-@pytest.mark.usefixtures("answered_here")
+@pytest.mark.slow
 def test_the_command_line_writes_one_that_runs_by_itself(trained: Trained, tmp_path: Path) -> None:
     run = trained("transformer", "order", steps=8)
     program = tmp_path / "why.py"

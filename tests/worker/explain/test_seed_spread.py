@@ -32,6 +32,7 @@ def over(run: Run, asked: Choice, seeds: int = 5, **given: Any) -> Explained:
     return explain(question, quiet)[0]
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("example", [0, 1])
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
 def test_a_method_is_said_to_draw_if_and_only_if_another_seed_is_another_map(

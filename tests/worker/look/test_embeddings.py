@@ -119,6 +119,7 @@ def test_a_turn_undoes_any_rotation_and_reflection() -> None:
     np.testing.assert_allclose(ours, theirs, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_at_most_a_thousand_points_and_another_sample_is_placed_among_them(
     trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -350,6 +350,7 @@ def test_the_learning_rate_is_judged_by_the_steps_and_the_loss(run_of: Any, lr: 
 
 
 @pytest.mark.parametrize("preset", ["mlp", "cnn", "lenet", "irnn", "vit"])
+@pytest.mark.slow_for("vit", "irnn")
 def test_presets_are_never_called_ill(trained: Trained, preset: str) -> None:
     run = trained(preset, steps=40)
     for step in (0, 40):

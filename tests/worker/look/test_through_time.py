@@ -213,6 +213,7 @@ def median(seen: list[Seen]) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_untrained_over_forty_steps_an_lstm_vanishes_like_the_rest(trained: Trained) -> None:
     """Measured before on random input: vanilla 3e-9, GRU 1e-8, LSTM 1.5e-8, with forget bias 1: 8e-4, with 3: 1.6."""
     for preset in ("rnn", "lstm", "gru"):

@@ -46,7 +46,7 @@ def layers(*rows):
     return model_from_json({"architecture": "cnn", "layers": listed})
 
 
-@pytest.mark.slow_for("resnet110")
+@pytest.mark.slow_for("resnet110", "resnet44", "resnet32", "resnet56")
 @pytest.mark.parametrize(
     ("name", "published"),
     [

@@ -45,6 +45,7 @@ def test_of_an_answer_at_every_step_the_last_one_counts() -> None:
 
 
 @pytest.mark.parametrize(("preset", "data"), [("rnn", "order"), ("gru", "adding"), ("lstm", "copy")])
+@pytest.mark.slow_for("gru")
 def test_a_watched_training_records_it_and_stays_the_same_to_the_bit(preset: str, data: str) -> None:
     experiment = specs.assign(specs.preset(preset, data), {"train.steps": 6})
     ends = []

@@ -62,7 +62,7 @@ def assert_same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> Non
         assert value.tobytes() == other[name].tobytes(), f"{name} differs"
 
 
-@pytest.mark.slow_for("resnet8")
+@pytest.mark.slow_for("resnet8", "gru", "vit", "rnn")
 @pytest.mark.parametrize("half", [15, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("architecture", "data", "changes"), FAMILIES, ids=[f"{a}-{d}" for a, d, _ in FAMILIES])
 def test_all_steps_equal_half_and_pause_and_resume_and_half_to_the_bit(
@@ -145,7 +145,7 @@ OPTIONS = [
 ]
 
 
-@pytest.mark.slow_for("lenet")
+@pytest.mark.slow_for("lenet", "vit")
 @pytest.mark.parametrize("steps", [20, pytest.param(60, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("architecture", "data", "changes"), OPTIONS, ids=[f"{a}-{d}" for a, d, _ in OPTIONS])
 def test_every_option_goes_on_to_the_bit_also_when_it_is_watched(architecture, data, changes, steps, tmp_path, home):
@@ -199,6 +199,7 @@ def test_augmentation_varies_what_the_network_learns_from_and_nothing_else(small
         assert any(torch.equal(move, other[4:-4, 4:-4]) for move in moves)
 
 
+@pytest.mark.slow
 def test_bfloat16_computes_products_so_and_keeps_weights_and_loss_in_float32(small_splits):
     experiment = made("cnn", "digits", {"train.precision": "bfloat16", "model.channels": "4"}, 60)
     training, kinds = Training(experiment, small_splits), set()
@@ -255,7 +256,7 @@ def test_a_start_of_its_own_leaves_the_order_of_the_batches(small_splits):
         assert torch.equal(one, other)
 
 
-@pytest.mark.slow_for("resnet8")
+@pytest.mark.slow_for("resnet8", "vit", "gru", "rnn")
 @pytest.mark.parametrize("steps", [8, pytest.param(30, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("architecture", "data", "changes"), FAMILIES, ids=[f"{a}-{d}" for a, d, _ in FAMILIES])
 def test_watched_equals_unwatched_to_the_bit(architecture, data, changes, steps):

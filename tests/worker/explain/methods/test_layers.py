@@ -217,7 +217,7 @@ def test_captums_own_class_comes_to_the_same_with_many_more_points(trained: Trai
 
 
 @pytest.mark.each_value
-@pytest.mark.slow_for("resnet8")
+@pytest.mark.slow_for("resnet8", "lenet", "cnn")
 @pytest.mark.parametrize("method", COMPLETE)
 @pytest.mark.parametrize(
     ("preset", "data"),
@@ -267,6 +267,7 @@ def test_at_the_embedding_it_is_integrated_gradients(steps: int, method: str, tr
 
 @pytest.mark.slow_for("layer_conductance")
 @pytest.mark.parametrize("method", COMPLETE)
+@pytest.mark.slow
 def test_points_go_where_the_network_bends_as_those_of_integrated_gradients_do(method: str, trained: Trained) -> None:
     """512 equal points miss the sum by 93 % (conductance) and by 52 % here."""
     run = trained("gru", "planted", steps=200)
@@ -332,6 +333,7 @@ def run(request: pytest.FixtureRequest, trained: Trained) -> Run:
 
 @pytest.mark.each_value
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.slow_for("gpt", "transformer", "resnet8", "vit")
 def test_every_layer_that_is_offered_gives_a_map_and_lines_that_make_it_again(method: str, run: Run) -> None:
     at = of_run(run, 0)
     offered = registry.METHODS.get(method).layers(at.specs, at.form)

@@ -114,6 +114,7 @@ def test_a_batch_norm_is_one_sum_with_the_convolution_before_it(epsilon: float) 
     assert "net.1 into net.0" in found.words[0]
 
 
+@pytest.mark.slow
 def test_folding_changes_no_answer(trained: Trained) -> None:
     for preset, changes in (("cnn", {}), ("resnet8", {"model.width": 4})):
         this = of_run(trained(preset, "digits", steps=40, **changes), 1)

@@ -113,6 +113,7 @@ def run(request: pytest.FixtureRequest, trained: Trained) -> Run:
 
 @pytest.mark.each_value
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.slow_for("vit", "gpt", "gru")
 def test_every_layers_unit_gives_a_map_and_lines_that_make_it_again(method: str, run: Run) -> None:
     at = of_run(run, 0)
     for layer in with_units(at.specs, at.form):

@@ -96,6 +96,7 @@ def test_on_a_linear_network_it_is_weight_times_input_minus_the_mean_drawn_basel
     assert found.facts["expected"] == pytest.approx(float(expected.sum()), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_more_points_bring_its_sum_nearer_to_the_difference(trained: Trained) -> None:
     run = trained("cnn", "digits", steps=40)
 

@@ -34,7 +34,7 @@ def test_on_a_linear_network_it_is_weight_times_input_minus_baseline(baseline: s
     assert found.holds and found.gap is not None and found.gap < 1e-5
 
 
-@pytest.mark.slow_for("vit")
+@pytest.mark.slow_for("vit", "gru", "rnn")
 @pytest.mark.parametrize(
     ("preset", "data"),
     [

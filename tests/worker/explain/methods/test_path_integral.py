@@ -73,7 +73,7 @@ def off(found: np.ndarray, right: np.ndarray) -> float:
     return float(np.abs(found - right).max() / np.abs(right).max())
 
 
-@pytest.mark.slow_for("resnet8", "vit")
+@pytest.mark.slow_for("resnet8", "vit", "transformer", "gru")
 @pytest.mark.parametrize(("preset", "data"), NETWORKS, ids=[preset for preset, _data in NETWORKS])
 def test_a_value_of_integrated_gradients_is_as_right_as_the_map_says(preset: str, data: str, trained: Trained) -> None:
     run = trained(preset, data, steps=40)
@@ -129,6 +129,7 @@ def brute_at(asked: Case, method: str) -> Tensor:
         ("transformer", "order", "block1"),
     ],
 )
+@pytest.mark.slow_for("gru", "transformer")
 def test_a_value_of_a_layer_is_as_right_as_the_map_says(
     method: str, preset: str, data: str, layer: str, trained: Trained
 ) -> None:

@@ -134,6 +134,7 @@ def test_functions_that_captum_does_not_know_get_the_rule_of_those_it_knows(
 
 @pytest.mark.parametrize("preset", ["cnn", "lenet", "resnet8"])
 @pytest.mark.parametrize("baseline", ["black", "mean", "blur"])
+@pytest.mark.slow_for("resnet8")
 def test_deep_lift_is_complete_on_the_presets(preset: str, baseline: str, trained: Trained) -> None:
     run = trained(preset, "digits", steps=40)
     for sample in range(4):

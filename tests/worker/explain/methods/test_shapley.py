@@ -88,6 +88,7 @@ def error(make: Callable[[int], Case], method: str, **options: Any) -> float:
     return float(np.median([np.abs(one.attribution - exact).max() / np.abs(exact).max() for one in found]))
 
 
+@pytest.mark.slow
 def test_sampling_comes_near_and_nearer_with_more_orders() -> None:
     assert error(gentle, "shapley_sampling", samples=25) <= 0.02
     assert error(gentle, "shapley_sampling", samples=200) <= 0.009

@@ -59,6 +59,7 @@ def frozen(classes: int, seed: int) -> tuple[nn.Linear, Tensor]:
 @pytest.mark.parametrize("method", [FGSM, PGD])
 @pytest.mark.parametrize("norm", [LINF, L2])
 @pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.slow_for("4")
 def test_on_a_linear_network_the_smallest_change_is_the_margin_by_the_dual_norm(
     method: str, norm: str, classes: int
 ) -> None:
@@ -262,6 +263,7 @@ def test_the_same_question_has_the_same_answer(trained: Trained) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_more_steps_and_smaller_ones_find_no_larger_change_than_one_step(trained: Trained) -> None:
     run = trained("cnn", "digits", steps=40)
     sizes = {m: [attacked(run, n, method=m).facts["size"] for n in range(6)] for m in (FGSM, PGD)}
@@ -338,6 +340,7 @@ def test_ranks_are_spearmans() -> None:
 
 
 @pytest.mark.parametrize(("preset", "data"), [("transformer", "order"), ("gru", "order"), ("lstm", "planted")])
+@pytest.mark.slow_for("transformer", "lstm")
 def test_replaced_tokens_turn_the_answer_and_each_is_needed(preset: str, data: str, trained: Trained) -> None:
     run = trained(preset, data, steps=60)
     turned = 0

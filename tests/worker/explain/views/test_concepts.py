@@ -126,6 +126,7 @@ def test_random_pictures_as_a_concept_are_significant_as_often_as_the_level_says
     assert fixed > stats.binom.ppf(0.999, rounds, level), fixed  # why everything is drawn anew in each repeat
 
 
+@pytest.mark.slow
 def test_a_network_that_cheats_by_a_patch_is_caught(trained: Trained) -> None:
     run = trained("cnn", "shapes", 60, **{"data.samples": 800, "data.patch": 1.0, "model.channels": (8, 16)})
     for at, label in enumerate(("circle", "square", "triangle", "cross")):
@@ -304,6 +305,7 @@ def test_the_words_say_what_the_arrays_say(trained: Trained) -> None:
     )
 
 
+@pytest.mark.slow
 def test_what_cannot_be_known_is_said(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     run = trained("cnn", "digits", 40)
     few = ask(run, "concepts", examples=12, repeats=3, target="nonsense")

@@ -51,6 +51,7 @@ def smallest(does: Any) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_the_greedy_search_is_never_below_and_seldom_above_the_smallest_of_all_sets() -> None:
     ratios = {"removed": list[float](), "kept": list[float]()}
     for seed in range(90):

@@ -155,6 +155,7 @@ def test_removals_are_what_the_logit_loses() -> None:
     np.testing.assert_allclose(change, lost, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_sensitivity_is_captums(cnn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     subject = subject_of(Explain(cnn.id, (), 3, runs=str(cnn.path.parent)))
     sample = faithfulness.cut(subject, Faithfulness(radius=0.1), lambda *_: None)
@@ -254,6 +255,7 @@ def test_a_number_is_followed_as_it_is(trained: Trained) -> None:
     assert seen.arrays["deletion/saliency"][0, 0] == pytest.approx(float(of_run(run).answers), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_its_lines_of_pytorch_give_the_same_curves(cnn: Any) -> None:
     """With every value a piece and zeros in their place, as the lines have it."""
     asked = {"methods": "none", "also": "saliency", "pieces": "values", "baseline": "zero", "seeds": 2}

@@ -230,6 +230,7 @@ def test_wrong_labels_are_among_the_suspects(trained: Trained) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_helpful_samples_have_the_same_label_far_more_often(trained: Trained) -> None:
     run = trained("cnn", "digits", 150)
     shares = []

@@ -55,6 +55,7 @@ def test_controls_do_not_depend_on_a_trained_network_and_gradients_do(cnn: Any, 
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_guided_backprop_keeps_much_of_its_map_where_the_gradient_does_not(cnn: Any) -> None:
     """Adebayo 2018, figure 2 and section 4.1: it hardly sees that the upper layers are random."""
     kept = {
@@ -98,6 +99,7 @@ def test_each_depth_is_the_map_of_a_network_whose_top_layers_are_new(cnn: Any) -
         assert seen.arrays["correlation"][depth, 0] == pytest.approx(ranks, abs=2e-3)
 
 
+@pytest.mark.slow
 def test_the_cascade_only_grows_and_leaves_the_run_alone(trained: Trained) -> None:
     run = trained("resnet8", "digits", steps=8)
     subject = subject_of(Explain(run.id, (), 0, runs=str(run.path.parent)))

@@ -32,6 +32,9 @@ class SpecError(ValueError):
         return type(self), (self.field, self.message)
 
 
+NETWORK, DATA = "network", "data"
+
+
 @dataclass(frozen=True)
 class Option:
     """What is known of one field besides its type and default."""
@@ -47,6 +50,7 @@ class Option:
     group: str = ""  # fields of one group stand together under its name
     auto: str = ""  # what it means that nobody has chosen, which `low` stands for
     applies: Callable[[Any], bool] | None = None  # given the options: does this field matter?
+    place_in: str = ""  # NETWORK or DATA: it names a place in one of them, and would mean something else in another
 
 
 def option(  # noqa: PLR0913 (all but two are by keyword)
@@ -63,9 +67,10 @@ def option(  # noqa: PLR0913 (all but two are by keyword)
     group: str = "",
     auto: str = "",
     applies: Callable[[Any], bool] | None = None,
+    place_in: str = "",
 ) -> Any:
     """A field of an Options class."""
-    known = Option(help, label, low, high, unit, choices, log, slider, group, auto, applies)
+    known = Option(help, label, low, high, unit, choices, log, slider, group, auto, applies, place_in)
     return field(default=default, metadata={"option": known})
 
 

@@ -27,6 +27,7 @@ from pages.explain import why_options as options
 from pages.explain.badges import Place
 from pages.explain.why_options import Price
 from pages.kit import forms, location, look, moments, waiting
+from pages.kit.network import made_of
 from pages.kit.waiting import Arriving
 from pages.kit.words import _, fill, plain
 
@@ -63,7 +64,7 @@ def page() -> None:
         with stage:
             look.without_run()
         return
-    form = look.made_of(run)[1]
+    form = made_of(run)[1]
     with controls.container(gap="small"):
         for notice in options.follow(form, run.id):
             forms.mistake(notice)

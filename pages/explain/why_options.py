@@ -21,10 +21,10 @@ from core.spec.options import Options, SpecError, declared
 from core.spec.questions import PREDICTED, TRUE, MethodFit
 from core.spec.quoting import quoted
 from core.spec.registry import METHODS
-from pages.kit import forms, location
+from pages.kit import forms, leftovers, location
 from pages.kit.words import Markdown, _, plain
 
-_METHODS, _TARGET = "why.methods", "why.target"
+_METHODS, _TARGET = "why.methods", leftovers.WHY_TARGET
 _NOTICES = "why.notices"  # the run whose link could not be followed, and what is to be said of it
 _SEED, _OF, _LAYER = "why.seed", "why.of", "why.layer"
 # How often the switch has set the pills, and the pills the switch; a part of their keys. A rerun that was on its way

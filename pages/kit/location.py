@@ -14,6 +14,7 @@ from core.spec.quoting import clean, whole
 from core.store.files import StoreError
 from core.store.runs import Run
 from pages.kit import engine as doors
+from pages.kit import leftovers
 from pages.kit.words import _
 
 LAST_SAMPLE = 9_999  # as far as the sample can be counted up
@@ -55,6 +56,8 @@ def follow() -> list[str]:
         st.session_state["layer"] = given["layer"][:60]
     st.session_state.setdefault("layer", "")
     _follow_moment(given.get("step"), given.get("drawn"), notices)
+    if run := current():
+        leftovers.fit(run)
     write()
     return notices
 
@@ -101,10 +104,11 @@ def current() -> Run | None:
 
 
 def choose(run_id: str) -> None:
-    """Make a run the current one (an empty id: none)."""
+    """Make a run the current one (an empty id: none). What was chosen for another gives way where it does not fit."""
     st.session_state["run"] = run_id
-    st.session_state["layer"] = ""
     st.session_state["step"] = NEWEST
+    if run := current():
+        leftovers.fit(run)
     write()
 
 

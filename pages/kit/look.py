@@ -23,6 +23,7 @@ from core.spec.specs import LayerSpec
 from core.store.runs import Run
 from pages import menu
 from pages.kit import forms, location, moments, waiting
+from pages.kit.network import made_of
 from pages.kit.samples import png, sparkline
 from pages.kit.words import Markdown, _, fill, plain
 
@@ -119,14 +120,6 @@ def _options(view: View, offered: list[str]) -> Any:
     return specs.options_of(view.options, given)
 
 
-def made_of(run: Run) -> tuple[tuple[LayerSpec, ...], DataForm]:
-    """The run's layers and its data's form, without torch."""
-    experiment = run.experiment()
-    form: DataForm = registry.DATASETS.get(experiment.data.name).form(experiment.data.options)
-    model = experiment.model
-    return model.layers or registry.ARCHITECTURES.get(model.architecture).layers(model.options, form), form
-
-
 def without_run() -> None:
     """What to do where no run is chosen."""
     st.info(_("Choose a run above, or train one: this page looks into it."), icon=":material/show_chart:")
@@ -163,17 +156,9 @@ def sample_card(facts: dict[str, Any], number: int) -> None:
         picture = sample_html(facts["kind"], facts["shown"], facts.get("vocabulary", ()))
         st.html(picture, width="content" if facts["kind"] in (PICTURE, SEQUENCE) else "stretch")
         st.markdown(_answer(facts, number))
-    beyond(number)
     if location.drawing() and st.button(_("Back to the test samples"), icon=":material/undo:", type="tertiary"):
         location.look_at(drawing="")
         st.rerun()
-
-
-def beyond(number: int) -> None:
-    """Say so where the sample asked for is past the last test sample, and `number` is the one that is shown."""
-    if not location.drawing() and location.sample() > number:
-        text = _("There is no test sample {n} here; the last one, {last}, is shown.")
-        st.caption(text.format(n=f"{location.sample():,}", last=f"{number:,}"))
 
 
 def _answer(facts: dict[str, Any], number: int) -> Markdown:

@@ -12,7 +12,7 @@ from core.spec.events import ENDED
 from core.store.files import StoreError
 from core.store.runs import Run
 from pages.kit import engine as doors
-from pages.kit import location, trouble
+from pages.kit import leftovers, location, trouble
 from pages.kit.words import STATE_ICONS, Markdown, _, about, fill, plain, state_word
 
 OFFERED = 50  # newest runs in the picker; the runs page has them all
@@ -39,7 +39,7 @@ def draw(title: Markdown, *, counting: bool = True) -> None:
             st.number_input(
                 _("sample"),
                 0,
-                location.LAST_SAMPLE,
+                leftovers.last_sample(run.id, location.LAST_SAMPLE) if run else location.LAST_SAMPLE,
                 step=1,
                 key="sample",
                 persist_state="session",

@@ -10,6 +10,7 @@ from core.store.files import StoreError
 from core.store.runs import Run
 from pages.kit import location
 from pages.kit.live import HEIGHT, live_view
+from pages.kit.network import made_of
 from pages.kit.words import _
 
 
@@ -49,15 +50,9 @@ def loss_floor(run: Run | None) -> tuple[float, str]:
 def shown_layers(run: Run | None) -> list[str]:
     """The addresses of the run's layers, in the order of the network; none where its experiment cannot be read."""
     try:
-        experiment = run.experiment() if run else None
+        return [layer.name for layer in made_of(run)[0]] if run else []
     except StoreError:
         return []
-    if experiment is None:
-        return []
-    model = experiment.model
-    form = registry.DATASETS.get(experiment.data.name).form(experiment.data.options)
-    layers = model.layers or registry.ARCHITECTURES.get(model.architecture).layers(model.options, form)
-    return [layer.name for layer in layers]
 
 
 def _sample_chosen() -> None:

@@ -20,6 +20,7 @@ from core.spec import specs
 from core.spec.question_base import Question
 from core.spec.questions import Explained, Seen
 from pages.kit import engine as doors
+from pages.kit import leftovers
 from pages.kit.words import _, plain
 
 ASKED = "waiting.asked"  # what is under way, an _Asked
@@ -96,6 +97,7 @@ def answer(question: Question[A]) -> A | None:
     asked = specs.content_id(question)
     known: A | None = _answers().get(asked)
     if known is not None:
+        _note_sample(question, known)
         return known
     ticket = _ticket((asked,), lambda: question).ticket
     if not ticket:
@@ -107,10 +109,17 @@ def answer(question: Question[A]) -> A | None:
         _forget()
         st.rerun()
     if progress.done:
-        arrived: A | None = _arrived(asked, progress)
+        arrived: A | None = _arrived(asked, question, progress)
         return arrived
     st.fragment(_watch, run_every=TICK)(ticket, [progress])
     return None
+
+
+def _note_sample(question: Question[Any], answer: Any) -> None:
+    """Where the answer is about another sample than was asked for, all of the page is drawn for that one."""
+    asked, shown = getattr(question, "sample", 0), getattr(answer, "sample", 0)
+    if not getattr(question, "drawing", "") and leftovers.shown(getattr(question, "run", ""), shown, asked):
+        st.rerun(scope="app")
 
 
 def _ticket(ids: tuple[str, ...], question: Callable[[], Question[Any]]) -> _Asked:
@@ -140,13 +149,14 @@ def _patiently(ticket: str, since: int = -1, patience: float = PATIENCE) -> Prog
         return None
 
 
-def _arrived(asked: str, progress: Progress) -> Any:
+def _arrived(asked: str, question: Question[Any], progress: Progress) -> Any:
     if progress.error:
         st.error(plain(progress.error), icon=":material/error:")
         st.button(_("Try again"), on_click=_forget, key="waiting.again")
         return None
     _answers().put(asked, progress.answer)
     _forget()
+    _note_sample(question, progress.answer)
     return progress.answer
 
 
@@ -210,6 +220,8 @@ def parts(
         _fail(under.ids[under.taken :], progress.error or _("The engine gave no answer."), failed)
         progress = None
     found = {name: piece for name, known in ids.items() if (piece := _pieces().get(known)) is not None}
+    for name, piece in found.items():
+        _note_sample(pieces[name], piece)
     said = {name: failed[known] for name, known in ids.items() if known in failed}
     return Arriving(found, said, progress, given_up)
 

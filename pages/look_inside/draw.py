@@ -14,6 +14,7 @@ from core.spec import drawings, registry
 from core.spec.questions import Look, Seen
 from pages.kit import location, look, moments, waiting
 from pages.kit.live import live_words
+from pages.kit.network import made_of
 from pages.kit.web_parts import web_part
 from pages.kit.words import _, plain
 
@@ -32,7 +33,7 @@ def page() -> None:
     if run is None:
         look.without_run()
         return
-    layers, form = look.made_of(run)
+    layers, form = made_of(run)
     if not VIEW.applies(layers, form):
         st.info(plain(_(VIEW.needs)), icon=":material/visibility_off:")
         return
@@ -48,7 +49,6 @@ def page() -> None:
     seen = waiting.answer(question(run.id, step, layer))
     if seen is not None:
         about.markdown(plain(what_to_draw(seen)))
-        look.beyond(seen.sample)
         look.below(seen, table=table(seen))
 
 

@@ -72,12 +72,6 @@ def test_a_link_brings_sample_layer_and_moment(visit: Visit, fake: FakeEngine, r
     assert not at.warning
 
 
-def test_a_sample_past_the_last_one_is_told(visit: Visit, run: Run) -> None:
-    told = said(visit("look_feature_maps", run=run.id, sample="9000"))
-    assert "no test sample 9,000 here; the last one, 359," in told
-    assert "no test sample" not in said(visit("look_feature_maps", run=run.id, sample="359"))
-
-
 def test_a_moment_without_weights_is_answered_by_the_nearest(visit: Visit, fake: FakeEngine, run: Run) -> None:
     visit("look_feature_maps", run=run.id, step="7")
     assert asked(fake).step == 8

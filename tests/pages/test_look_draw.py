@@ -53,10 +53,6 @@ def test_without_a_run_the_page_says_what_to_do(visit: Visit) -> None:
     assert [button.label for button in at.button] == ["Train a network"]
 
 
-def test_a_sample_past_the_last_one_is_told(visit: Visit, run: Run) -> None:
-    assert "no test sample 9,000 here; the last one, 359," in said(visit("look_draw", run=run.id, sample="9000"))
-
-
 def test_what_cannot_be_drawn_is_said_with_what_would_do(visit: Visit, fake: FakeEngine, store: Store) -> None:
     for data, preset in (("order", "lstm"), ("points", "mlp"), ("adding", "gru")):
         at = visit("look_draw", run=finished(store, specs.preset(preset, data)).id)

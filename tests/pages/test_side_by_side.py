@@ -24,6 +24,7 @@ from core.worker.answers import answer as answer_of
 from pages.explain import badges, side_by_side, why_maps
 from pages.explain import why_options as options
 from pages.kit import look
+from pages.kit.network import made_of
 from tests.pages.conftest import Drawn, Made, Visit, button, said
 from tests.pages.fake_engine import FakeEngine
 
@@ -139,7 +140,7 @@ def test_the_panel_stands_side_by_side(visit: Visit, answers: Why, run: Run, dra
     panel = [method.name for method in registry.METHODS if method.panel and "picture" in method.takes]
     (asked,) = answers.names()  # one question, what is quick first
     assert sorted(asked) == sorted(panel)
-    prices = [options.price(registry.METHODS.get(name), look.made_of(run)[1]).units for name in asked]
+    prices = [options.price(registry.METHODS.get(name), made_of(run)[1]).units for name in asked]
     assert prices == sorted(prices)
     assert list(drawn) == [f"why.map.{name}" for name in panel]
     assert all(one["alt"] for one in drawn.values())
@@ -361,12 +362,12 @@ def test_other_options_ask_for_that_method_alone(visit: Visit, answers: Why, run
 
 
 def test_a_layer_is_for_the_methods_that_offer_it(visit: Visit, answers: Why, run: Run, drawn: Drawn) -> None:
-    answers.layers = {"random": ("conv1", "conv2")}
+    answers.layers = {"random": ("linear1", "relu1")}
     at = visit(PAGE, run=run.id, why=THREE)
-    at.selectbox(key="why.layer").set_value("conv2").run()
+    at.selectbox(key="why.layer").set_value("relu1").run()
     assert answers.names()[1:] == [["random"]]
-    assert answers.asked[-1].layer == "conv2"
-    assert address(at, "layer") == "conv2"
+    assert answers.asked[-1].layer == "relu1"
+    assert address(at, "layer") == "relu1"
 
 
 def test_another_seed_is_another_question(visit: Visit, answers: Why, run: Run, drawn: Drawn) -> None:
@@ -394,7 +395,7 @@ def test_a_method_that_draws_can_be_taken_over_several_seeds_and_over_one_again(
 def test_a_costly_method_waits_for_a_word(
     visit: Visit, answers: Why, run: Run, drawn: Drawn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    price = options.price(registry.METHODS.get(IG), look.made_of(run)[1]).units
+    price = options.price(registry.METHODS.get(IG), made_of(run)[1]).units
     assert price > 10
     monkeypatch.setattr(side_by_side, "COSTLY", price - 1)
     at = visit(PAGE, run=run.id, why=THREE)

@@ -6,7 +6,7 @@ from functools import lru_cache
 from core.catalog.attribution._options import Summed
 from core.catalog.entries import PICTURE, SEQUENCE, TOKENS, DataForm, Layer
 from core.spec import registry
-from core.spec.options import Options, _, option
+from core.spec.options import NETWORK, Options, _, option
 from core.spec.specs import LayerSpec
 
 MAPS, STEPS, ROWS, PATCHES = "maps", "steps", "rows", "patches"
@@ -75,6 +75,7 @@ class Unit(Options):
         low=0,
         high=1_000_000,
         unit=_("unit"),
+        place_in=NETWORK,
     )
     place: tuple[int, ...] = option(
         (-1,),
@@ -84,6 +85,7 @@ class Unit(Options):
         ),
         low=-1,
         high=100_000,
+        place_in=NETWORK,
     )
 
 

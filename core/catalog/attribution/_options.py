@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import MAP_TOLERANCE, PICTURE, TOKENS, VECTOR, Size
-from core.spec.options import Options, _, option
+from core.spec.options import DATA, Options, _, option
 
 BASELINES = ("usual", "black", "zero", "mean", "blur", "noise", "sample", "pad")
 
@@ -30,6 +30,7 @@ class Baselined(Options):
         low=0,
         high=1_000_000,
         applies=lambda o: o.baseline == "sample",
+        place_in=DATA,
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import DataForm
-from core.spec.options import Options, _, option
+from core.spec.options import NETWORK, Options, _, option
 from core.spec.specs import LayerSpec
 
 KINDS = ("rnn", "lstm", "gru")
@@ -24,11 +24,13 @@ class Cells(Options):
         low=1,
         high=16,
         unit=_("from the top"),
+        place_in=NETWORK,
     )
     direction: str = option(
         "forward",
         _("A layer that reads in both directions has one cell from the left and one from the right."),
         choices=("forward", "backward"),
+        place_in=NETWORK,
     )
 
 

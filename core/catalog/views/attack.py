@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.entries import CLASSES, CONTROL, TOKENS, DataForm, View
 from core.spec import registry
-from core.spec.options import Options, _, option
+from core.spec.options import DATA, Options, _, option
 from core.spec.specs import LayerSpec
 
 FGSM, PGD = "fgsm", "pgd"
@@ -39,6 +39,7 @@ class Attack(Options):
         "",
         _("The class that it shall answer, by its name or number; empty: any other class."),
         label=_("toward (class)"),
+        place_in=DATA,
     )
     loss: str = option(
         MARGIN,

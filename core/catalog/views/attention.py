@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.entries import DataForm, View
 from core.spec import registry
-from core.spec.options import Options, _, option
+from core.spec.options import DATA, NETWORK, Options, _, option
 from core.spec.specs import LayerSpec
 
 
@@ -12,7 +12,7 @@ from core.spec.specs import LayerSpec
 class Attention(Options):
     """Options of the attention."""
 
-    head: int = option(0, _("Which head of the layer; they are counted from 0."), low=0, high=63)
+    head: int = option(0, _("Which head of the layer; they are counted from 0."), low=0, high=63, place_in=NETWORK)
     query: int = option(
         -1,
         _("The token that reads, counted from 0; −1 is the class token, or the last real token where there is none."),
@@ -20,6 +20,7 @@ class Attention(Options):
         low=-1,
         high=4095,
         auto=_("the one that answers"),
+        place_in=DATA,
     )
     temperature: float = option(
         1.0,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import CLASSES, PICTURE, DataForm, View
-from core.spec.options import Options, _, option
+from core.spec.options import DATA, Options, _, option
 from core.spec.specs import LayerSpec
 
 
@@ -40,7 +40,10 @@ class Concepts(Options):
         choices=("the other concepts", "random pictures"),
     )
     target: str = option(
-        "", _("The class that it may matter for; empty: the one that the network says."), label=_("matters for (class)")
+        "",
+        _("The class that it may matter for; empty: the one that the network says."),
+        label=_("matters for (class)"),
+        place_in=DATA,
     )
     examples: int = option(
         100, _("Pictures of a concept, and as many at random, in each repeat."), low=12, high=500, unit=_("pictures")

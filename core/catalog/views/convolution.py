@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import PICTURE, DataForm, View
-from core.spec.options import Options, _, option
+from core.spec.options import NETWORK, Options, _, option
 from core.spec.specs import LayerSpec
 
 KINDS = ("conv", "residual", "depthwise_separable", "inverted_bottleneck", "patches")  # that contain a convolution
@@ -14,7 +14,9 @@ LARGEST = -1  # the row or column at which the map is largest, away from the pad
 class Convolution(Options):
     """Options of one cell of a convolution."""
 
-    map: int = option(0, _("Which of the maps that the convolution makes."), low=0, high=8191, unit=_("map"))
+    map: int = option(
+        0, _("Which of the maps that the convolution makes."), low=0, high=8191, unit=_("map"), place_in=NETWORK
+    )
     row: int = option(
         LARGEST,
         _("Row of the cell, from 0 at the top; −1: where the map is largest, away from the padding."),
@@ -22,6 +24,7 @@ class Convolution(Options):
         high=4095,
         unit=_("row"),
         auto=_("of the largest"),
+        place_in=NETWORK,
     )
     column: int = option(
         LARGEST,
@@ -30,12 +33,14 @@ class Convolution(Options):
         high=4095,
         unit=_("column"),
         auto=_("of the largest"),
+        place_in=NETWORK,
     )
     inner: str = option(
         "",
         _("Inside a block: which of its convolutions, such as conv2; empty: the first."),
         label=_("inside the block"),
         applies=lambda _o: False,  # the page offers those that there are
+        place_in=NETWORK,
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import DataForm, View
-from core.spec.options import Options, _, option
+from core.spec.options import NETWORK, Options, _, option
 from core.spec.specs import LayerSpec
 
 
@@ -18,6 +18,7 @@ class FeatureMaps(Options):
         low=0,
         high=1_000_000,
         unit=_("map"),
+        place_in=NETWORK,
     )
     by_strength: bool = option(
         False, _("Strongest map first, by the mean of its absolute values."), label=_("strongest first")
@@ -33,7 +34,9 @@ class FeatureMaps(Options):
         label=_("kernels"),
     )
     overlay: bool = option(False, _("The large map laid over the picture that the network got."), label=_("overlay"))
-    page: int = option(1, _("Where a layer has more maps than fit on one page."), low=1, high=10_000, unit=_("page"))
+    page: int = option(
+        1, _("Where a layer has more maps than fit on one page."), low=1, high=10_000, unit=_("page"), place_in=NETWORK
+    )
     measure: str = option(
         "largest value",
         _(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import PICTURE, DataForm, View
-from core.spec.options import Options, _, option
+from core.spec.options import NETWORK, Options, _, option
 from core.spec.specs import LayerSpec
 
 
@@ -17,6 +17,7 @@ class Maximise(Options):
         low=0,
         high=1_000_000,
         unit=_("unit"),
+        place_in=NETWORK,
     )
     steps: int = option(96, _("How many steps uphill the picture takes."), low=1, high=1000, unit=_("steps"))
     rate: float = option(

@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import View
-from core.spec.options import Options, _, option
+from core.spec.options import DATA, Options, _, option
 
 
 @dataclass(frozen=True)
 class Mistakes(Options):
     """Options of the mistakes."""
 
-    target: str = option("", _("Only samples that are this class; empty: all."), label=_("is (class)"))
+    target: str = option("", _("Only samples that are this class; empty: all."), label=_("is (class)"), place_in=DATA)
     predicted: str = option(
-        "", _("Only samples of which the network says this class; empty: all."), label=_("says (class)")
+        "", _("Only samples of which the network says this class; empty: all."), label=_("says (class)"), place_in=DATA
     )
     order: str = option(
         "worst first",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import DataForm, View
-from core.spec.options import Options, _, option
+from core.spec.options import DATA, Options, _, option
 from core.spec.specs import LayerSpec
 
 
@@ -11,7 +11,9 @@ from core.spec.specs import LayerSpec
 class Writing(Options):
     """Options of writing on."""
 
-    prompt: str = option("", _("The text that the model goes on from; empty: a new line."), label=_("start text"))
+    prompt: str = option(
+        "", _("The text that the model goes on from; empty: a new line."), label=_("start text"), place_in=DATA
+    )
     length: int = option(200, _("How many tokens it writes."), low=1, high=1000, unit=_("tokens"))
     temperature: float = option(
         0.8,

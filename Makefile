@@ -55,7 +55,7 @@ bench: $(APP)
 
 words: $(DEV)
 	@mkdir -p assets/locale
-	@$(BIN)/pybabel --quiet extract -F pyproject.toml -k _ --no-wrap --sort-by-file --omit-header \
+	@$(BIN)/pybabel --quiet extract -F pyproject.toml -k _ -k Sentence -k counted:1,2 --no-wrap --sort-by-file --omit-header \
 	    -o assets/locale/layerlab.pot core pages app.py
 	@grep -c '^msgid' assets/locale/layerlab.pot | sed 's/$$/ texts in assets\/locale\/layerlab.pot/'
 

@@ -9,17 +9,17 @@ from typing import Any
 
 import psutil
 
-from core.spec.questions import Doctor
 from core.store import Store, free_space
-from core.worker.answers import answer
 
 PACKAGES = ("streamlit", "plotly", "numpy", "scikit-learn", "safetensors", "torch", "torchvision")
 LOW_SPACE = 2 << 30
 
 
-def report(runs: Path, data: Path, home: Path, question: Doctor) -> dict[str, Any]:
-    """devices, versions, folders, limits, problems; plain values."""
-    found = answer(question, lambda *_said: None)
+def report(runs: Path, data: Path, home: Path, worker: dict[str, Any]) -> dict[str, Any]:
+    """devices, versions, folders, limits, problems; plain values.
+
+    worker: the answer to core.spec.questions.Doctor; {} where none came.
+    """
     store = Store(runs)
     used = sum(run.bytes() for run in store.runs())
     free = free_space(runs)
@@ -35,8 +35,8 @@ def report(runs: Path, data: Path, home: Path, question: Doctor) -> dict[str, An
         "free disk": f"{free / 2**30:,.1f} GiB",
     }
     return {
-        "devices": [f"{d['name']}: {d['detail']}" for d in found["devices"]],
-        "versions": {**found["versions"], **_installed()},
+        "devices": [f"{d['name']}: {d['detail']}" for d in worker.get("devices", ())],
+        "versions": {**worker.get("versions", {}), **_installed()},
         "folders": folders,
         "limits": limits,
         "problems": problems(free, runs),

@@ -17,6 +17,7 @@ ASSETS = ROOT.parent / "assets"
 def main() -> None:
     """Draw the frame, then the page."""
     st.set_page_config(page_title="LayerLab", page_icon=str(ASSETS / "icon.svg"), layout="wide")
+    location.follow_language()
     page = st.navigation(menu.sections(), position="top")
     st.html(ASSETS / "page.css")
     sessions.note()

@@ -80,6 +80,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def answered_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands ask this process and no engine of its own: it need not begin, and what a test has patched counts."""
+    from tests.answered_here import EngineHere  # torch: as below
+
+    monkeypatch.setattr("core.engine.client.connect", EngineHere)
+
+
+@pytest.fixture
 def store(home: Path) -> Store:
     """An empty folder of runs."""
     return Store(home / "runs")

@@ -209,12 +209,13 @@ def test_light_rooms_and_the_screen_import_nothing_heavy() -> None:
     assert {_name(p): bad for p in light if (bad := walls.heavy_imports(_tree(p)))} == {}
 
 
-def test_the_command_line_imports_the_worker_only_when_it_is_needed() -> None:
-    offender = ast.parse("from core.worker import answers")
-    assert walls.imported_at_once(offender) and not walls.imported_at_once(
-        ast.parse("def f():\n    import core.worker")
-    )
-    assert {_name(p): bad for p in (CORE / "cli").glob("*.py") if (bad := walls.imported_at_once(_tree(p)))} == {}
+def test_everybody_but_the_bench_asks_the_engine_instead_of_the_worker() -> None:
+    """The command line too: there is no second way to look or explain."""
+    for offender in ("from core.worker import answers", "def f():\n    import core.worker.look.draw"):
+        assert walls.of_the_worker(ast.parse(offender))
+    assert walls.of_the_worker(ast.parse("look = 'core.worker.look.draw:look'")) == []
+    others = [p for p, room in _core() if room not in walls.USE_THE_WORKER]
+    assert {_name(p): bad for p in [*others, *ON_SCREEN] if (bad := walls.of_the_worker(_tree(p)))} == {}
 
 
 IMPORT_THE_WEB_SIDE = """

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LIGHT = ("spec", "catalog", "store", "figures", "diagnosis", "engine")
 WORKER = ("worker.data", "worker.model", "worker.train", "worker.look", "worker.explain", "worker")
 HEAVY = (*WORKER, "bench", "doctor", "cli", "__main__")
+USE_THE_WORKER = (*WORKER, "bench")  # everybody else asks the engine
 ROOMS = {room: rank for rank, room in enumerate(LIGHT + HEAVY)}  # a room imports only from itself and those before it
 BANNED_FOR_THE_WEB = ("torch", "torchvision", "captum", "sklearn", "skimage")
 
@@ -58,10 +59,9 @@ def heavy_imports(tree: ast.AST) -> list[str]:
     return wrong
 
 
-def imported_at_once(tree: ast.Module) -> list[str]:
-    """Imports of core.worker that a module makes as soon as it is imported itself, not when a function is called."""
-    top = ast.Module([node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)], [])
-    return [name for name in imported(top) if name.startswith("core.worker")]
+def of_the_worker(tree: ast.AST) -> list[str]:
+    """Imports of core.worker, wherever they stand. Addresses of heavy halves are texts, and no imports."""
+    return [name for name in imported(tree) if name == "core.worker" or name.startswith("core.worker.")]
 
 
 def room_of(path: Path, core: Path) -> str:
@@ -164,7 +164,16 @@ def vague_names(path: Path) -> list[str]:
 
 # ── session state ────────────────────────────────────────────────────────────
 
-STATE_KEYS = {"run", "sample", "layer", "step", "drawn", "model", "data"}  # what every page follows, and is asked for
+STATE_KEYS = {
+    "run",
+    "sample",
+    "layer",
+    "step",
+    "drawn",
+    "model",
+    "data",
+    "language",
+}  # what every page follows, and is asked for
 
 
 def widget_keys(tree: ast.AST) -> set[str]:

@@ -24,6 +24,7 @@ from core.spec import registry
 from core.spec.options import SpecError
 from core.spec.questions import PREDICTED, TRUE, Describe, Problem
 from core.spec.quoting import quoted, shown
+from core.spec.sentences import Sentence, _, join
 from core.spec.specs import DataSpec, Experiment, LayerSpec, ModelSpec, assign
 
 LAST_SEED = 2**32 - 1  # that numpy takes
@@ -36,15 +37,23 @@ def check_experiment(experiment: Experiment) -> None:
     if train.label_noise and data.task != CLASSES:
         raise SpecError(
             "train.label_noise",
-            f"label_noise replaces classes, but {name} asks for {TASKS[data.task]}. Set it to 0.",
+            Sentence(
+                "label_noise replaces classes, but {name} asks for {tasks}. Set it to 0.",
+                name=name,
+                tasks=TASKS[data.task],
+            ),
         )
     if train.label_smoothing and data.task == NUMBER:
         raise SpecError(
             "train.label_smoothing",
-            f"label_smoothing spreads a target over classes, but {name} asks for {TASKS[data.task]}. Set it to 0.",
+            Sentence(
+                "label_smoothing spreads a target over classes, but {name} asks for {tasks}. Set it to 0.",
+                name=name,
+                tasks=TASKS[data.task],
+            ),
         )
     if train.early_stopping and registry.SCHEDULES.get(train.schedule.name).suggest is not None:
-        raise SpecError("train.early_stopping", "early_stopping would cut the range test short. Set it to 0.")
+        raise SpecError("train.early_stopping", _("early_stopping would cut the range test short. Set it to 0."))
     _check_augmentation(experiment, data)
 
 
@@ -59,13 +68,18 @@ def longer(experiment: Experiment, asked: int, steps: int) -> Experiment:
     asked: the steps of the run's status.
     """
     if registry.SCHEDULES.get(experiment.train.schedule.name).suggest is not None:
-        raise SpecError("train.steps", "A range test is over with its last step. Start a new one with more steps.")
+        raise SpecError("train.steps", _("A range test is over with its last step. Start a new one with more steps."))
     before = asked_steps(experiment, asked)
     if steps <= before:
         raise SpecError(
             "train.steps",
-            f"steps counts from the run's first step: it must be more than the {before} that were asked "
-            f"for; not {steps}. To train as much again, set it to {2 * before}.",
+            Sentence(
+                "steps counts from the run's first step: it must be more than the {before} that were asked for; "
+                "not {steps}. To train as much again, set it to {twice}.",
+                before=before,
+                steps=steps,
+                twice=2 * before,
+            ),
         )
     return assign(experiment, {"train.steps": steps, "train.epochs": 0})
 
@@ -76,13 +90,17 @@ def goes_on(experiment: Experiment, step: int) -> str:
     schedule = registry.SCHEDULES.get(train.schedule.name)
     then = schedule.factor(train.schedule.options, step, train.steps)
     if train.schedule.name == "constant" and then == 1:
-        how = "the learning rate stays as it is"
+        how = _("the learning rate stays as it is")
     else:
-        how = (
-            f"the learning rate follows {schedule.name} as for a run of {train.steps:,} steps, which at step "
-            f"{step + 1:,} makes {then:.3g} times the learning rate that is set"
+        how = Sentence(
+            "the learning rate follows {schedule} as for a run of {steps:,} steps, which at step {step:,} "
+            "makes {then:.3g} times the learning rate that is set",
+            schedule=schedule.name,
+            steps=train.steps,
+            step=step + 1,
+            then=then,
         )
-    return f"Trained on from step {step:,} to step {train.steps:,}: {how}."
+    return Sentence("Trained on from step {step:,} to step {steps:,}: {how}.", step=step, steps=train.steps, how=how)
 
 
 def _check_augmentation(experiment: Experiment, data: DataForm) -> None:
@@ -90,20 +108,40 @@ def _check_augmentation(experiment: Experiment, data: DataForm) -> None:
     place, name = "train.augmentation", experiment.data.name
     for entry, options in chosen:
         if data.kind not in entry.takes:
-            needs = " or ".join(WORDS[kind] for kind in entry.takes)
-            message = f"{entry.name} needs {needs}, but {name} gives {WORDS[data.kind]}. Leave it out."
-            raise SpecError(place, f"The augmentation {message}")
+            needs = join((WORDS[kind] for kind in entry.takes), _(" or "))
+            message = Sentence(
+                "{entry} needs {needs}, but {name} gives {words}. Leave it out.",
+                entry=entry.name,
+                needs=needs,
+                name=name,
+                words=WORDS[data.kind],
+            )
+            raise SpecError(place, Sentence("The augmentation {message}", message=message))
         if data.task not in entry.tasks:
-            message = f"{entry.name} mixes classes, but {name} asks for {TASKS[data.task]}. Leave it out."
-            raise SpecError(place, f"The augmentation {message}")
+            message = Sentence(
+                "{entry} mixes classes, but {name} asks for {tasks}. Leave it out.",
+                entry=entry.name,
+                name=name,
+                tasks=TASKS[data.task],
+            )
+            raise SpecError(place, Sentence("The augmentation {message}", message=message))
         pixels = getattr(options, "shift_pixels", 0)
         if data.kind == PICTURE and pixels >= min(data.shape[1:]):
             side = min(data.shape[1:])
-            message = f"shift_pixels = {pixels} moves pictures of {side} pixels out of sight; it must be below {side}."
+            message = Sentence(
+                "shift_pixels = {pixels} moves pictures of {side} pixels out of sight; it must be below {side}.",
+                pixels=pixels,
+                side=side,
+            )
             raise SpecError("train.shift_pixels", message)
     mixing = [entry.name for entry, _options in chosen if entry.mixes]
     if len(mixing) > 1:
-        raise SpecError(place, f"The augmentations {' and '.join(mixing)} both mix samples. Choose one of them.")
+        raise SpecError(
+            place,
+            Sentence(
+                "The augmentations {mixing} both mix samples. Choose one of them.", mixing=join(mixing, _(" and "))
+            ),
+        )
 
 
 # ── models ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -121,7 +159,7 @@ def described_form(question: Describe) -> DataForm:
     if question.input:
         kind = {3: PICTURE, 2: SEQUENCE, 1: TOKENS if form.kind == TOKENS else VECTOR}.get(len(question.input))
         if kind is None or min(question.input) < 1:
-            raise SpecError("input", "input must be C,H,W for pictures, or T,F for sequences, all at least 1.")
+            raise SpecError("input", _("input must be C,H,W for pictures, or T,F for sequences, all at least 1."))
         form = replace(form, kind=kind, shape=question.input)
     return replace(form, classes=question.classes) if question.classes else form
 
@@ -134,13 +172,28 @@ def unserved(model: ModelSpec, data: DataForm) -> Problem | None:
     if data.kind in entry.takes and data.task in entry.tasks:
         return None
     fits = [a.name for a in registry.ARCHITECTURES if data.kind in a.takes and data.task in a.tasks]
-    fix = f"choose {', '.join(fits)} for this data"
+    fix = Sentence("choose {fits} for this data", fits=fits)
     if data.kind not in entry.takes:
-        needs = " or ".join(WORDS[kind] for kind in entry.takes)
-        message = f"{entry.name} needs {needs}, but gets {WORDS[data.kind]} of {data.words()}"
+        needs = join((WORDS[kind] for kind in entry.takes), _(" or "))
+        message = Sentence(
+            "{entry} needs {needs}, but gets {kind} of {sizes}",
+            entry=entry.name,
+            needs=needs,
+            kind=WORDS[data.kind],
+            sizes=data.words(),
+        )
         return Problem("input", message, fix)
-    gives = " or ".join(TASKS[task] for task in entry.tasks)
-    return Problem("input", f"{entry.name} gives {gives}, but the data asks for {TASKS[data.task]}", fix)
+    gives = join((TASKS[task] for task in entry.tasks), _(" or "))
+    return Problem(
+        "input",
+        Sentence(
+            "{entry} gives {gives}, but the data asks for {tasks}",
+            entry=entry.name,
+            gives=gives,
+            tasks=TASKS[data.task],
+        ),
+        fix,
+    )
 
 
 def layers_for(model: ModelSpec, data: DataForm) -> tuple[LayerSpec, ...]:
@@ -157,7 +210,14 @@ def layers_for(model: ModelSpec, data: DataForm) -> tuple[LayerSpec, ...]:
 def check_seed(seed: int) -> None:
     """SpecError for a seed that one of the random generators does not take."""
     if not 0 <= seed <= LAST_SEED:
-        raise SpecError("seed", f"seed = {shown(seed)} is out of range: it must be between 0 and {LAST_SEED:,}.")
+        raise SpecError(
+            "seed",
+            Sentence(
+                "seed = {seed} is out of range: it must be between 0 and {last_seed:,}.",
+                seed=shown(seed),
+                last_seed=LAST_SEED,
+            ),
+        )
 
 
 def check_target(text: str, task: str, classes: int, steps: int) -> None:
@@ -169,24 +229,39 @@ def check_target(text: str, task: str, classes: int, steps: int) -> None:
         if text not in (PREDICTED, TRUE):
             raise SpecError(
                 "target",
-                f"target {shown(text)}: this run answers one number, which has no classes to "
-                "choose from; leave the target out.",
+                Sentence(
+                    "target {text}: this run answers one number, which has no classes to choose from; leave the "
+                    "target out.",
+                    text=shown(text),
+                ),
             )
         return
     which, _at, where = text.partition("@")
     if where and task != EACH_STEP:
         raise SpecError(
             "target",
-            f"target {shown(text)}: this run answers once, not at every step; leave the @ and what follows it out.",
+            Sentence(
+                "target {text}: this run answers once, not at every step; leave the @ and what follows it out.",
+                text=shown(text),
+            ),
         )
     if where and not _below(where, steps):
-        raise SpecError("target", f"@{quoted(where)} is no step of the answer: there are 0 to {steps - 1}.")
+        raise SpecError(
+            "target",
+            Sentence(
+                "@{where} is no step of the answer: there are 0 to {steps}.", where=quoted(where), steps=steps - 1
+            ),
+        )
     for part in which.split("-", 1):
         if part not in (PREDICTED, TRUE) and not _below(part, classes):
             raise SpecError(
                 "target",
-                f"target {shown(which)} is no class: there are 0 to {classes - 1}, a difference such as 0-1, "
-                "or say predicted or true.",
+                Sentence(
+                    "target {which} is no class: there are 0 to {classes}, a difference such as 0-1, or say "
+                    "predicted or true.",
+                    which=shown(which),
+                    classes=classes - 1,
+                ),
             )
 
 

@@ -6,22 +6,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from core.spec.facts import Facts
 from core.spec.options import Options
+from core.spec.quoting import Quoted
+from core.spec.sentences import Sentence, _
 from core.spec.specs import LayerSpec
 
 PICTURE, SEQUENCE, TOKENS, VECTOR = "picture", "sequence", "tokens", "vector"
 WORDS = {  # how a form is written in a sentence
-    PICTURE: "a picture [channel, height, width]",
-    SEQUENCE: "a sequence [step, feature]",
-    TOKENS: "a row of tokens [step]",
-    VECTOR: "a vector [feature]",
+    PICTURE: _("a picture [channel, height, width]"),
+    SEQUENCE: _("a sequence [step, feature]"),
+    TOKENS: _("a row of tokens [step]"),
+    VECTOR: _("a vector [feature]"),
 }
 
 CLASSES, NUMBER, EACH_STEP = "classes", "number", "each_step"
 TASKS = {  # what is asked about a sample, as a sentence has it
-    CLASSES: "one class a sample",
-    NUMBER: "one number a sample",
-    EACH_STEP: "a class at every step",
+    CLASSES: _("one class a sample"),
+    NUMBER: _("one number a sample"),
+    EACH_STEP: _("a class at every step"),
 }
 
 
@@ -34,7 +37,7 @@ class Form:
 
     def words(self) -> str:
         """The shape as people write it: 16×14×14."""
-        return "×".join(map(str, self.shape)) or "nothing"
+        return Quoted("×".join(map(str, self.shape))) or _("nothing")
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,10 @@ class DataForm(Form):
     def asks(self) -> str:
         """What a model must end with, in words."""
         if self.task == EACH_STEP:
-            return f"{self.classes} logits at each of {self.shape[0]} steps"
-        return "one number" if self.task == NUMBER else f"one logit for each of {self.classes} classes"
+            return Sentence("{classes} logits at each of {steps} steps", classes=self.classes, steps=self.shape[0])
+        if self.task == NUMBER:
+            return _("one number")
+        return Sentence("one logit for each of {classes} classes", classes=self.classes)
 
 
 @dataclass(frozen=True)
@@ -227,6 +232,9 @@ class View:
     look: str
     needs: str  # a sentence: what it is that a model without it lacks, and which presets have it; "" where all do
     options: type[Options] = Options
+    facts: type[Facts] = Facts
+    arrays: tuple[str, ...] = ()  # names, with * for what differs from network to network; these are always there,
+    optional_arrays: tuple[str, ...] = ()  # these depend on the options and the network
     applies: Callable[[tuple[LayerSpec, ...], DataForm], bool] = _always
     layers: Callable[[tuple[LayerSpec, ...], DataForm], tuple[str, ...]] = _no_layers  # to choose among; () = no choice
     # (option, chosen layer, all layers, data) → can this option matter here? One that cannot is not shown:

@@ -10,6 +10,7 @@ from typing import Any
 from core.catalog.entries import PICTURE, SEQUENCE, TOKENS, VECTOR, WORDS, DataForm, Fault, Form, Layer
 from core.spec import registry
 from core.spec.options import SpecError
+from core.spec.sentences import Sentence, _, join
 from core.spec.specs import LayerSpec, plain_name
 
 Layers = tuple[LayerSpec, ...]
@@ -55,21 +56,26 @@ def embedding(data: DataForm) -> tuple[str, dict[str, Any]]:
 
 def kinds(takes: tuple[str, ...]) -> str:
     """The kinds of form in words."""
-    return " or ".join(WORDS[kind] for kind in takes)
+    return join((WORDS[kind] for kind in takes), _(" or "))
 
 
 def wrong_kind(entry: Layer, got: Form, data: DataForm) -> Fault:
     """A layer that takes another kind of form: what turns one into the other is put before it, where there is such."""
-    message = f"it needs {kinds(entry.takes)}, but gets {WORDS[got.kind]} of {got.words()}"
+    message = Sentence(
+        "it needs {kinds}, but gets {kind} of {sizes}",
+        kinds=kinds(entry.takes),
+        kind=WORDS[got.kind],
+        sizes=got.words(),
+    )
     if got.kind == PICTURE and VECTOR in entry.takes:
-        return Fault(message, "put a flatten layer before it", insert=(("flatten", {}),))
+        return Fault(message, _("put a flatten layer before it"), insert=(("flatten", {}),))
     if got.kind == PICTURE and SEQUENCE in entry.takes:
-        return Fault(message, "put a rows layer before it", insert=(("rows", {}),))
+        return Fault(message, _("put a rows layer before it"), insert=(("rows", {}),))
     if got.kind == SEQUENCE and VECTOR in entry.takes:
-        return Fault(message, "put a read-out layer before it", insert=(("read_out", {}),))
+        return Fault(message, _("put a read-out layer before it"), insert=(("read_out", {}),))
     if got.kind == TOKENS and {SEQUENCE, VECTOR} & set(entry.takes):
-        return Fault(message, "put a token embedding before it", insert=(embedding(data),))
-    return Fault(message, "remove it, or move it to where the shape still fits", remove=True)
+        return Fault(message, _("put a token embedding before it"), insert=(embedding(data),))
+    return Fault(message, _("remove it, or move it to where the shape still fits"), remove=True)
 
 
 def applied(specs: Layers, index: int, fault: Fault) -> Layers:
@@ -83,37 +89,39 @@ def applied(specs: Layers, index: int, fault: Fault) -> Layers:
 
 def one_end(specs: Layers, form: Form, data: DataForm) -> tuple[str, Layers]:
     """One answer a sample: a flatten, pooling or read-out where one is missing, then a linear layer of that size."""
-    head = f"end with a linear layer of {data.classes} features"
+    head = Sentence("end with a linear layer of {classes} features", classes=data.classes)
     is_linear = bool(specs) and specs[-1].kind == "linear"
     if form.kind == VECTOR and is_linear:
         return head, with_options(specs, len(specs) - 1, {"features": data.classes})
     if form.kind == SEQUENCE and is_linear and form.shape[1] == data.classes:
-        return "put a read-out layer after it", inserted(specs, len(specs), [("read_out", {})])
+        return _("put a read-out layer after it"), inserted(specs, len(specs), [("read_out", {})])
     rows, words = list[tuple[str, dict[str, Any]]](), ""
     if form.kind == PICTURE:
         kind = "flatten" if prod(form.shape) <= 65_536 else "global_pool"
-        rows, words = [(kind, {})], f"put a {registry.LAYERS.get(kind).title} layer after it and "
+        rows, words = [(kind, {})], Sentence("put a {title} layer after it and ", title=registry.LAYERS.get(kind).title)
     elif form.kind == SEQUENCE:
         both = any(getattr(spec.options, "bidirectional", False) for spec in specs)
         take = "mean" if both or any(spec.kind == "transformer_block" for spec in specs) else "last"
-        rows, words = [("read_out", {"take": take})], "put a read-out layer after it and "
+        rows, words = [("read_out", {"take": take})], _("put a read-out layer after it and ")
     elif form.kind == TOKENS:
         rows = [embedding(data), ("read_out", {"take": "mean"})]
-        words = "put a token embedding and a read-out layer after it and "
+        words = _("put a token embedding and a read-out layer after it and ")
     return words + head, inserted(specs, len(specs), [*rows, ("linear", {"features": data.classes})])
 
 
 WIDTHS = ("channels", "features", "hidden", "width")
-_LOOKING_BACK = {"bidirectional": "make {name} one-directional", "causal": "make {name} causal"}
 
 
 def looking_back(name: str, options: dict[str, bool]) -> str:
     """The words for a layer that is kept from reading later steps: by this option or, where none can, by removal."""
     if not options:
-        return f"remove {name}"
+        return Sentence("remove {name}", name=name)
     ((option, value),) = options.items()
-    words = _LOOKING_BACK.get(option, "keep {name} from reading later steps").format(name=name)
-    return f"{words} (set {option} to {str(value).lower()})"
+    words = {
+        "bidirectional": Sentence("make {name} one-directional", name=name),
+        "causal": Sentence("make {name} causal", name=name),
+    }.get(option, Sentence("keep {name} from reading later steps", name=name))
+    return Sentence("{words} (set {option} to {value})", words=words, option=option, value=str(value).lower())
 
 
 def narrower(specs: Layers, index: int, share: float, data: DataForm) -> tuple[str, Layers]:
@@ -123,8 +131,8 @@ def narrower(specs: Layers, index: int, share: float, data: DataForm) -> tuple[s
     wide = getattr(options, name) if name else 0
     if wide > 1 and not (index == len(specs) - 1 and wide == data.classes):
         less = 1 << max(0, int(min(wide // 2, wide * share)).bit_length() - 1)
-        return f"set {name} to {less}", with_options(specs, index, {name: less})
+        return Sentence("set {name} to {less}", name=name, less=less), with_options(specs, index, {name: less})
     if index and specs[index - 1].kind == "flatten":
         pooled = inserted(without(specs, index - 1), index - 1, [("global_pool", {})])
-        return f"use global average pooling instead of {specs[index - 1].name}", pooled
-    return "make what comes before it smaller", ()
+        return Sentence("use global average pooling instead of {name}", name=specs[index - 1].name), pooled
+    return _("make what comes before it smaller"), ()

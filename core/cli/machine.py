@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 
 from core.bench import check_cases
-from core.cli.output import print_json, runs_folder, say
+from core.cli.engine import ask, engine_of
+from core.cli.output import aloud, print_json, runs_folder, say
+from core.engine.protocol import EngineError
 from core.spec.questions import Doctor
 from core.store import Store, data_home, layerlab_home
 
@@ -15,7 +17,14 @@ def do_doctor(asked: argparse.Namespace) -> int:
 
     from core.doctor import report
 
-    found = report(runs, data_home(), layerlab_home(), Doctor())
+    worker, fault = {}, ""
+    try:
+        with engine_of(asked) as engine:
+            worker = ask(engine, Doctor(), aloud(asked))
+    except EngineError as error:  # that is what a doctor is called for
+        fault = str(error)
+    found = report(runs, data_home(), layerlab_home(), worker)
+    found["problems"] = [*filter(None, [fault]), *found["problems"]]
     if asked.json:
         print_json(found)
         return 0

@@ -45,12 +45,12 @@ def _can_be_written(file: Path) -> bool:
         return False
 
 
-def aloud(asked: argparse.Namespace) -> Callable[..., None]:
+def aloud(asked: argparse.Namespace) -> Callable[[str], None]:
     """Progress on stderr, unless there is to be nothing but JSON."""
     said: list[str] = []
 
-    def tell(_fraction: float, words: str, part: Any = None) -> None:
-        if not asked.json and part is None and said[-1:] != [words]:
+    def tell(words: str) -> None:
+        if not asked.json and said[-1:] != [words]:
             said.append(words)
             say(words, file=sys.stderr)
 

@@ -14,7 +14,7 @@ from core.spec.options import declared
 from core.spec.questions import MOST_SPREAD, NEWEST, NO_WEIGHTS, Describe, Explain, Fits, Look, Score
 from core.spec.quoting import quoted
 from core.spec.specs import Choice, Experiment
-from core.store import Run, Store
+from core.store import Run, Store, data_home
 
 
 def view_asked(asked: argparse.Namespace) -> tuple[View, Look]:
@@ -30,14 +30,13 @@ def view_asked(asked: argparse.Namespace) -> tuple[View, Look]:
     form, experiment = _form(run)
     if not view.applies(layers_for(experiment.model, form), form):
         raise Mistake(view.needs)
-    root = str(run.path.parent)
-    return view, Look(run.id, view.name, asked.sample, asked.layer, _step(asked), options, runs=root)
+    return view, Look(run.id, view.name, asked.sample, asked.layer, _step(asked), options, data_dir=_data_dir(asked))
 
 
 def fits_asked(asked: argparse.Namespace) -> Fits:
     """Which methods are right for the run."""
     run = _with_weights(asked, "out", "script")
-    return Fits(run.id, _step(asked), runs=str(run.path.parent))
+    return Fits(run.id, _step(asked), data_dir=_data_dir(asked))
 
 
 def explanation_asked(asked: argparse.Namespace) -> Explain:
@@ -60,7 +59,7 @@ def explanation_asked(asked: argparse.Namespace) -> Explain:
         asked.layer,
         _step(asked),
         asked.seed,
-        runs=str(run.path.parent),
+        data_dir=_data_dir(asked),
         spread=(method.name,) if asked.seeds > 1 else (),
         seeds=max(2, asked.seeds),
     )
@@ -77,9 +76,7 @@ def score_asked(asked: argparse.Namespace) -> Score:
     trials_of(data)
     writable(asked.out)
     run = _with_weights(asked) if asked.run is not None else None
-    store = Store(runs_folder(asked))
-    where = (run.id, str(store.root)) if run else ("", "")
-    return Score(asked.quick, asked.seeds or 0, data, run=where[0], runs=where[1])
+    return Score(asked.quick, asked.seeds or 0, data, run=run.id if run else "", data_dir=_data_dir(asked))
 
 
 def description_asked(asked: argparse.Namespace, made: Experiment) -> Describe:
@@ -94,6 +91,11 @@ def description_asked(asked: argparse.Namespace, made: Experiment) -> Describe:
 
 def _changes(asked: argparse.Namespace) -> dict[str, Any]:
     return dict(pair(one) for group in asked.set for one in group)
+
+
+def _data_dir(asked: argparse.Namespace) -> str:
+    """Where a run that does not say itself has its data, if not where the engine looks."""
+    return str(data_home().resolve()) if asked.data_dir else ""
 
 
 def _step(asked: argparse.Namespace) -> int:

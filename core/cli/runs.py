@@ -11,15 +11,16 @@ from typing import Any
 
 from core.catalog.applies import asked_steps, check_experiment, data_form, longer, unserved
 from core.catalog.views.writing import Writing
-from core.cli.output import Mistake, pair, print_json, runs_folder, say, show
+from core.cli.engine import ask, connect, engine_of, found_again
+from core.cli.output import Mistake, aloud, pair, print_json, runs_folder, say, show
 from core.cli.requests import description_asked
-from core.engine.client import ClientEngine, connect
+from core.engine.client import ClientEngine
 from core.engine.control import checked, is_finished
 from core.engine.protocol import EngineError, EngineGone, EngineSilent, RunState
 from core.engine.waiting_time import rounded
 from core.spec import registry
 from core.spec.events import ENDED, FINISHED, PAUSED, SETTABLE, Command
-from core.spec.questions import Look
+from core.spec.questions import Describe, Look, StartText
 from core.spec.quoting import one_line, quoted, shown
 from core.spec.specs import Experiment, assign, experiment_from_json, model_from_json, preset
 from core.store import Run, Store, StoreError, data_home, read_named_json
@@ -101,10 +102,8 @@ def _by_hand(asked: argparse.Namespace, store: Store) -> dict[str, Any]:
 def do_describe(asked: argparse.Namespace) -> int:
     _one_source(asked)
     question = description_asked(asked, experiment_of(asked))
-
-    from core.worker.model.build import describe
-
-    found = describe(question)
+    with engine_of(asked) as engine:
+        found = ask(engine, question, aloud(asked))
     if asked.json:
         told = {
             name: [{"layer": p.layer, "message": p.message, "fix": p.fix} for p in getattr(found, name)]
@@ -128,11 +127,14 @@ def do_train(asked: argparse.Namespace) -> int:
     store = Store(runs_folder(asked))
     _one_source(asked)
     changes = _by_hand(asked, store) if asked.resume else {}
-    experiment = None if asked.resume else _checked(experiment_of(asked))
+    experiment = None if asked.resume else _applies(experiment_of(asked))
     if asked.prompt is not None:
-        _can_write(experiment or store.run(asked.resume).experiment(), asked.prompt)
-    engine = connect(store.root)
-    try:
+        _goes_on(experiment or store.run(asked.resume).experiment())
+    with engine_of(asked) as engine:
+        if experiment is not None:
+            _can_work(engine, experiment)
+        if asked.prompt is not None:
+            _can_write(engine, experiment or store.run(asked.resume).experiment(), asked.prompt)
         if experiment is None:
             run = store.run(asked.resume)
             more = {"steps": changes.pop("steps")} if "steps" in changes else {}
@@ -145,46 +147,43 @@ def do_train(asked: argparse.Namespace) -> int:
             folder = str(data_home().resolve()) if asked.data_dir else ""
             run = store.run(engine.start(experiment, asked.name, threads=asked.threads or 0, data_dir=folder))
         return _follow(engine, run, asked.json, asked.prompt)
-    finally:
-        engine.close()
 
 
-def _can_write(experiment: Experiment, prompt: str) -> None:
-    """Mistake where the run could not go on from this text: said before minutes of work are spent on it."""
+def _goes_on(experiment: Experiment) -> None:
+    """Mistake where a model of this data goes on from no text."""
     if not data_form(experiment.data).next_step:
         raise Mistake(
             f"--prompt is what a model of the next token goes on from; {experiment.data.name} asks for "
             "something else. Leave it out, or train on a text: --preset gpt --data characters"
         )
 
-    from core.worker.data.splits import DataError
-    from core.worker.train.generate import start_of
-    from core.worker.train.training import load_data
 
-    try:
-        start_of(load_data(experiment), prompt)
-    except DataError as error:
-        raise Mistake(str(error)) from None
+def _can_write(engine: ClientEngine, experiment: Experiment, prompt: str) -> None:
+    """Mistake where the run could not go on from this text: said before minutes of work are spent on it."""
+    if fault := ask(engine, StartText(experiment.data, prompt, str(data_home().resolve())), _quiet):
+        raise Mistake(fault)
 
 
-def _checked(experiment: Experiment) -> Experiment:
-    """The experiment, if its model can work and its settings apply; the same sentence as everywhere otherwise."""
+def _quiet(_words: str) -> None:
+    """For what takes no time."""
+
+
+def _applies(experiment: Experiment) -> Experiment:
+    """The experiment, if its settings apply to its data and model; the same sentence as everywhere otherwise."""
     experiment = _with_its_text(experiment)
     check_experiment(experiment)
-    form = data_form(experiment.data)
-    if problem := unserved(experiment.model, form):
+    if problem := unserved(experiment.model, data_form(experiment.data)):
         raise Mistake(problem.sentence())
-
-    from core.worker.model.build import ModelError, check, stack_of
-    from core.worker.model.flaws import remarks
-
-    try:
-        placed = check(experiment.model, form, experiment.train.batch_size)
-    except ModelError as error:
-        raise Mistake(str(error)) from None
-    for remark in remarks(stack_of(placed), form):
-        say(f"Note: {remark.sentence()}", file=sys.stderr)
     return experiment
+
+
+def _can_work(engine: ClientEngine, experiment: Experiment) -> None:
+    """Mistake where the model cannot work; what it would do badly is noted."""
+    found = ask(engine, Describe(experiment.model, experiment.data, experiment.train.batch_size), _quiet)
+    for problem in found.problems:
+        raise Mistake(problem.sentence())
+    for remark in found.remarks:
+        say(f"Note: {remark.sentence()}", file=sys.stderr)
 
 
 def _with_its_text(experiment: Experiment) -> Experiment:
@@ -217,7 +216,7 @@ def _follow(engine: ClientEngine, run: Run, quiet: bool, prompt: str | None = No
                 break
             time.sleep(0.1)
         except EngineGone:
-            said = _found_again(engine, said)
+            said = found_again(engine, said)
         except KeyboardInterrupt:
             engine.command(run.id, Command("stop"))
     if status.state != FINISHED:
@@ -225,25 +224,12 @@ def _follow(engine: ClientEngine, run: Run, quiet: bool, prompt: str | None = No
         return 1
     found = summary(run)
     if prompt is not None:
-        seen = engine.ask(Look(run.id, "writing", options=Writing(prompt=prompt)))
-        found |= {"prompt": prompt, "sample_text": seen.facts["text"]}
+        seen = ask(engine, Look(run.id, "writing", options=Writing(prompt=prompt)), _quiet)
+        found |= {"prompt": prompt, "sample_text": seen.facts.text}
         if not quiet:
-            say(f"{prompt}{seen.facts['text']}")
+            say(f"{prompt}{seen.facts.text}")
     print_json(found) if quiet else say(f"run {run.id}")
     return 0
-
-
-def _found_again(engine: ClientEngine, said: str) -> str:
-    """Join or start the engine anew; one that hangs is told and waited for. What was said last."""
-    try:
-        engine.ensure()
-        return ""
-    except EngineSilent as error:
-        if not said.startswith("layerlab:"):
-            said = f"layerlab: {error}"
-            say(said, file=sys.stderr)
-        time.sleep(0.5)
-        return said
 
 
 def summary(run: Run) -> dict[str, Any]:

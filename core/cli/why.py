@@ -8,29 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from core.catalog.entries import WITHHELD
+from core.catalog.views.writing import WritingFacts
+from core.cli.engine import ask, engine_of
 from core.cli.output import Mistake, aloud, print_json, say
 from core.cli.requests import explanation_asked, fits_asked, score_asked, view_asked
 from core.spec import registry
-from core.spec.questions import Explained, Fits, Reproduce
+from core.spec.questions import Explained, MethodFit, Reproduce
 from core.spec.quoting import quoted
 from core.store import write_npz, write_source
 
 
 def do_look(asked: argparse.Namespace) -> int:
     view, question = view_asked(asked)
-
-    from core.worker.answers import look
-    from core.worker.look.subject import CannotShow
-
-    try:
-        seen = look(question, aloud(asked))
-    except CannotShow as error:
-        raise Mistake(str(error)) from None
+    with engine_of(asked) as engine:
+        seen = ask(engine, question, aloud(asked))
     if asked.out:
         write_npz(Path(asked.out), seen.arrays)
     shapes = {name: list(array.shape) for name, array in seen.arrays.items()}
     if asked.json:
-        text = {"text": seen.facts["text"]} if "text" in seen.facts else {}
+        text = {"text": seen.facts.text} if isinstance(seen.facts, WritingFacts) else {}
         print_json({"view": seen.view, "step": seen.step, "arrays": shapes, "words": " ".join(seen.words), **text})
         return 0
     say(f"{view.title}, step {seen.step}" + (f", sample {seen.sample}" if view.of_sample else ""))
@@ -38,31 +34,27 @@ def do_look(asked: argparse.Namespace) -> int:
         say(f"  {name:24} [{', '.join(map(str, shape))}]")
     for sentence in seen.words:
         say(sentence)
-    if "text" in seen.facts:
-        say(f"\n{seen.facts['prompt']}{seen.facts['text']}")
+    if isinstance(seen.facts, WritingFacts):
+        say(f"\n{seen.facts.prompt}{seen.facts.text}")
     return 0
 
 
 def do_explain(asked: argparse.Namespace) -> int:
-    question = fits_asked(asked) if asked.method == "list" else explanation_asked(asked)
-
-    from core.worker.answers import answer
-    from core.worker.look.subject import CannotShow
-
-    try:
-        if isinstance(question, Fits):
-            return _list_methods(asked, answer(question, aloud(asked)))
-        found = answer(question, aloud(asked))[0]
+    if asked.method == "list":
+        which = fits_asked(asked)
+        with engine_of(asked) as engine:
+            return _list_methods(asked, ask(engine, which, aloud(asked)))
+    question = explanation_asked(asked)
+    with engine_of(asked) as engine:
+        (found,) = ask(engine, question, aloud(asked))
         if found.withheld:
             raise Mistake(found.withheld)
-        if asked.out:
-            write_npz(Path(asked.out), {"attribution": found.attribution, **found.arrays})
-        if asked.script:
-            again = answer(Reproduce(question), aloud(asked))
-            write_source(Path(asked.script), again.program)
-            write_npz(Path(asked.script).with_name("attribution.npz"), again.arrays)
-    except CannotShow as error:
-        raise Mistake(str(error)) from None
+        again = ask(engine, Reproduce(question), aloud(asked)) if asked.script else None
+    if asked.out:
+        write_npz(Path(asked.out), {"attribution": found.attribution, **found.arrays})
+    if again:
+        write_source(Path(asked.script), again.program)
+        write_npz(Path(asked.script).with_name("attribution.npz"), again.arrays)
     if asked.layer not in ("", found.layer):
         found = replace(found, words=(*found.words, _of_layer(asked.layer, found)))
     _show_explained(asked, found)
@@ -80,8 +72,8 @@ def _of_layer(wanted: str, found: Explained) -> str:
     )
 
 
-def _list_methods(asked: argparse.Namespace, fits: Any) -> int:
-    rows = [
+def _list_methods(asked: argparse.Namespace, fits: tuple[MethodFit, ...]) -> int:
+    rows: list[dict[str, Any]] = [
         {
             "method": one.method,
             "status": one.status,
@@ -153,15 +145,9 @@ def _show_explained(asked: argparse.Namespace, found: Explained) -> None:
 
 def do_score(asked: argparse.Namespace) -> int:
     question = score_asked(asked)
-
-    from core.worker.answers import score
-    from core.worker.look.subject import CannotShow
-
-    loud = aloud(asked)
-    try:
-        found = score(question, lambda fraction, words, _part=None: loud(fraction, words.partition(":")[0]))
-    except CannotShow as error:
-        raise Mistake(str(error)) from None
+    tell = aloud(asked)
+    with engine_of(asked) as engine:
+        found = ask(engine, question, lambda words: tell(words.partition(":")[0]))
     if asked.out:
         write_source(Path(asked.out), found.table)
     if asked.json:

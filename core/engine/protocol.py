@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from core.spec.events import Command, Status
 from core.spec.question_base import Question
 from core.spec.quoting import visible
+from core.spec.sentences import Sentence, _, join
 from core.spec.specs import Experiment
 
 A = TypeVar("A")
@@ -20,7 +21,7 @@ class EngineError(Exception):
     """What went wrong on the engine's side, in words: what another program said may be among them."""
 
     def __init__(self, text: str = "") -> None:
-        super().__init__(visible(text))
+        super().__init__(text if isinstance(text, Sentence) else visible(text))
 
 
 class EngineGone(EngineError):
@@ -31,8 +32,11 @@ class EngineSilent(EngineGone):
     """The engine process is there and does not answer: it hangs, or was stopped. `seconds`: for how long so far."""
 
     def __init__(self, seconds: float, pid: int = 0, advice: str = "") -> None:
-        who = f"The engine (process {pid})" if pid else "The engine"
-        super().__init__(f"{who} has not answered for {seconds:.0f} s: it hangs, or was stopped. {advice}".strip())
+        who = Sentence("The engine (process {pid})", pid=pid) if pid else _("The engine")
+        text = Sentence(
+            "{who} has not answered for {seconds:.0f} s: it hangs, or was stopped.", who=who, seconds=seconds
+        )
+        super().__init__(join([text, advice]) if advice else text)
         self.seconds, self.pid = seconds, pid
 
 

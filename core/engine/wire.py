@@ -6,7 +6,8 @@ exception or tensor that slipped into an answer is refused by the name of its mo
 
 A message: u32 little-endian length of the head · the head, JSON · the bytes of arrays, each aligned to 8 bytes, in the
 order in which the head names them. In the head None, truth values, numbers and texts stand for themselves; everything
-else is a list whose first item says what it is.
+else is a list whose first item says what it is. A sentence crosses as what it is made of: it is translated where it is
+read.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from multiprocessing.connection import Connection
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -29,9 +30,11 @@ from core.spec.events import Command, Status
 from core.spec.options import Options
 from core.spec.question_base import answer_of
 from core.spec.questions import kinds
+from core.spec.quoting import Quoted
+from core.spec.sentences import Sentence, remade
 from core.spec.specs import Experiment
 
-VERSION = 2  # of what the engine and its clients say to each other
+VERSION = 3  # of what the engine and its clients say to each other
 LIMIT, HEAD_LIMIT = 512 << 20, 64 << 20  # bytes of one message, and of its head
 DEEPEST = 40  # levels of values within values
 _NUMBERS = {type(None), bool, int, float}
@@ -67,8 +70,11 @@ def hear(conn: Connection) -> Any:
 
 def words(error: BaseException) -> str:
     """An exception as a sentence: our own errors speak for themselves, others are named."""
+    ours = type(error).__module__.startswith("core.")
+    if ours and isinstance(text := str(error), Sentence):
+        return text
     text = str(error).strip()
-    if type(error).__module__.startswith("core.") and text:
+    if ours and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
@@ -86,7 +92,8 @@ def let_through(*roots: Any) -> None:
                 _known[name_of(root)] = root
                 let_through(*get_type_hints(root, localns={"np": np}).values())
         else:
-            let_through(*get_args(root))
+            origin = get_origin(root)  # Seen[…] is a Seen; Question[…] is one of its own classes, and never itself
+            let_through(*([origin] if is_dataclass(origin) and fields(origin) else []), *get_args(root))
 
 
 def name_of(kind: type) -> str:
@@ -98,10 +105,14 @@ let_through(*kinds(), *map(answer_of, kinds()), Progress, RunState, Command, Sta
 
 @lru_cache(maxsize=1)
 def classes() -> dict[str, type]:
-    """Every class that may cross, by name, with the options of everything in the catalog. To be read, not changed."""
+    """Every class that may cross, by name. To be read, not changed.
+
+    Among them the options of everything in the catalog, and the facts of its views.
+    """
     for known in vars(registry).values():
         if isinstance(known, registry.Registry):
             let_through(*(entry.options for entry in known if issubclass(entry.options, Options)))
+    let_through(*(view.facts for view in registry.VIEWS))
     return _known
 
 
@@ -160,6 +171,9 @@ class _Writer:
             return value
         return ["text", value.encode("utf-8", "surrogatepass").hex()]
 
+    def _sentence(self, value: Sentence, depth: int) -> list[Any]:
+        return ["sentence", value.msgid, value.plural, self._dict(dict(value.values), depth)]
+
     def _many(self, value: Any, depth: int) -> list[Any]:
         return [type(value).__name__, self._all(list(value), depth)]
 
@@ -187,6 +201,8 @@ class _Writer:
 
 _WRITERS: dict[type, Callable[[_Writer, Any, int], Any]] = {
     str: _Writer._text,
+    Quoted: _Writer._text,
+    Sentence: _Writer._sentence,
     bytes: _Writer._bytes,
     dict: _Writer._dict,
     np.ndarray: _Writer._array,
@@ -246,6 +262,9 @@ class _Reader:
             return np.zeros(shape, kind)
         return np.frombuffer(self._data, kind, count, start).reshape(shape).copy()  # ours to change
 
+    def _sentence(self, depth: int, msgid: Any, plural: Any, values: Any) -> Sentence:
+        return remade(msgid, plural, self._value(values, depth))
+
     def _scalar(self, depth: int, raw: Any) -> Any:
         value = self._value(raw, depth)
         return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else _no("a number is no number")
@@ -278,6 +297,7 @@ _READERS: dict[Any, Callable[..., Any]] = {
     "dict": _Reader._dict,
     "array": _Reader._array,
     "scalar": _Reader._scalar,
+    "sentence": _Reader._sentence,
     "class": _Reader._made,
     "list": lambda reader, depth, raw: reader._items(raw, depth),
     "tuple": lambda reader, depth, raw: tuple(reader._items(raw, depth)),

@@ -13,11 +13,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any, get_type_hints
 
 from core.spec.quoting import clean, shown
+from core.spec.sentences import Sentence, _
 
-
-def _(text: str) -> str:
-    """Mark a text that is shown on the screen; it is translated where it is shown."""
-    return text
+__all__ = ["Option", "Options", "SpecError", "_", "changed", "coerce", "declared", "option"]
 
 
 class SpecError(ValueError):
@@ -102,16 +100,23 @@ def coerce(name: str, kind: Any, value: Any, known: Option) -> Any:
     try:
         value = _cast(kind, value)
     except (TypeError, ValueError, OverflowError):
-        raise SpecError(name, f"{name} must be {wanted}, not {shown(value)}.") from None
+        text = Sentence("{name} must be {wanted}, not {value}.", name=name, wanted=wanted, value=shown(value))
+        raise SpecError(name, text) from None
     if known.choices and value not in known.choices:
-        raise SpecError(name, f"{name} must be one of {', '.join(known.choices)}, not {shown(value)}.")
+        text = Sentence(
+            "{name} must be one of {choices}, not {value}.", name=name, choices=known.choices, value=shown(value)
+        )
+        raise SpecError(name, text)
     for number in value if isinstance(value, tuple) else (value,):
         if isinstance(number, bool) or not isinstance(number, int | float):
             continue
         too_low = known.low is not None and number < known.low
         too_high = known.high is not None and number > known.high
         if too_low or too_high or not math.isfinite(number):
-            raise SpecError(name, f"{name} = {shown(number)} is out of range: {_range(known)}.")
+            text = Sentence(
+                "{name} = {value} is out of range: {range}.", name=name, value=shown(number), range=_range(known)
+            )
+            raise SpecError(name, text)
     return value
 
 
@@ -167,21 +172,23 @@ _CASTS: dict[Any, Callable[[Any], Any]] = {
 
 
 def _words(kind: Any) -> str:
-    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
-    return names.get(kind, "whole numbers with commas between them, at most 64")
+    names = {int: _("a whole number"), float: _("a number"), bool: _("true or false"), str: _("a word")}
+    return names.get(kind, _("whole numbers with commas between them, at most 64"))
 
 
 def _range(known: Option) -> str:
-    unit = f" {known.unit}" if known.unit else ""
-    if known.low is not None and known.high is not None:
-        return f"it must be between {_number(known.low)} and {_number(known.high)}{unit}"
-    if known.low is not None:
-        return f"it must be at least {_number(known.low)}{unit}"
-    return f"it must be at most {_number(known.high)}{unit}" if known.high is not None else "it must be a finite number"
+    low, high = (None if end is None else _number(end, known.unit) for end in (known.low, known.high))
+    if low and known.high is not None:
+        return Sentence("it must be between {low} and {high}", low=_number(known.low or 0, ""), high=high)
+    if low:
+        return Sentence("it must be at least {low}", low=low)
+    return Sentence("it must be at most {high}", high=high) if high else _("it must be a finite number")
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) and abs(value) < 1e12 else f"{value:g}"
+def _number(value: float, unit: str) -> Sentence:
+    whole = value == int(value) and abs(value) < 1e12
+    number = Sentence("{n:,.0f}", n=value) if whole else Sentence("{n:g}", n=value)
+    return Sentence("{number} {unit}", number=number, unit=unit) if unit else number
 
 
 def changed(options: Any) -> dict[str, Any]:

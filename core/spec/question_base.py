@@ -40,6 +40,7 @@ class OfRuns:
     """What every question about a run carries. Named before Question among the bases."""
 
     runs: str = field(default="", kw_only=True)  # the runs folder; the engine fills it in
+    data_dir: str = field(default="", kw_only=True)  # where a run that does not say has its data; "": as the engine
 
     def placed(self, runs: str) -> Self:
         """See Question.placed."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from core.spec.options import Options
 from core.spec.question_base import OfRuns, Question
+from core.spec.sentences import Sentence, _
 from core.spec.specs import Choice, DataSpec, LayerSpec, ModelSpec
 
 if TYPE_CHECKING:  # a refusal on the command line does not wait for numpy
     import numpy as np
+
+F = TypeVar("F")  # of a view: its Facts
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Problem:
 
     def sentence(self) -> str:
         """The three in one line."""
-        return f"{self.layer}: {self.message}. To mend it: {self.fix}."
+        return Sentence("{layer}: {message}. To mend it: {fix}.", layer=self.layer, message=self.message, fix=self.fix)
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,16 @@ class Sound(Question[str]):
 
 
 @dataclass(frozen=True)
+class StartText(Question[str]):
+    """Can a model of this data go on from this text? Answer: a sentence on why not, or ""."""
+
+    handler = "core.worker.answers:start_text"
+    data: DataSpec
+    text: str
+    folder: str = ""  # as in Preview
+
+
+@dataclass(frozen=True)
 class Refresh(OfRuns, Question[None]):
     """Make and write the live frame of a run that is not training, for this sample and layer. Answer: None."""
 
@@ -137,16 +150,17 @@ class Doctor(Question[dict[str, Any]]):
 
 
 NEWEST = -1  # the step of a Look that follows the run
-NO_WEIGHTS = "This run keeps no weights yet; they come with its first step."
+NO_WEIGHTS = _("This run keeps no weights yet; they come with its first step.")
 
 
 @dataclass(frozen=True)
-class Seen:
+class Seen(Generic[F]):
     """The answer to Look.
 
-    arrays: what the view shows and `look --out` writes, by layer address or by the names that the view's heavy half
-    documents. facts: plain values beside them. words: sentences for the reader, the most important first.
-    code: lines of PyTorch that compute the arrays, for a `network` and a batch `x` of one sample.
+    arrays: what the view shows and `look --out` writes, by the names that the view's entry declares (View.arrays).
+    facts: plain values beside them, of the class that the entry declares (View.facts). words: sentences for the
+    reader, the most important first. code: lines of PyTorch that compute the arrays, for a `network` and a batch `x` of
+    one sample.
     """
 
     view: str
@@ -154,13 +168,13 @@ class Seen:
     sample: int
     layer: str
     arrays: dict[str, np.ndarray]
-    facts: dict[str, Any]
+    facts: F
     words: tuple[str, ...]
     code: str
 
 
 @dataclass(frozen=True)
-class Look(OfRuns, Question[Seen]):
+class Look(OfRuns, Question[Seen[Any]]):
     """One view of a run at one moment of its training. Answer: Seen."""
 
     handler = "core.worker.answers:look"

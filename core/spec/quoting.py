@@ -76,16 +76,22 @@ def _written(char: str) -> str:
     return ascii(char)[1:-1]
 
 
-def quoted(value: object, most: int = MOST) -> str:
+class Quoted(str):
+    """A text that a sentence holds as it stands: quoted already, or ours (a name of the catalog, a line of code)."""
+
+    __slots__ = ()
+
+
+def quoted(value: object, most: int = MOST) -> Quoted:
     """A foreign value as a sentence may quote it: on one line, its control characters written out, shortened."""
     try:
         text = visible(str(value)[: 4 * most]).replace("\n", "\\n").replace("\t", "\\t")
     except ValueError:  # an int of thousands of digits
         text = "a number of thousands of digits"
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return Quoted(text if len(text) <= most else text[: most - 1] + "…")
 
 
-def shown(value: Any) -> str:
+def shown(value: Any) -> Quoted:
     """A value of an option as a sentence may quote it: texts in quotes, however deep or long it is."""
     try:
         text = f"{value:g}" if isinstance(value, float) else reprlib.repr(value)
@@ -94,7 +100,7 @@ def shown(value: Any) -> str:
     return quoted(text)
 
 
-def one_line(text: object, most: int = 2000) -> str:
+def one_line(text: object, most: int = 2000) -> Quoted:
     """A sentence on one line, for a terminal."""
     return quoted(" ".join(visible(str(text)[: 4 * most]).split("\n")), most)
 

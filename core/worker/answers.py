@@ -35,12 +35,13 @@ from core.spec.questions import (
     Scored,
     Seen,
     Sound,
+    StartText,
 )
 from core.spec.specs import DataSpec, Experiment, preset
 from core.store import Store, data_home
 from core.store.scores import keep_scores, making_scores
 from core.worker.data import preview as data_sets
-from core.worker.data.splits import Splits
+from core.worker.data.splits import DataError, Splits
 from core.worker.look.subject import subject_of
 from core.worker.model import build as models
 from core.worker.train.frames import make_frame
@@ -86,13 +87,26 @@ def sound(question: Sound, _send: Send) -> str:
     return data_sets.fault(question)
 
 
-def look(question: Look, send: Send) -> Seen:
+def start_text(question: StartText, _send: Send) -> str:
+    """See StartText."""
+    from core.worker.train.generate import start_of
+
+    try:
+        start_of(_splits(question.data, question.folder or str(data_home())), question.text)
+    except DataError as error:
+        return str(error)
+    return ""
+
+
+def look(question: Look, send: Send) -> Seen[Any]:
     """One view of a run, by the view's heavy half."""
     view: View = registry.VIEWS.get(question.view)
     options = question.options if isinstance(question.options, view.options) else view.options()
     subject = subject_of(question)
-    seen: Seen = registry.load(view.look)(subject, options, send)
-    return replace(seen, facts={**subject.answer(), **seen.facts}) if view.of_sample else seen
+    seen: Seen[Any] = registry.load(view.look)(subject, options, send)
+    if view.of_sample and isinstance(seen.facts, dict):
+        return replace(seen, facts={**vars(subject.answer()), **seen.facts})
+    return seen
 
 
 # Captum takes a second to import: only those who ask why wait for it.
@@ -140,7 +154,9 @@ def refresh(question: Refresh, _send: Send) -> None:
     form = models.data_form(experiment.data)
     network = models.build(experiment.model, form).eval()
     models.load_state(network, run.weights(step))
-    folder = run.about().get("data_dir") or str(data_home())  # where the run itself has its data from
+    folder = (
+        run.about().get("data_dir") or question.data_dir or str(data_home())
+    )  # where the run itself has its data from
     layers, splits = models.layers_of(experiment.model, form), _splits(experiment.data, folder)
     frame = make_frame(network, layers, splits, step, question.sample, question.layer)
     run.write_frame(encode_frame(frame))

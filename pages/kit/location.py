@@ -11,11 +11,12 @@ import streamlit as st
 from core.spec import drawings
 from core.spec.questions import NEWEST
 from core.spec.quoting import clean, whole
+from core.store import languages
 from core.store.files import StoreError
 from core.store.runs import Run
 from pages.kit import engine as doors
 from pages.kit import leftovers
-from pages.kit.words import _
+from pages.kit.words import _, read_in, reader
 
 LAST_SAMPLE = 9_999  # as far as the sample can be counted up
 LAST_STEP = 999_999_999
@@ -33,6 +34,16 @@ def say(values: dict[str, str]) -> None:
             st.query_params[name] = value
         elif not value and name in st.query_params:
             del st.query_params[name]
+
+
+def follow_language() -> None:
+    """Speak the language that the address asks for; else the one that was chosen before, else the session's own."""
+    asked = address().get("language")
+    if asked in languages.names():
+        st.session_state["language"] = asked
+    st.session_state.setdefault("language", "")
+    read_in(None)
+    reader()
 
 
 def follow() -> list[str]:
@@ -90,7 +101,9 @@ def _follow_moment(step: str | None, drawn: str | None, notices: list[str]) -> N
 
 def write() -> None:
     """Make the address say where the learner is; what a page keeps there besides stays."""
-    values = {name: str(st.session_state.get(name, "") or "") for name in ("run", "sample", "layer", "drawn")}
+    values = {
+        name: str(st.session_state.get(name, "") or "") for name in ("run", "sample", "layer", "drawn", "language")
+    }
     say(values | {"step": "" if step() == NEWEST else str(step())})
 
 

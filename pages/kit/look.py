@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.catalog.entries import PICTURE, SEQUENCE, DataForm, View
 from core.spec import registry, specs
+from core.spec.facts import AboutSample
 from core.spec.options import SpecError, declared
 from core.spec.questions import Look, Seen
 from core.spec.quoting import quoted
@@ -32,7 +34,7 @@ SIDE = 84  # pixels of the sample
 WORDS = 24  # tokens of the sample that are written out
 
 
-def show(view: View, draw: Callable[[Seen], None]) -> None:
+def show(view: View, draw: Callable[[Seen[Any]], None]) -> None:
     """The page of a view: what is asked on the left, and the answer on the stage, drawn by `draw`."""
     seen, stage = at(view)
     if seen is not None:
@@ -40,7 +42,7 @@ def show(view: View, draw: Callable[[Seen], None]) -> None:
             draw(seen)
 
 
-def at(view: View) -> tuple[Seen | None, DeltaGenerator]:
+def at(view: View) -> tuple[Seen[Any] | None, DeltaGenerator]:
     """Draw the left column of a view and ask for it.
 
     The answer is None where there is nothing to show: the stage then says why, how far it is, or what to do.
@@ -150,25 +152,31 @@ def _layer(view: View, layers: tuple[LayerSpec, ...], form: DataForm) -> None:
 # ── the sample ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def sample_card(facts: dict[str, Any], number: int) -> None:
-    """The sample, what it is, and what the network says it is; `facts` are those of Subject.answer."""
+def sample_card(facts: AboutSample | dict[str, Any], number: int) -> None:
+    """The sample, what it is, and what the network says it is."""
+    facts = facts if isinstance(facts, AboutSample) else about(facts)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        picture = sample_html(facts["kind"], facts["shown"], facts.get("vocabulary", ()))
-        st.html(picture, width="content" if facts["kind"] in (PICTURE, SEQUENCE) else "stretch")
+        picture = sample_html(facts.kind, facts.shown, facts.vocabulary)
+        st.html(picture, width="content" if facts.kind in (PICTURE, SEQUENCE) else "stretch")
         st.markdown(_answer(facts, number))
     if location.drawing() and st.button(_("Back to the test samples"), icon=":material/undo:", type="tertiary"):
         location.look_at(drawing="")
         st.rerun()
 
 
-def _answer(facts: dict[str, Any], number: int) -> Markdown:
+def about(facts: dict[str, Any]) -> AboutSample:
+    """What every view of a sample says, of facts that say more."""
+    return AboutSample(**{known.name: facts[known.name] for known in fields(AboutSample) if known.name in facts})
+
+
+def _answer(facts: AboutSample, number: int) -> Markdown:
     name = _("your drawing") if location.drawing() else _("sample {n}").format(n=number)
     said = [f"**{plain(name)}**"]
-    if facts["target"]:
-        said.append(fill(_("target: {target}"), target=quoted(facts["target"], 40)))
-    sure = f" ({facts['confidence']:.0%})" if facts["confidence"] else ""
-    right = facts["target"] in ("", facts["predicted"]) or not facts["confidence"]
-    answer = fill(_("predicted: {predicted}"), predicted=quoted(facts["predicted"], 40) + sure)
+    if facts.target:
+        said.append(fill(_("target: {target}"), target=quoted(facts.target, 40)))
+    sure = f" ({facts.confidence:.0%})" if facts.confidence else ""
+    right = facts.target in ("", facts.predicted) or not facts.confidence
+    answer = fill(_("predicted: {predicted}"), predicted=quoted(facts.predicted, 40) + sure)
     return Markdown("  \n".join([*said, answer if right else f":red[{answer}]"]))
 
 
@@ -188,14 +196,14 @@ def sample_html(kind: str, shown: np.ndarray, vocabulary: Sequence[str] = ()) ->
 # ── under the pictures ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def say(seen: Seen) -> None:
+def say(seen: Seen[Any]) -> None:
     """The view's sentences."""
     with st.container(gap="xsmall"):
         for sentence in seen.words:
             st.markdown(f":small[{plain(sentence)}]")
 
 
-def below(seen: Seen, table: Sequence[dict[str, Any]] | None = None, words: bool = True) -> None:
+def below(seen: Seen[Any], table: Sequence[dict[str, Any]] | None = None, words: bool = True) -> None:
     """The view's sentences; then its table, its arrays to download, and the lines of PyTorch that compute them."""
     if words:
         say(seen)
@@ -226,7 +234,7 @@ def rows(table: Sequence[dict[str, Any]]) -> None:
     st.dataframe(list(table), hide_index=True, height="content" if len(table) < 8 else 240)
 
 
-def arrays(seen: Seen) -> None:
+def arrays(seen: Seen[Any]) -> None:
     """Every array with its shape, to download together or one as lines."""
     st.dataframe(
         [{_("array"): n, _("shape"): "×".join(map(str, a.shape)) or "1"} for n, a in seen.arrays.items()],
@@ -254,7 +262,7 @@ def arrays(seen: Seen) -> None:
         )
 
 
-def npz(seen: Seen) -> bytes:
+def npz(seen: Seen[Any]) -> bytes:
     """Every array, for numpy.load."""
     held = io.BytesIO()
     np.savez(held, **seen.arrays)  # type: ignore[arg-type]

@@ -40,8 +40,7 @@ def draw(asked: Asked) -> None:
 
 def said(remark: Problem) -> str:
     """What a model that can be trained would do badly, and one way to mend it, in one line."""
-    text = _("{layer}: {message}. To mend it: {fix}.")
-    return text.format(layer=remark.layer, message=remark.message, fix=remark.fix)
+    return _(remark.sentence())
 
 
 def misfit(experiment: Experiment) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.kit.words import _
+from pages.kit.words import _, translated
 
 # Resent with every message, so it only fetches the module. Streamlit loads it from a blob, so the address must be
 # whole. A proxy may have put the app under a prefix of which only the browser knows: Streamlit's own script was loaded
@@ -33,9 +33,14 @@ def web_part(name: str, height: int) -> Callable[..., Any]:
         "This part of the page could not be loaded from {address}. Load the page again. Behind a proxy, every address "
         "below the page's own must reach the server."
     )
-    return st.components.v2.component(
+    component = st.components.v2.component(
         f"layerlab_{name}",
         css=f".layerlab-{name} {{ min-height: {height}px; }}\n",  # before the module is there: no jump
         js=_SCRIPT.format(base=f"/{base}" if base else "", name=name, words=json.dumps(not_loaded)),
         isolate_styles=False,
     )
+
+    def mount(*, data: dict[str, Any], **more: Any) -> Any:
+        return component(data=translated(data), **more)
+
+    return mount

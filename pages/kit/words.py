@@ -1,29 +1,87 @@
-"""The words on the screen. Every visible text goes through `_`; English is the source and the fallback."""
+"""The words on the screen, in the reader's language. Every visible text goes through `_`; English is the source.
+
+A text of a page is translated by `_`; a sentence that core has made (core.spec.sentences) by `_`, `plain` or `fill`,
+where it is shown. The language belongs to the session: what is kept for all sessions holds sentences, not their
+translations.
+"""
 
 from __future__ import annotations
 
-import gettext
-import os
 import time
-from functools import lru_cache
+from contextvars import ContextVar
 from numbers import Number
-from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.engine.waiting_time import rounded
 from core.spec import events
 from core.spec.quoting import markdown
+from core.spec.sentences import ENGLISH, Language, Sentence
+from core.store import languages
 
-LOCALE = Path(__file__).resolve().parents[2] / "assets" / "locale"
+_reader: ContextVar[Language | None] = ContextVar("reader", default=None)  # of the thread that runs a session's script
+
+
+class Words(str):
+    """A text in the reader's language. What `format` puts in is said in that language, too."""
+
+    __slots__ = ()
+
+    def format(self, *args: Any, **values: Any) -> str:
+        return super().format(*map(_put, args), **{name: _put(value) for name, value in values.items()})
+
+
+class _Number:
+    """A number that is formatted as Python does it, with the signs of the reader's language."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def __format__(self, spec: str) -> str:
+        return reader().signed(format(self.value, spec))
+
+
+def _put(value: Any) -> Any:
+    if isinstance(value, Sentence):
+        return _(value)
+    return _Number(value) if isinstance(value, int | float) else value
 
 
 def _(text: str) -> str:
-    """`text` in the language of $LAYERLAB_LANG, or as it stands where there is no catalog for it."""
-    return _catalog(os.environ.get("LAYERLAB_LANG", "en")).gettext(text) if text else ""
+    """A text, or a sentence, in the reader's language; as it stands where there is no translation."""
+    language = reader()
+    return text if language is ENGLISH else Words(language.text(text))
 
 
-@lru_cache(maxsize=8)
-def _catalog(language: str) -> gettext.NullTranslations:
-    return gettext.translation("layerlab", LOCALE, [language], fallback=True)
+def translated(value: Any) -> Any:
+    """The value with every sentence in it, however deep, in the reader's language: what goes to the browser as data."""
+    if isinstance(value, Sentence):
+        return _(value)
+    if isinstance(value, dict):
+        return {key: translated(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [translated(one) for one in value]
+    return value
+
+
+def reader() -> Language:
+    """The language of who reads: the one that was chosen; else $LAYERLAB_LANG; else that of the browser."""
+    known = _reader.get()
+    if known is not None:
+        return known
+    if get_script_run_ctx(suppress_warning=True) is None:  # not in a session
+        return languages.default()
+    chosen = st.session_state.get("language")
+    language = languages.nearest(chosen) if chosen else languages.default(st.context.locale)
+    read_in(language)
+    return language
+
+
+def read_in(language: Language | None) -> None:
+    """Have this thread, which runs one session's script, speak this language from now on. None: look at it anew."""
+    _reader.set(language)
 
 
 class Markdown(str):
@@ -68,8 +126,8 @@ STATE_ICONS = {
 
 
 def plain(text: object) -> Markdown:
-    """Text that came from outside, so that Markdown shows it letter by letter."""
-    return Markdown(markdown(str(text)))
+    """A sentence in the reader's language, or text that came from outside: Markdown shows it letter by letter."""
+    return Markdown(markdown(_(text) if isinstance(text, Sentence) else str(text)))
 
 
 def fill(words: str, **values: object) -> Markdown:

@@ -19,6 +19,7 @@ from core.spec import registry
 from core.spec.specs import preset, to_json
 from core.store import Store
 from core.store.addresses import read_address
+from tests.trained import copied
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,7 +49,7 @@ def here(capsys, *words: str) -> tuple[int, str, str]:
     return code, said.out, said.err
 
 
-def test_describe_resnet20_as_one_json_object(capsys):
+def test_describe_resnet20_as_one_json_object(answered_here, capsys):
     code, out, err = here(capsys, "describe", "--preset", "resnet20", "--json")
     found = json.loads(out)
     assert (code, err, found["params"], found["problems"]) == (0, "", 269_722, [])
@@ -58,7 +59,7 @@ def test_describe_resnet20_as_one_json_object(capsys):
 
 @pytest.mark.slow_for("resnet110", "resnet56", "resnet44", "resnet32", "resnet20", "plain20")
 @pytest.mark.parametrize("name", registry.ARCHITECTURES.names())
-def test_every_preset_is_described_without_naming_its_data(capsys, name):
+def test_every_preset_is_described_without_naming_its_data(answered_here, capsys, name):
     code, out, _err = here(capsys, "describe", "--preset", name, "--json")
     found = json.loads(out)
     assert code == 0 and not found["problems"] and found["params"] > 0
@@ -68,7 +69,7 @@ BACK = "make lstm one-directional"
 
 
 @pytest.mark.parametrize("command", ["train", "describe"])
-def test_a_model_whose_answer_is_in_the_input_is_refused_with_a_fix(capsys, tmp_path, command):
+def test_a_model_whose_answer_is_in_the_input_is_refused_with_a_fix(answered_here, capsys, tmp_path, command):
     asked = ("--preset", "lstm", "--data", "characters", "--set", "model.bidirectional=true")
     more = ("--steps", "300", "--runs", str(tmp_path / "runs")) if command == "train" else ()
     code, out, err = here(capsys, command, *asked, *more)
@@ -78,7 +79,7 @@ def test_a_model_whose_answer_is_in_the_input_is_refused_with_a_fix(capsys, tmp_
     assert not list((tmp_path / "runs").glob("*/experiment.json"))
 
 
-def test_describe_tells_what_a_model_would_do_badly(capsys, tmp_path):
+def test_describe_tells_what_a_model_would_do_badly(answered_here, capsys, tmp_path):
     """A file of a model with a ReLU after the layer that answers."""
     file = tmp_path / "last_relu.json"
     file.write_text(
@@ -98,12 +99,12 @@ def test_describe_tells_what_a_model_would_do_badly(capsys, tmp_path):
     assert [one["layer"] for one in json.loads(out)["remarks"]] == ["last"]
 
 
-def test_describe_for_people(capsys):
+def test_describe_for_people(answered_here, capsys):
     code, out, _err = here(capsys, "describe", "--preset", "lenet", "--data", "mnist")
     assert code == 0 and "61,706 parameters" in out and "conv1" in out
 
 
-def test_a_model_file_with_a_fault_lists_the_layer_and_the_mend(capsys, tmp_path):
+def test_a_model_file_with_a_fault_lists_the_layer_and_the_mend(answered_here, capsys, tmp_path):
     model = {
         "architecture": "cnn",
         "layers": [
@@ -120,7 +121,7 @@ def test_a_model_file_with_a_fault_lists_the_layer_and_the_mend(capsys, tmp_path
     assert code == 2 and found["problems"][0]["message"] in err
 
 
-def test_the_columns_for_people_do_not_run_together(capsys, tmp_path):
+def test_the_columns_for_people_do_not_run_together(answered_here, capsys, tmp_path):
     wide = {"layers": [{"kind": "conv", "name": "a_name_of_more_than_sixteen", "options": {"channels": 8000}}]}
     (tmp_path / "MODEL.json").write_text(json.dumps(wide))
     _code, out, _err = here(capsys, "describe", "--model", str(tmp_path / "MODEL.json"), "--input", "900,6000,6000")
@@ -323,10 +324,27 @@ def test_a_batch_that_was_cut_is_told_and_speed_is_of_what_was_taken(capsys, at_
     assert "65,536" in at_lab.run(found["run"]).status().words, "the page shows the same"
 
 
-def test_doctor_says_what_the_machine_offers(capsys, home):
+def test_doctor_says_what_the_machine_offers(answered_here, capsys, home):
     found = json.loads(here(capsys, "doctor", "--json")[1])
     assert set(found) == {"devices", "versions", "folders", "limits", "problems"}
     assert found["devices"] and found["versions"]["torch"]
+
+
+def test_questions_go_to_the_engine_that_holds_the_folder(capsys, at_lab, trained):
+    run, pid = copied(trained("mlp", "points", steps=8), at_lab), read_address(at_lab.root).pid
+    asked = {
+        f"Look run={run.id} view=gradients": ("look", run.id, "--view", "gradients"),
+        f"Explain run={run.id} methods=saliency sample=3": ("explain", run.id, "--method", "saliency", "--sample", "3"),
+        f"Fits run={run.id}": ("explain", run.id, "--method", "list"),
+        "Describe model=cnn data=digits": ("describe", "--preset", "cnn", "--data", "digits"),
+        "Doctor": ("doctor",),
+    }
+    for words in asked.values():
+        code, out, err = here(capsys, *words, "--json")
+        assert (code, err) == (0, "") and json.loads(out)
+    log = (at_lab.root.parent / "logs" / "engine.log").read_text()
+    assert [line for line in asked if f"process {os.getpid()} asks {line}" not in log] == []
+    assert read_address(at_lab.root).pid == pid, "no engine was begun for them"
 
 
 def test_a_start_text_is_looked_at_before_a_run_and_written_on_afterwards(capsys, at_lab):

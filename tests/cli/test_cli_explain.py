@@ -13,6 +13,8 @@ from core.spec import registry
 from core.store import Run
 from tests.trained import Trained
 
+pytestmark = pytest.mark.usefixtures("answered_here")
+
 
 @pytest.fixture
 def run(trained: Trained) -> Run:

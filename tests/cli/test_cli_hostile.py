@@ -53,7 +53,7 @@ ALLOWED = {  # what is no mistake there
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answered_here: None) -> Iterator[Run]:
     """A finished run in a home of its own; no engine is begun for a mistake."""
     monkeypatch.setenv("LAYERLAB_HOME", str(tmp_path))
     monkeypatch.delenv("LAYERLAB_RUNS", raising=False)
@@ -61,8 +61,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     def none(*_args: object, **_more: object) -> None:
         raise EngineError("no engine here")
 
-    for room in ("runs",):
-        monkeypatch.setattr(f"core.cli.{room}.connect", none)
+    monkeypatch.setattr("core.cli.runs.connect", none)
     store = Store(tmp_path / "runs")
     made = store.create(specs.preset("cnn", "digits"), "mine")
     log = made.log()

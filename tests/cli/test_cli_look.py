@@ -15,6 +15,8 @@ from core.store import Run
 from core.worker import answers
 from tests.trained import Trained
 
+pytestmark = pytest.mark.usefixtures("answered_here")
+
 
 @pytest.fixture
 def run(trained: Trained) -> Run:

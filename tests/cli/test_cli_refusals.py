@@ -240,7 +240,7 @@ def test_the_watchman_sees_what_is_loaded(tmp_path: Path) -> None:
         text=True,
         timeout=60,
         check=True,
-        input=json.dumps([["describe", "--preset", "cnn"]]),
+        input=json.dumps([["bench", "--quick"]]),
         env={**os.environ, "LAYERLAB_HOME": str(tmp_path)},
     )
     assert json.loads(done.stdout)[0]["loaded"].partition(".")[0] == "torch"

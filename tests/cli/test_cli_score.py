@@ -18,7 +18,7 @@ from core.worker import answers
 SMALL: dict[str, Any] = {"samples": 2, "seeds": 2, "methods": ("random", "occlusion", "saliency", "input_x_gradient")}
 
 
-pytestmark = pytest.mark.usefixtures("trained_trials")
+pytestmark = pytest.mark.usefixtures("trained_trials", "answered_here")
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import math
 import struct
+import sys
 import types
 import typing
 from collections import Counter, OrderedDict
@@ -21,6 +22,7 @@ from core.engine.protocol import EngineError, Progress, RunState
 from core.engine.wire import classes, dumps, loads
 from core.spec import events, options, questions, registry, specs
 from core.spec.events import Command, Status
+from core.spec.facts import AboutSample
 from core.spec.question_base import Question, answer_of
 from core.spec.specs import Experiment
 
@@ -85,18 +87,24 @@ def test_what_may_cross_is_every_question_and_answer_and_no_more() -> None:
         if isinstance(known, registry.Registry)
         for entry in known
     }
+    modules = [sys.modules[view.facts.__module__] for view in registry.VIEWS]  # facts, and what they are made of
+    catalog |= set().union(*map(of_module, modules)) - {wire.name_of(AboutSample)}
     assert set(classes()) == light | catalog | {wire.name_of(one) for one in MESSAGES}
     assert all(wire.name_of(kind) == name for name, kind in classes().items())
     assert all(name.startswith("core.") for name in classes())
 
 
-def example(hint: Any) -> Any:  # noqa: PLR0911 (one for each form of annotation)
+def example(hint: Any) -> Any:  # noqa: C901, PLR0911 (one for each form of annotation)
     """Some value that fits an annotation."""
+    if isinstance(hint, typing.TypeVar):
+        return example(hint.__bound__ or Any)
     if hint is Any:
         return {"a": (1, np.arange(3)), "b": ["x", math.nan]}
     if isinstance(hint, types.UnionType) or get_origin(hint) is typing.Union:
         return example(get_args(hint)[0])
     origin, args = get_origin(hint), get_args(hint)
+    if dataclasses.is_dataclass(origin) and origin is not Question:
+        return example(origin)
     if origin is Question:
         return questions.Doctor()
     if origin is tuple:
@@ -123,6 +131,7 @@ CROSSING = [
     Status,
     Experiment,
     *MESSAGES,
+    *(view.facts for view in registry.VIEWS),
 ]
 
 

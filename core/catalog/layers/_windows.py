@@ -1,6 +1,7 @@
 """What layers with sliding windows and groups share."""
 
 from core.catalog.entries import Fault
+from core.spec.sentences import Sentence
 
 
 def divisor(number: int, most: int) -> int:
@@ -13,5 +14,7 @@ def even_kernel(kernel: int) -> Fault | None:
     if kernel % 2:
         return None
     odd = kernel - 1
-    message = f"a kernel of {kernel}×{kernel} has no middle, and so the block would change the picture's size"
-    return Fault(message, f"use a kernel of {odd}", options={"kernel": odd})
+    message = Sentence(
+        "a kernel of {kernel}×{kernel} has no middle, and so the block would change the picture's size", kernel=kernel
+    )
+    return Fault(message, Sentence("use a kernel of {odd}", odd=odd), options={"kernel": odd})

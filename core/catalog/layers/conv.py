@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from core.catalog.entries import PICTURE, Fault, Form, Layer, Window
 from core.catalog.layers import _windows
 from core.spec.options import Options, _, option
+from core.spec.sentences import Sentence, counted
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,13 @@ def fault(o: Conv, form: Form) -> Fault | None:
     if channels % o.groups or o.channels % o.groups:
         best = _windows.divisor(math.gcd(channels, o.channels), o.groups)
         return Fault(
-            f"{o.groups} groups must divide both the {channels} maps it gets and the {o.channels} it makes",
-            f"use {best} group{'s' * (best > 1)}",
+            Sentence(
+                "{groups} groups must divide both the {channels} maps it gets and the {made} it makes",
+                groups=o.groups,
+                channels=channels,
+                made=o.channels,
+            ),
+            counted("use {n} group", "use {n} groups", n=best),
             options={"groups": best},
         )
     return _kernel_fault(o, form)
@@ -64,16 +70,22 @@ def _kernel_fault(o: Conv, form: Form) -> Fault | None:
     need = side - 2 * o.padding
     if min(height, width) >= need:
         return None
-    gaps = f" with dilation {o.dilation}" if o.dilation > 1 else ""
-    message = (
-        f"a {o.kernel}×{o.kernel} kernel{gaps} and padding {o.padding} needs at least {need}×{need} pixels, "
-        f"but gets {height}×{width}"
+    gaps = Sentence(" with dilation {dilation}", dilation=o.dilation) if o.dilation > 1 else ""
+    message = Sentence(
+        "a {kernel}×{kernel} kernel{gaps} and padding {padding} needs at least {need}×{need} pixels, but "
+        "gets {height}×{width}",
+        kernel=o.kernel,
+        gaps=gaps,
+        padding=o.padding,
+        need=need,
+        height=height,
+        width=width,
     )
     padding = -(-(side - min(height, width)) // 2)
     if padding <= 255:
-        return Fault(message, f"set padding to {padding}", options={"padding": padding})
+        return Fault(message, Sentence("set padding to {padding}", padding=padding), options={"padding": padding})
     change = {"kernel": 3, "padding": 1, "dilation": 1}
-    return Fault(message, "use a kernel of 3 with padding 1 and no dilation", options=change)
+    return Fault(message, _("use a kernel of 3 with padding 1 and no dilation"), options=change)
 
 
 ENTRY = Layer(

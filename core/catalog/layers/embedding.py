@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.entries import SEQUENCE, TOKENS, DataForm, Fault, Form, Layer
 from core.spec.options import Options, _, option
+from core.spec.sentences import Sentence
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,8 @@ def fault(o: Embedding, form: Form) -> Fault | None:
     if o.vocabulary >= have:
         return None
     return Fault(
-        f"it knows {o.vocabulary} token ids, but the data has {have}",
-        f"set vocabulary to {have}",
+        Sentence("it knows {vocabulary} token ids, but the data has {have}", vocabulary=o.vocabulary, have=have),
+        Sentence("set vocabulary to {have}", have=have),
         options={"vocabulary": have},
     )
 

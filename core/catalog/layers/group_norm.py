@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from core.catalog.entries import PICTURE, Fault, Form, Layer
 from core.catalog.layers import _windows
 from core.spec.options import Options, _, option
+from core.spec.sentences import Sentence, counted
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ def fault(o: GroupNorm, form: Form) -> Fault | None:
         return None
     best = _windows.divisor(channels, o.groups)
     return Fault(
-        f"{o.groups} groups cannot share {channels} maps equally",
-        f"use {best} group{'s' * (best > 1)}",
+        Sentence("{groups} groups cannot share {channels} maps equally", groups=o.groups, channels=channels),
+        counted("use {n} group", "use {n} groups", n=best),
         options={"groups": best},
     )
 

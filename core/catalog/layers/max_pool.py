@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.entries import PICTURE, Fault, Form, Layer, Window
 from core.spec.options import Options, _, option
+from core.spec.sentences import Sentence
 
 
 @dataclass(frozen=True)
@@ -36,19 +37,30 @@ def fault(o: Pool, form: Form) -> Fault | None:
     if o.padding > o.kernel // 2:
         half = o.kernel // 2
         return Fault(
-            f"padding {o.padding} is more than half of the {o.kernel}×{o.kernel} window, which may be {half}",
-            f"set padding to {half}",
+            Sentence(
+                "padding {padding} is more than half of the {kernel}×{kernel} window, which may be {half}",
+                padding=o.padding,
+                kernel=o.kernel,
+                half=half,
+            ),
+            Sentence("set padding to {half}", half=half),
             options={"padding": half},
         )
     side, need = min(height, width), o.kernel - 2 * o.padding
     if side >= need:
         return None
-    border = f" with padding {o.padding}" if o.padding else ""
-    window = f"a {o.kernel}×{o.kernel} window{border}"
-    message = f"{window} needs at least {need}×{need} pixels, but gets {height}×{width}"
+    border = Sentence(" with padding {padding}", padding=o.padding) if o.padding else ""
+    window = Sentence("a {kernel}×{kernel} window{border}", kernel=o.kernel, border=border)
+    message = Sentence(
+        "{window} needs at least {need}×{need} pixels, but gets {height}×{width}",
+        window=window,
+        need=need,
+        height=height,
+        width=width,
+    )
     if side == 1:
-        return Fault(message, "remove this layer", remove=True)
-    return Fault(message, f"use a window of {side}", options={"kernel": side, "padding": 0})
+        return Fault(message, _("remove this layer"), remove=True)
+    return Fault(message, Sentence("use a window of {side}", side=side), options={"kernel": side, "padding": 0})
 
 
 ENTRY = Layer(

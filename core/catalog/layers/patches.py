@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.entries import PICTURE, SEQUENCE, Fault, Form, Layer
 from core.spec.options import Options, _, option
+from core.spec.sentences import Sentence
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,10 @@ def fault(o: Patches, form: Form) -> Fault | None:
         return None
     fits = [s for s in range(1, 65) if height % s == 0 and width % s == 0]
     best = min(fits, key=lambda s: abs(s - o.size))
-    message = f"patches of {o.size}×{o.size} do not tile {height}×{width} pixels"
-    return Fault(message, f"use patches of {best}×{best}", options={"size": best})
+    message = Sentence(
+        "patches of {size}×{size} do not tile {height}×{width} pixels", size=o.size, height=height, width=width
+    )
+    return Fault(message, Sentence("use patches of {best}×{best}", best=best), options={"size": best})
 
 
 ENTRY = Layer(

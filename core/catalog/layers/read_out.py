@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.entries import SEQUENCE, VECTOR, Fault, Form, Layer
 from core.spec.options import Options, _, option
+from core.spec.sentences import Sentence
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ def fault(o: ReadOut, form: Form) -> Fault | None:
     if o.take != "both_ends" or form.shape[1] % 2 == 0:
         return None
     return Fault(
-        f"both ends need two states a step, but it gets {form.shape[1]} features",
-        "read the last step",
+        Sentence("both ends need two states a step, but it gets {features} features", features=form.shape[1]),
+        _("read the last step"),
         options={"take": "last"},
     )
 

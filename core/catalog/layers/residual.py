@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.entries import PICTURE, Fault, Form, Layer, Window
 from core.spec.options import Options, _, option
+from core.spec.sentences import Sentence
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,12 @@ def fault(o: Residual, form: Form) -> Fault | None:
     if o.shortcut != "padded" or o.channels >= form.shape[0]:
         return None
     return Fault(
-        f"a padded shortcut cannot go from {form.shape[0]} maps to the fewer {o.channels}",
-        "use a projection shortcut",
+        Sentence(
+            "a padded shortcut cannot go from {gets} maps to the fewer {channels}",
+            gets=form.shape[0],
+            channels=o.channels,
+        ),
+        _("use a projection shortcut"),
         options={"shortcut": "projection"},
     )
 

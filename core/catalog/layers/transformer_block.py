@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.entries import SEQUENCE, Fault, Form, Layer
 from core.spec.options import Options, _, option
+from core.spec.sentences import Sentence, counted
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ def fault(o: TransformerBlock, form: Form) -> Fault | None:
         return None
     best = max(h for h in range(1, o.heads + 1) if width % h == 0)
     return Fault(
-        f"{o.heads} heads cannot share a width of {width} equally",
-        f"use {best} head{'s' * (best > 1)}",
+        Sentence("{heads} heads cannot share a width of {width} equally", heads=o.heads, width=width),
+        counted("use {n} head", "use {n} heads", n=best),
         options={"heads": best},
     )
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import DataForm, View
+from core.spec.facts import Facts
 from core.spec.options import DATA, Options, _, option
 from core.spec.specs import LayerSpec
 
@@ -25,6 +26,22 @@ class Writing(Options):
     seed: int = option(0, _("Of the draws: the same seed, the same text."), low=0, high=1_000_000, unit=_("seed"))
 
 
+WRITTEN = "tokens"  # int64 [token]: what was written, by its place in the vocabulary
+# float32 [token]: the probability that the model itself (at temperature 1) gave to each when it was drawn, among the
+# tokens that have a word
+CHANCE = "chance"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WritingFacts(Facts):
+    """What was written."""
+
+    prompt: str
+    text: str  # without the prompt
+    words: tuple[str, ...]  # the same token by token
+    window: int  # the most tokens that the model sees
+
+
 def writes(_layers: tuple[LayerSpec, ...], form: DataForm) -> bool:
     """Only what answers with the next token can be read on."""
     return form.next_step
@@ -39,6 +56,8 @@ ENTRY = View(
         "Choose a run on a text, such as gpt on characters."
     ),
     options=Writing,
+    facts=WritingFacts,
+    arrays=(WRITTEN, CHANCE),
     applies=writes,
     of_sample=False,
     examples=(Writing(length=12), Writing(prompt="the", length=8, temperature=0.0, seed=3)),

@@ -93,7 +93,7 @@ def _asked(subject: Subject, question: Explain, choice: Choice, report: Report) 
         first = (str(error).splitlines() or ["no message"])[0]
         reason = f"{method.title} failed here ({type(error).__name__}: {first}). Please report it."
         made = replace(withheld(case, method, reason, subject.step), facts={"failed": True})
-    return replace(made, facts={**subject.answer(), "classes": subject.splits.classes, **made.facts})
+    return replace(made, facts={**vars(subject.answer()), "classes": subject.splits.classes, **made.facts})
 
 
 def _keep(key: tuple[object, ...], made: Explained) -> None:
@@ -108,7 +108,8 @@ def _bytes(made: Explained) -> int:
 
 def fits(question: Fits) -> tuple[MethodFit, ...]:
     """Every method of the catalog, before anything is run."""
-    subject = subject_of(Explain(question.run, (), step=question.step, runs=question.runs))
+    whole = Explain(question.run, (), step=question.step, runs=question.runs, data_dir=question.data_dir)
+    subject = subject_of(whole)
     case = case_of(subject)
     nowhere = _nowhere(case)
     return tuple(_fit(method, case, nowhere) for method in registry.METHODS)

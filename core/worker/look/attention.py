@@ -88,7 +88,7 @@ class Heads:
     words: list[str]
 
 
-def look(subject: Subject, options: Options, report: Report) -> Seen:
+def look(subject: Subject, options: Options, report: Report) -> Seen[Any]:
     """The weights of every layer, one row of the chosen head, and on request what every head is worth."""
     names = list(blocks(subject.layers, subject.form))
     with torch.no_grad():

@@ -85,7 +85,7 @@ class Window:
     outside: np.ndarray  # bool [k, l]
 
 
-def look(subject: Subject, options: Convolution, report: Report) -> Seen:
+def look(subject: Subject, options: Convolution, report: Report) -> Seen[Any]:
     """The arithmetic of one cell."""
     report(0.0, "Running the network on the sample.")
     words: list[str] = []

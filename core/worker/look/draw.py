@@ -27,7 +27,7 @@ LOOKED_AT = 256  # test samples from which the data's habit is taken
 _habits: dict[tuple[DataSpec, int], dict[str, Any]] = {}
 
 
-def look(subject: Subject, _options: Options, _report: Report) -> Seen:
+def look(subject: Subject, _options: Options, _report: Report) -> Seen[Any]:
     """Answers, saliency and the chosen layer's output."""
     logits, slope, kept = passes(subject)
     answers, saliency = logits.softmax(-1), slope.abs().amax(0)

@@ -94,7 +94,7 @@ class Products:
 _known: OrderedDict[Any, Cloud] = OrderedDict()
 
 
-def look(subject: Subject, options: Embeddings, report: Report) -> Seen:
+def look(subject: Subject, options: Embeddings, report: Report) -> Seen[Any]:
     """The points at the subject's layer."""
     picks = pick(subject)
     extra = subject.sample if subject.form.task != EACH_STEP and subject.sample not in picks.samples else -1

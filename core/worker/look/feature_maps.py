@@ -63,7 +63,7 @@ CUTS_AT_ZERO = frozenset({"relu", "residual", "depthwise_separable"})  # ends wi
 KEEPS_ZERO = frozenset({"max_pool", "avg_pool", "global_pool", "dropout", "flatten", "rows"})  # above zero or not
 
 
-def look(subject: Subject, options: FeatureMaps, report: Report) -> Seen:
+def look(subject: Subject, options: FeatureMaps, report: Report) -> Seen[Any]:
     """Every layer's output for the sample; of the chosen layer what is dead and which samples drive it most."""
     outputs = {address: output[0].float() for address, output in subject.outputs().items()}
     address = subject.layer

@@ -56,7 +56,7 @@ EVERY = 0.1  # seconds between two reports
 STEEP = 0.05  # a sigmoid or tanh is saturated where its slope is below this share of its largest
 
 
-def look(subject: Subject, options: Gradients, report: Report) -> Seen:
+def look(subject: Subject, options: Gradients, report: Report) -> Seen[Any]:
     """One backward pass, the run's readings so far, and what both say."""
     report(0.0, WAY)
     report = _seldom(report)

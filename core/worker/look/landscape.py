@@ -45,7 +45,7 @@ MOMENTS = 64  # of a run, at most, on its path
 MARGIN = 0.2  # of the path's extent, left free around it
 
 
-def look(subject: Subject, options: Landscape, report: Report) -> Seen:
+def look(subject: Subject, options: Landscape, report: Report) -> Seen[Any]:
     """A line, a plane, or the run's path over a plane."""
     return _Drawing(subject, options, report).seen()
 
@@ -62,7 +62,7 @@ class _Drawing:
     report: Report
     words: list[str] = field(default_factory=list)
 
-    def seen(self) -> Seen:
+    def seen(self) -> Seen[Any]:
         size = self.options.resolution | 1
         half = size // 2
         self.steps = np.arange(-half, half + 1) / half * self.options.radius  # exactly zero in the middle

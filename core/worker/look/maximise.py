@@ -46,7 +46,7 @@ STILL = 1e-3  # of the answer: a change below it is none
 NOISES = (0.1, 0.5, 1.0, 2.0)  # of the start, in standard deviations: the first that moves the unit is taken
 
 
-def look(subject: Subject, options: Maximise, report: Report) -> Seen:
+def look(subject: Subject, options: Maximise, report: Report) -> Seen[Any]:
     """The picture on its way from noise, beside the test pictures that the unit answers to most."""
     network, address = subject.network, subject.layer
     units = _units(subject)

@@ -61,7 +61,7 @@ class Answers:
 _known: OrderedDict[Any, Answers] = OrderedDict()
 
 
-def look(subject: Subject, options: Mistakes, report: Report) -> Seen:
+def look(subject: Subject, options: Mistakes, report: Report) -> Seen[Any]:
     """The whole test set. CannotShow where an answer is no number."""
     found = answers_of(subject, report)
     finite(torch.from_numpy(found.loss))
@@ -111,7 +111,7 @@ def _judged(given: Tensor, y: Tensor, task: str, start: int) -> tuple[Tensor, ..
 # ── classes ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _classes(subject: Subject, options: Mistakes, found: Answers) -> Seen:
+def _classes(subject: Subject, options: Mistakes, found: Answers) -> Seen[Any]:
     count = subject.form.classes
     confusion = confusion_of(found.target, found.predicted, count)
     arrays: Arrays = {"confusion": confusion, **per_class(confusion)}
@@ -301,7 +301,7 @@ with torch.no_grad():
 # ── numbers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _numbers(subject: Subject, options: Mistakes, found: Answers) -> Seen:
+def _numbers(subject: Subject, options: Mistakes, found: Answers) -> Seen[Any]:
     order = "worst first" if options.order == "least certain first" else options.order
     chosen = _order(found, order).argsort(kind="stable")[: options.count]
     residual = found.predicted - found.target

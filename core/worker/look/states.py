@@ -1,15 +1,8 @@
 """The states and gates of one recurrent cell over one sequence, computed by hand from the cell's equations.
 
-arrays, for the real steps of the sample (padding is left out), in the order of the sequence:
- hidden [step, unit] · cell [step, unit], LSTM only · gate/NAME [step, unit], NAME input, forget, candidate, output
- (LSTM) or reset, update, new (GRU) · answers [step, class], what the network says after the first 1, 2, … steps:
- probabilities, or the number [step, 1]; missing where it cannot be had · trajectory [step, 2], the hidden state in
- the two directions in which the states of up to 256 test samples at all their steps differ most (PCA, Pearson 1901);
-and of test samples:
- ends [sample, 2], the states of those samples when they have been read, in the same two directions · ends/target
- [sample], their classes, or the number asked for · separation [unit], the share η² of the variance of the state that
- is read out which lies between the classes, over up to 2048 samples (Fisher 1925; where a number is asked: the
- squared correlation with it).
+What it gives is declared in core.catalog.views.states. The two directions are those of a PCA (Pearson 1901) of the
+states of up to 256 test samples at all their steps; the separation is η² over up to 2048 samples (Fisher 1925), and
+where a number is asked the squared correlation with it.
 """
 
 from __future__ import annotations
@@ -21,7 +14,18 @@ import torch
 from torch import Tensor, nn
 
 from core.catalog.entries import EACH_STEP, NUMBER
-from core.catalog.views.states import States
+from core.catalog.views.states import (
+    ANSWERS,
+    CELL,
+    ENDS,
+    ENDS_TARGET,
+    HIDDEN,
+    SEPARATION,
+    TRAJECTORY,
+    States,
+    StatesFacts,
+    gate,
+)
 from core.spec.questions import Seen
 from core.worker.data.splits import NOT_ASKED
 from core.worker.look import _recurrent
@@ -38,7 +42,7 @@ BEST = 8  # units that are named
 MIXING = ("rnn", "lstm", "gru", "transformer_block")  # kinds of layer that carry something from step to step
 
 
-def look(subject: Subject, options: States, report: Report) -> Seen:
+def look(subject: Subject, options: States, report: Report) -> Seen[StatesFacts]:
     """States, gates, path, answers and units of the chosen cell."""
     at = chosen(subject, options)
     report(0.0, "Reading the sequence step by step")
@@ -48,31 +52,32 @@ def look(subject: Subject, options: States, report: Report) -> Seen:
     arrays = stacked(moments)
     told = answers(subject, at, given[:, :count], report)
     if told is not None:
-        arrays["answers"] = told
+        arrays[ANSWERS] = told
     test = of_test_set(subject, at, report)
     path = Path.fitted(test.states)
-    arrays["trajectory"] = path(arrays["hidden"])
-    arrays |= {"ends": path(test.ends), "ends/target": test.ends_target, "separation": test.separation}
+    arrays[TRAJECTORY] = path(arrays[HIDDEN])
+    arrays |= {ENDS: path(test.ends), ENDS_TARGET: test.ends_target, SEPARATION: test.separation}
     best = test.separation.argsort(descending=True, stable=True)
     order = best.tolist() if options.by_separation else list(range(at.core.hidden_size))
-    facts = {
-        "cell_kind": at.kind,
-        "stack": at.stack + 1,
-        "stacks": at.core.num_layers,
-        "backward": at.backward,
-        "gates": GATES[at.kind],
-        "steps": step_names(subject, count),
-        "step_word": step_word(subject),
-        "order": order,
-        "best": best[:BEST].tolist(),
-        "difference": difference,
-        "explained": path.explained,
-        "tested": test.count,
-        "classes": list(subject.splits.classes),
-        "task": subject.form.task,
-        "settled": settled(told),
-        "target_index": target_index(subject),
-    }
+    facts = StatesFacts(
+        **vars(subject.answer()),
+        cell_kind=at.kind,
+        stack=at.stack + 1,
+        stacks=at.core.num_layers,
+        backward=at.backward,
+        gates=GATES[at.kind],
+        steps=step_names(subject, count),
+        step_word=step_word(subject),
+        order=order,
+        best=best[:BEST].tolist(),
+        difference=difference,
+        explained=path.explained,
+        tested=test.count,
+        classes=list(subject.splits.classes),
+        task=subject.form.task,
+        settled=settled(told),
+        target_index=target_index(subject),
+    )
     words = [*at.words, *sentences(subject, at, arrays, facts, test.read)]
     return subject.seen(arrays, facts, words, code(subject, at))
 
@@ -90,12 +95,12 @@ def by_hand(at: Chosen, given: Tensor) -> tuple[list[Moment], float]:
 
 def stacked(moments: list[Moment]) -> dict[str, Tensor]:
     """hidden, cell and gate/NAME, each [step, unit]."""
-    arrays = {"hidden": torch.cat([moment.hidden for moment in moments])}
+    arrays = {HIDDEN: torch.cat([moment.hidden for moment in moments])}
     cells = [moment.cell for moment in moments if moment.cell is not None]
     if cells:
-        arrays["cell"] = torch.cat(cells)
+        arrays[CELL] = torch.cat(cells)
     for name in moments[0].gates:
-        arrays[f"gate/{name}"] = torch.cat([moment.gates[name] for moment in moments])
+        arrays[gate(name)] = torch.cat([moment.gates[name] for moment in moments])
     return arrays
 
 
@@ -303,34 +308,32 @@ class Path:
 # ── words and code ───────────────────────────────────────────────────────────
 
 
-def sentences(
-    subject: Subject, at: Chosen, arrays: dict[str, Tensor], facts: dict[str, object], read: str
-) -> list[str]:
+def sentences(subject: Subject, at: Chosen, arrays: dict[str, Tensor], facts: StatesFacts, read: str) -> list[str]:
     """What the pictures show, the most important first."""
-    units, steps = at.core.hidden_size, len(arrays["hidden"])
-    what, told = step_word(subject), arrays.get("answers")
+    units, steps = at.core.hidden_size, len(arrays[HIDDEN])
+    what, told = step_word(subject), arrays.get(ANSWERS)
     words = [*_of_answer(subject, told, facts, what), *_of_gates(arrays)]
-    share, first = arrays["separation"], int(arrays["separation"].argmax())
+    share, first = arrays[SEPARATION], int(arrays[SEPARATION].argmax())
     kind = "goes with the number asked for" if subject.form.task == NUMBER else "lies between the classes"
     best = float(share[first])
     much = f"Unit {first} tells most" if best >= 0.05 else f"No unit tells much; the best, unit {first}"
     words.append(
-        f"{much}: {best:.{0 if best >= 0.05 else 1}%} of its variance over {facts['tested']} test samples "
+        f"{much}: {best:.{0 if best >= 0.05 else 1}%} of its variance over {facts.tested} test samples "
         f"{kind} (of {units} units the middle one has {float(share.median()):.0%}). It is of {read}."
     )
-    one, two = facts["explained"]  # type: ignore[misc]
+    one, two = facts.explained
     words.append(
-        f"The path is drawn in the two directions in which states differ most; they hold {one + two:.0%} of the "  # type: ignore[has-type]
+        f"The path is drawn in the two directions in which states differ most; they hold {one + two:.0%} of the "
         f"variance, the rest of the {units} is not seen in it."
     )
     words.append(
         f"All {steps} steps were computed by hand from the cell's equations; the largest difference from torch's own "
-        f"layer is {facts['difference']:.0e}."
+        f"layer is {facts.difference:.0e}."
     )
     return words
 
 
-def _of_answer(subject: Subject, told: Tensor | None, facts: dict[str, object], what: str) -> list[str]:
+def _of_answer(subject: Subject, told: Tensor | None, facts: StatesFacts, what: str) -> list[str]:
     if told is None:
         return ["This network needs all steps to say anything, so it has no answer before the end."]
     how = (
@@ -344,26 +347,26 @@ def _of_answer(subject: Subject, told: Tensor | None, facts: dict[str, object], 
     if subject.form.task == EACH_STEP:
         return [how]
     answer, steps = subject.label(int(told[-1].argmax())), len(told)
-    if facts["settled"] == steps:
+    if facts.settled == steps:
         return [f"Only at the last {what}, {steps}, does the answer become {answer}. {how}"]
-    return [f"From {what} {facts['settled']} of {steps} on the answer stays {answer}. {how}"]
+    return [f"From {what} {facts.settled} of {steps} on the answer stays {answer}. {how}"]
 
 
 def _of_gates(arrays: dict[str, Tensor]) -> list[str]:
-    if "gate/forget" in arrays:
-        keeps = arrays["gate/forget"]
+    if gate("forget") in arrays:
+        keeps = arrays[gate("forget")]
         return [
             f"The forget gate is {float(keeps.mean()):.2f} on average: that share of the cell state is kept from one "
             f"step to the next. {float((keeps.mean(0) > 0.9).float().mean()):.0%} of the units keep more than 0.9."
         ]
-    if "gate/update" in arrays:
-        keeps = arrays["gate/update"]
+    if gate("update") in arrays:
+        keeps = arrays[gate("update")]
         return [
             f"The update gate is {float(keeps.mean()):.2f} on average: that share of the hidden state is kept from one "
             f"step to the next. {float((keeps.mean(0) > 0.9).float().mean()):.0%} of the units keep more than 0.9."
         ]
-    full = float((arrays["hidden"].abs() > 0.95).float().mean())
-    none = float((arrays["hidden"] == 0).float().mean())
+    full = float((arrays[HIDDEN].abs() > 0.95).float().mean())
+    none = float((arrays[HIDDEN] == 0).float().mean())
     return [f"{none:.0%} of the states are exactly 0." if none else f"{full:.0%} of the states are beyond ±0.95."]
 
 
@@ -372,7 +375,7 @@ _KEPT = {"lstm": "(h, c, i, f, g, o)", "gru": "(h, r, z, n)", "rnn": "(h,)"}
 
 def code(subject: Subject, at: Chosen) -> str:
     """Lines that compute the states and gates."""
-    keys = ["hidden", *(["cell"] if at.kind == "lstm" else []), *(f"gate/{gate}" for gate in GATES[at.kind])]
+    keys = [HIDDEN, *([CELL] if at.kind == "lstm" else []), *map(gate, GATES[at.kind])]
     return (
         "import copy\n\nimport torch\nimport torch.nn.functional as F\nfrom torch import nn\n\n"
         f"{source(at.core, at.stack, at.backward, _KEPT[at.kind])}\n\n\n"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -17,12 +17,14 @@ from torch import Tensor
 from core.catalog.entries import EACH_STEP, NUMBER, PICTURE, DataForm, View
 from core.spec import registry
 from core.spec.drawings import DrawingError, decode
+from core.spec.facts import AboutSample
 from core.spec.questions import NEWEST, NO_WEIGHTS, Explain, Look, Seen
 from core.spec.specs import DataSpec, Experiment, LayerSpec
 from core.store import Run, Store, data_home
 from core.worker.data.splits import NOT_ASKED, Splits
 from core.worker.model.build import Network, build, data_form, layers_of, load_state
 
+A = TypeVar("A")  # the facts of a view
 Report = Callable[..., None]  # (fraction, words, part=None)
 
 
@@ -111,37 +113,38 @@ class Subject:
         """The name of a class."""
         return self.splits.classes[answer] if 0 <= answer < len(self.splits.classes) else str(answer)
 
-    def answer(self) -> dict[str, Any]:
-        """The sample as people see it, what it is, and what the network says it is. Facts of every view of a sample.
-
-        shown: see Splits.shown · kind: a form · vocabulary: of tokens · target, predicted: the class's name, or the
-        number; target is "" for a drawing · confidence: of the predicted class; 0 where no single class is asked.
-        """
+    def answer(self) -> AboutSample:
+        """The sample as people see it, what it is, and what the network says it is: the facts of every such view."""
         with torch.no_grad():
             given = self.network(self.x)
-        about: dict[str, Any] = {"shown": self.shown, "kind": self.form.kind, "confidence": 0.0}
-        if self.splits.vocabulary:
-            about["vocabulary"] = self.splits.vocabulary
+
+        def about(target: str, predicted: str, confidence: float = 0.0) -> AboutSample:
+            return AboutSample(
+                shown=self.shown,
+                kind=self.form.kind,
+                target=target,
+                predicted=predicted,
+                confidence=confidence,
+                vocabulary=tuple(self.splits.vocabulary),
+            )
+
         if self.form.task == NUMBER:
-            target = "" if self.y is None else f"{float(self.y):.3g}"
-            return {**about, "target": target, "predicted": f"{float(given):.3g}"}
+            return about("" if self.y is None else f"{float(self.y):.3g}", f"{float(given):.3g}")
         if self.form.task == EACH_STEP:
             assert self.y is not None
             asked = self.y[0] != NOT_ASKED
             words = ["".join(self.label(int(k)) for k in row[asked]) for row in (self.y[0], given[0].argmax(-1))]
-            return {**about, "target": words[0], "predicted": words[1]}
+            return about(words[0], words[1])
         confidence, predicted = given[0].softmax(-1).max(-1)
         target = "" if self.y is None else self.label(int(self.y))
-        return {**about, "target": target, "predicted": self.label(int(predicted)), "confidence": float(confidence)}
+        return about(target, self.label(int(predicted)), float(confidence))
 
-    def seen(
-        self, arrays: dict[str, Any], facts: dict[str, Any] | None = None, words: Sequence[str] = (), code: str = ""
-    ) -> Seen:
+    def seen(self, arrays: Mapping[str, Any], facts: A, words: Sequence[str] = (), code: str = "") -> Seen[A]:
         """The answer: tensors become float32 arrays."""
         plain = {name: _array(value) for name, value in arrays.items()}
         said = (*self.words, *words)
         assert isinstance(self.asked, Look)
-        return Seen(self.asked.view, self.step, self.sample, self.layer, plain, facts or {}, said, code)
+        return Seen(self.asked.view, self.step, self.sample, self.layer, plain, facts, said, code)
 
 
 def _array(value: Any) -> np.ndarray:
@@ -165,7 +168,7 @@ def subject_of(asked: Look | Explain) -> Subject:
             raise CannotShow(view.needs)
         layer = _layer(view, layers, form, asked.layer, words)
     network = _network(str(run.path.parent), run.id, step, run.weights_stamp(step))
-    folder = run.about().get("data_dir") or str(data_home())
+    folder = run.about().get("data_dir") or asked.data_dir or str(data_home())
     splits = _splits(experiment.data, folder)
     last = len(splits.test[0]) - 1
     sample = min(max(0, asked.sample), last)

@@ -66,7 +66,7 @@ class Backwards:
         return self.hidden if self.cell is None else self.cell
 
 
-def look(subject: Subject, options: ThroughTime, report: Report) -> Seen:
+def look(subject: Subject, options: ThroughTime, report: Report) -> Seen[Any]:
     """Norms of the gradient back in time, what they may be at most, and what they mean."""
     at = chosen(subject, options)
     what_if, told = asked_for(at, options)

@@ -1,9 +1,6 @@
 """A text that a model of the next token goes on with, token by token (Radford 2019, section 2).
 
-arrays: `tokens` [token] int64: what was written, by its place in the vocabulary · `chance` [token] float32: the
-probability that the model itself (at temperature 1) gave to each when it was drawn, among the tokens that have a word.
-facts: prompt · text, what was written, without the prompt · words, the same token by token · window, the most tokens
-that the model sees.
+What it gives is declared in core.catalog.views.writing.
 """
 
 from __future__ import annotations
@@ -11,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from core.catalog.views.writing import Writing
+from core.catalog.views.writing import CHANCE, WRITTEN, Writing, WritingFacts
 from core.spec.questions import Seen
 from core.worker.data.splits import DataError, Splits
 from core.worker.look.subject import CannotShow, Report, Subject
@@ -20,7 +17,7 @@ from core.worker.train.generate import allowed_in, start_of, written
 REPORTED = 16  # tokens between two reports
 
 
-def look(subject: Subject, options: Writing, report: Report) -> Seen:
+def look(subject: Subject, options: Writing, report: Report) -> Seen[WritingFacts]:
     """The prompt written on. CannotShow names the characters of it that the model does not know."""
     splits = subject.splits
     try:
@@ -35,13 +32,13 @@ def look(subject: Subject, options: Writing, report: Report) -> Seen:
         if number % REPORTED == 0:
             report(number / options.length, f"Token {number} of {options.length}")
     words = tuple(splits.vocabulary[token] for token in tokens)
-    facts = {"prompt": options.prompt, "text": "".join(words), "words": words, "window": window}
+    facts = WritingFacts(prompt=options.prompt, text="".join(words), words=words, window=window)
     return Seen(
         "writing",
         subject.step,
         0,
         "",
-        {"tokens": np.array(tokens), "chance": np.array(chances, np.float32)},
+        {WRITTEN: np.array(tokens), CHANCE: np.array(chances, np.float32)},
         facts,
         _words(options, len(start), window, float(np.mean(chances))),
         _code(start, options, window, splits),

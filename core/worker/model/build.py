@@ -36,6 +36,7 @@ from core.catalog.entries import (
 from core.catalog.mends import Layers
 from core.spec import registry
 from core.spec.questions import Describe, Description, LayerRow, Problem
+from core.spec.sentences import Sentence, _, join
 from core.spec.specs import LAYER_LIMIT, LayerSpec, ModelSpec, plain_name
 from core.worker.model import flaws, no_compiler
 
@@ -158,7 +159,11 @@ def fit(spec: LayerSpec, takes: Form, data: DataForm) -> Placed | Fault:
         module, shape, params = _tried(spec.kind, spec.options, Form(takes.kind, takes.shape))
     except (RuntimeError, ValueError, TypeError, OverflowError, AssertionError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        return Fault(f"it cannot take {takes.words()} ({reason})", "remove it, or change its options", remove=True)
+        return Fault(
+            Sentence("it cannot take {words} ({reason})", words=takes.words(), reason=reason),
+            _("remove it, or change its options"),
+            remove=True,
+        )
     gives = Form(takes.kind if entry.gives == "same" else entry.gives, shape)
     return Placed(spec, entry, takes, gives, module, params)
 
@@ -305,17 +310,26 @@ class _Attended(torch.autograd.Function):
 def _wrong_names(specs: Layers) -> Problem | None:
     """Too many layers, or a name that torch or Python needs itself, or that two layers have."""
     if len(specs) > LAYER_LIMIT:
-        message = f"the model has {len(specs):,} layers; a model here may have {LAYER_LIMIT}"
-        return Problem(specs[LAYER_LIMIT].name, message, "leave layers out")
+        message = Sentence(
+            "the model has {layers:,} layers; a model here may have {layer_limit}",
+            layers=len(specs),
+            layer_limit=LAYER_LIMIT,
+        )
+        return Problem(specs[LAYER_LIMIT].name, message, _("leave layers out"))
     plain, seen = Network([]), set[str]()
     for index, spec in enumerate(specs):
         known = plain_name(spec.name)
         taken = hasattr(plain, known) or keyword.iskeyword(known)
         if taken or known in seen:
             name = mends.free_name(spec.kind, specs)
-            why = "is a word that Python or torch needs itself" if taken else "is the name of two layers"
+            why = _("is a word that Python or torch needs itself") if taken else _("is the name of two layers")
             layers = (*specs[:index], replace(spec, name=name), *specs[index + 1 :])
-            return Problem(spec.name, f"“{spec.name}” {why}", f"call it {name}", layers)
+            return Problem(
+                spec.name,
+                Sentence("“{name}” {why}", name=spec.name, why=why),
+                Sentence("call it {name}", name=name),
+                layers,
+            )
         seen.add(known)
     return None
 
@@ -325,19 +339,19 @@ def _mended(specs: Layers, index: int, fault: Fault, placed: list[Placed], data:
     name, before = specs[index].name, placed[-1] if placed else None
     takes = registry.LAYERS.get(specs[index].kind).takes
     if fault.remove and before and before.takes.kind in takes and before.gives.kind not in takes:
-        fix = f"remove {before.spec.name}, which has changed the shape"
+        fix = Sentence("remove {spec}, which has changed the shape", spec=before.spec.name)
         return Problem(name, fault.message, fix, mends.without(specs, index - 1))
     layers, fixes = mends.applied(specs, index, fault), [fault.fix]
     if fault.remove and not layers:  # it was the only one
-        fix, layers = _end((), [], data)
-        fixes = ["remove it", fix]
+        end, layers = _end((), [], data)
+        fixes = [_("remove it"), end]
     for _again in range(3):
         at, next_fault = _first_fault(layers, index, name, placed, data)
         if next_fault is None or not (more := mends.applied(layers, at, next_fault)):
             break
         layers = more
         fixes.append(next_fault.fix)
-    return Problem(name, fault.message, " and then ".join(fixes), layers)
+    return Problem(name, fault.message, join(fixes, _(" and then ")), layers)
 
 
 def _first_fault(
@@ -362,7 +376,12 @@ def _wrong_whole(specs: Layers, placed: list[Placed], data: DataForm, batch_size
     answer = data.answer()
     if (form.kind, form.shape) != (answer.kind, answer.shape):
         last = specs[-1].name if specs else "input"
-        message = f"the model ends with {WORDS[form.kind]} of {form.words()}, not {data.asks()}"
+        message = Sentence(
+            "the model ends with {kind} of {sizes}, not {asks}",
+            kind=WORDS[form.kind],
+            sizes=form.words(),
+            asks=data.asks(),
+        )
         return Problem(last, message, *_end(specs, placed, data))
     ahead = flaws.answer_in_the_input(stack_of(placed), data)
     return ahead or _batch_of_one(specs, placed, batch_size) or _too_much_memory(specs, placed, data, batch_size)
@@ -375,10 +394,14 @@ def _batch_of_one(specs: Layers, placed: list[Placed], batch_size: int) -> Probl
     for index, p in enumerate(placed):
         norms = any(isinstance(m, nn.BatchNorm2d) for m in p.module.modules())
         if norms and prod(p.gives.shape[1:]) == 1:  # inside a block they stand where the maps are as small
-            message = "its batch norm gets one number a map from a batch of one sample, and so has nothing to compare"
-            fix = "use a batch size of 2 or more"
+            message = _(
+                "its batch norm gets one number a map from a batch of one sample, and so has nothing to compare"
+            )
+            fix = _("use a batch size of 2 or more")
             if p.spec.kind == "batch_norm":
-                return Problem(p.spec.name, message, f"remove it, or {fix}", mends.without(specs, index))
+                return Problem(
+                    p.spec.name, message, Sentence("remove it, or {fix}", fix=fix), mends.without(specs, index)
+                )
             return Problem(p.spec.name, message, fix)
     return None
 
@@ -396,25 +419,27 @@ def _each_step_end(specs: Layers, placed: list[Placed], data: DataForm) -> tuple
     steps, end = data.shape[0], len(specs)
     for index, p in enumerate(placed):  # the layer after which there is no longer one vector for each step
         if p.takes.kind in (SEQUENCE, TOKENS) and (p.gives.kind != SEQUENCE or p.gives.shape[0] != steps):
-            return f"remove {p.spec.name}: every step needs its answer", mends.without(specs, index)
-    head = f"end with a linear layer of {data.classes} features"
+            return Sentence("remove {spec}: every step needs its answer", spec=p.spec.name), mends.without(specs, index)
+    head = Sentence("end with a linear layer of {classes} features", classes=data.classes)
     if form.kind == SEQUENCE and specs and specs[-1].kind == "linear":
         return head, mends.with_options(specs, end - 1, {"features": data.classes})
     if form.kind == SEQUENCE:
         return head, mends.inserted(specs, end, [("linear", {"features": data.classes})])
     if form.kind == TOKENS:
         rows = [mends.embedding(data), ("linear", {"features": data.classes})]
-        return f"put a token embedding after it and {head}", mends.inserted(specs, end, rows)
-    return "keep one vector for each step", ()
+        return Sentence("put a token embedding after it and {head}", head=head), mends.inserted(specs, end, rows)
+    return _("keep one vector for each step"), ()
 
 
 def _too_large(specs: Layers, placed: list[Placed], data: DataForm) -> Problem:
     index = max(range(len(placed)), key=lambda i: placed[i].params)
     count, total = placed[index].params, sum(p.params for p in placed)
-    limit = f"a model here may have {PARAMETER_LIMIT:,}"
-    message = f"it has {count:,} parameters; {limit}"
+    limit = Sentence("a model here may have {parameter_limit:,}", parameter_limit=PARAMETER_LIMIT)
+    message = Sentence("it has {count:,} parameters; {limit}", count=count, limit=limit)
     if count <= PARAMETER_LIMIT:
-        message = f"the model has {total:,} parameters, {count:,} of them here; {limit}"
+        message = Sentence(
+            "the model has {total:,} parameters, {count:,} of them here; {limit}", total=total, count=count, limit=limit
+        )
     return Problem(specs[index].name, message, *mends.narrower(specs, index, 0.5 * PARAMETER_LIMIT / total, data))
 
 
@@ -423,10 +448,14 @@ def _too_much_memory(specs: Layers, placed: list[Placed], data: DataForm, batch_
     if total <= limit:
         return None
     index = max(range(len(placed)), key=lambda i: prod(placed[i].gives.shape) * batch_size + 4 * placed[i].params)
-    asks = f"the model needs about {total / 2**30:,.1f} GiB to train with {batch_size} samples a step"
+    asks = Sentence(
+        "the model needs about {total:,.1f} GiB to train with {batch_size} samples a step",
+        total=total / 2**30,
+        batch_size=batch_size,
+    )
     fix, layers = mends.narrower(specs, index, 0.5 * limit / total, data)
-    message = f"{asks}; {limit / 2**30:,.1f} GiB may be used"
-    return Problem(specs[index].name, message, f"{fix}, or use a smaller batch", layers)
+    message = Sentence("{asks}; {limit:,.1f} GiB may be used", asks=asks, limit=limit / 2**30)
+    return Problem(specs[index].name, message, Sentence("{fix}, or use a smaller batch", fix=fix), layers)
 
 
 # ── weights ──────────────────────────────────────────────────────────────────────────────────────────────────────────

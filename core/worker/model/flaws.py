@@ -26,6 +26,7 @@ from core.catalog.layers.read_out import ReadOut
 from core.catalog.mends import Layers
 from core.spec import registry
 from core.spec.questions import Problem
+from core.spec.sentences import Sentence, _, join
 from core.spec.specs import LayerSpec
 
 Stack = Sequence[tuple[LayerSpec, Form]]  # every layer with what it gets
@@ -171,12 +172,12 @@ def answer_in_the_input(stack: Stack, data: DataForm) -> Problem | None:
     for i in reversed(guilty):  # from the end on, so that the others stay where they are
         cure = cures[i]
         layers = mends.with_options(layers, i, cure) if cure else mends.without(layers, i)
-    message = (
-        "it lets a step read the steps after it, but this data asks at every step for the one that comes next: the "
-        "answer would be in the input"
+    message = _(
+        "it lets a step read the steps after it, but this data asks at every step for the one that comes "
+        "next: the answer would be in the input"
     )
     fixes = [mends.looking_back(stack[i][0].name, cures[i]) for i in guilty]
-    return Problem(stack[guilty[0]][0].name, message, " and ".join(dict.fromkeys(fixes)), layers)
+    return Problem(stack[guilty[0]][0].name, message, join(dict.fromkeys(fixes), _(" and ")), layers)
 
 
 def _ahead(spec: LayerSpec, takes: Form) -> bool:
@@ -212,14 +213,25 @@ def _read_too_early(stack: Stack) -> Problem | None:
     if not share:
         return None
     take = next(one for one in _WAYS if not _alone(one, reader))
-    part = "half of the features" if share == 0.5 else "all features" if share == 1 else f"{share:.0%} of the features"
-    where = {"first": "at the first step", "last": "at the last step"}.get(options.take, "at the two ends")
-    message = f"{where}, which it reads, {part} of {reader.name} have seen that step alone"
+    part = (
+        _("half of the features")
+        if share == 0.5
+        else _("all features")
+        if share == 1
+        else Sentence("{share:.0%} of the features", share=share)
+    )
+    where = {"first": _("at the first step"), "last": _("at the last step")}.get(options.take, _("at the two ends"))
+    message = Sentence(
+        "{where}, which it reads, {part} of {reader} have seen that step alone",
+        where=where,
+        part=part,
+        reader=reader.name,
+    )
     layers = mends.with_options(tuple(one for one, _gets in stack), at, {"take": take})
     return Problem(spec.name, message, _WAYS[take], layers)
 
 
-_WAYS = {"last": "read the last step", "both_ends": "read both ends", "mean": "read the mean of all steps"}
+_WAYS = {"last": _("read the last step"), "both_ends": _("read both ends"), "mean": _("read the mean of all steps")}
 
 
 @dataclass(frozen=True)
@@ -271,24 +283,29 @@ def limited_answer(stack: Stack, data: DataForm) -> Problem | None:
         entry: Layer = registry.LAYERS.get(spec.kind)
         if entry.gives != "same" or VECTOR not in entry.takes:
             continue
-        said = _limit_said(spec, "the answer" if data.task == NUMBER else "a logit")
+        said = _limit_said(spec, _("the answer") if data.task == NUMBER else _("a logit"))
         if said:
             layers = mends.without(tuple(one for one, _gets in stack), at)
-            return Problem(spec.name, f"it stands after the layer that answers: {said}", f"remove {spec.name}", layers)
+            return Problem(
+                spec.name,
+                Sentence("it stands after the layer that answers: {said}", said=said),
+                Sentence("remove {spec}", spec=spec.name),
+                layers,
+            )
     return None
 
 
 def _limit_said(spec: LayerSpec, what: str) -> str:
     least, largest, drops = limits(spec.kind, spec.options)
     if drops:
-        return f"while training, {what} is set to zero at random"
+        return Sentence("while training, {what} is set to zero at random", what=what)
     if math.isfinite(least) or math.isfinite(largest):
-        return f"{what} can never be {_beyond(least, largest)}"
+        return Sentence("{what} can never be {beyond}", what=what, beyond=_beyond(least, largest))
     return ""
 
 
 def _beyond(least: float, largest: float) -> str:
     low, high = (f"{round(value, 2) + 0.0:g}" for value in (least, largest))
     if math.isfinite(least) and math.isfinite(largest):
-        return f"below {low} or above {high}"
-    return f"below {low}" if math.isfinite(least) else f"above {high}"
+        return Sentence("below {low} or above {high}", low=low, high=high)
+    return Sentence("below {low}", low=low) if math.isfinite(least) else Sentence("above {high}", high=high)

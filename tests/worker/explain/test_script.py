@@ -88,6 +88,7 @@ def test_so_it_does_for_every_method_of_tokens_and_of_a_picture(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("answered_here")
 def test_the_command_line_writes_one_that_runs_by_itself(trained: Trained, tmp_path: Path) -> None:
     run = trained("transformer", "order", steps=8)
     program = tmp_path / "why.py"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Any
+import types
+import typing
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from core.catalog.entries import View
 from core.engine.wire import dumps, loads
 from core.spec import registry
 from core.spec.drawings import encode
+from core.spec.facts import declares
 from core.spec.questions import NEWEST, Look
 from core.worker.answers import look
 from core.worker.look.subject import CannotShow, subject_of
@@ -49,11 +52,33 @@ def test_an_example_answers_in_plain_values_and_leaves_the_network_alone(
     seen = look(asked, quiet)
     assert weights(asked) == before
     assert all(isinstance(array, np.ndarray) and array.dtype != object for array in seen.arrays.values())
-    assert seen.arrays
+    if isinstance(seen.facts, dict):
+        return
+    assert type(seen.facts) is view.facts
+    assert [name for name in seen.arrays if not declares(view.arrays + view.optional_arrays, name)] == []
+    assert [name for name in view.arrays if not any(declares((name,), made) for made in seen.arrays)] == []
+    for name, hint in get_type_hints(view.facts, localns={"np": np}).items():
+        assert fits(getattr(seen.facts, name), hint), f"{name} is no {hint}"
     assert all(re.search(r"[.:!?)]$", sentence) for sentence in seen.words), seen.words
     compile(seen.code, view.name, "exec")
     again = loads(dumps(seen))  # nothing heavy rides along
     assert (again.step, again.words) == (seen.step, seen.words)
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Is a value what an annotation promises, all the way down?"""
+    origin, args = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if origin in (types.UnionType, typing.Union):
+        return any(fits(value, one) for one in args)
+    if origin is tuple and args[-1:] != (...,):
+        return isinstance(value, tuple) and len(value) == len(args) and all(map(fits, value, args))
+    if origin in (tuple, list):
+        return isinstance(value, origin) and all(fits(one, args[0]) for one in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(fits(k, args[0]) and fits(v, args[1]) for k, v in value.items())
+    return type(value) in ((int, float) if hint is float else (hint,))
 
 
 def weights(asked: Look) -> str:

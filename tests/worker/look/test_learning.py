@@ -205,6 +205,7 @@ def test_data_in_which_nothing_differs_is_told() -> None:
 # ── from the command line ────────────────────────────────────────────────────
 
 
+@pytest.mark.usefixtures("answered_here")
 def test_look_does_not_call_a_run_healthy_that_has_learned_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

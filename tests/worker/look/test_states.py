@@ -58,8 +58,8 @@ def test_states_are_those_of_the_layer_itself(trained: Trained, case: str) -> No
     _given, output, count = kept_by_hook(at, at.x)
     columns = slice(8, 16) if case == "backward" else slice(0, output.shape[2])
     np.testing.assert_allclose(seen.arrays["hidden"], output[0, :count, columns].numpy(), atol=1e-5)
-    assert seen.facts["difference"] < 1e-5
-    assert len(seen.facts["steps"]) == count
+    assert seen.facts.difference < 1e-5
+    assert len(seen.facts.steps) == count
 
 
 def test_of_stacked_layers_the_one_asked_for_is_shown(trained: Trained) -> None:
@@ -74,7 +74,7 @@ def test_of_stacked_layers_the_one_asked_for_is_shown(trained: Trained) -> None:
         )
         x = layer(x)[0].detach()
     np.testing.assert_allclose(seen.arrays["hidden"], x[0, :, :8].numpy(), atol=1e-5)
-    assert seen.facts["stack"] == 2
+    assert seen.facts.stack == 2
 
 
 @pytest.mark.parametrize("case", ["lstm", "gru"])
@@ -138,7 +138,7 @@ def test_from_where_on_the_answer_stays(trained: Trained) -> None:
     for case in ("rnn", "gru", "lstm"):
         seen, _at = asked(trained, case)
         said = seen.arrays["answers"].argmax(-1)
-        first = seen.facts["settled"]
+        first = seen.facts.settled
         assert (said[first - 1 :] == said[-1]).all()
         assert first == 1 or said[first - 2] != said[-1]
 
@@ -179,8 +179,8 @@ def test_separation_is_between_over_total_variance_of_what_is_read(trained: Trai
             between += len(mine) * (mine.mean() - values.mean()) ** 2
         expected = between / total if total > 0 else 0.0
         assert seen.arrays["separation"][unit] == pytest.approx(expected, abs=1e-4)
-    assert seen.facts["best"] == np.argsort(-seen.arrays["separation"], kind="stable")[:8].tolist()
-    assert seen.facts["tested"] == len(labels)
+    assert seen.facts.best == np.argsort(-seen.arrays["separation"], kind="stable")[:8].tolist()
+    assert seen.facts.tested == len(labels)
 
 
 @pytest.mark.parametrize("case", ["rnn", "gru"])
@@ -194,7 +194,7 @@ def test_the_path_is_that_of_a_pca_of_all_steps(trained: Trained, case: str) -> 
     ends = reference.transform(np.stack([s[-1] for s in states[:256]])) * sign
     np.testing.assert_allclose(seen.arrays["ends"], ends, atol=1e-3)
     np.testing.assert_array_equal(seen.arrays["ends/target"], labels[:256])
-    np.testing.assert_allclose(seen.facts["explained"], reference.explained_variance_ratio_, atol=1e-4)
+    np.testing.assert_allclose(seen.facts.explained, reference.explained_variance_ratio_, atol=1e-4)
 
 
 def test_a_single_unit_has_a_path_on_a_line(trained: Trained) -> None:
@@ -214,9 +214,9 @@ def test_separation_of_known_states() -> None:
 
 def test_units_are_ordered_by_what_they_tell(trained: Trained) -> None:
     run = trained("rnn", "digits", 6, **SMALL)
-    assert ask(run, "states").facts["order"] == list(range(8))
+    assert ask(run, "states").facts.order == list(range(8))
     told = ask(run, "states", by_separation=True)
-    values = told.arrays["separation"][told.facts["order"]]
+    values = told.arrays["separation"][told.facts.order]
     assert (np.diff(values) <= 0).all()
 
 

@@ -38,8 +38,8 @@ def test_the_lines_beneath_write_the_same(run: Run, options: dict[str, object]) 
     assert found["tokens"][-count:] == seen.arrays["tokens"].tolist() and len(seen.arrays["tokens"]) == count
     np.testing.assert_allclose(found["chance"], seen.arrays["chance"], rtol=1e-5)
     words = subject.splits.vocabulary
-    assert seen.facts["text"] == "".join(words[token] for token in seen.arrays["tokens"])
-    assert "\ufffd" not in seen.facts["text"]
+    assert seen.facts.text == "".join(words[token] for token in seen.arrays["tokens"])
+    assert "\ufffd" not in seen.facts.text
     start = found["tokens"][:-count]
     assert "".join(words[token] for token in start) == (options["prompt"] or "\n")
     assert any("only the last 64 act" in sentence for sentence in seen.words) == (len(start) > 64)
@@ -49,9 +49,9 @@ def test_the_lines_beneath_write_the_same(run: Run, options: dict[str, object]) 
 
 def test_the_start_text_and_the_moment_matter(run: Run) -> None:
     one, other = (ask(run, "writing", prompt=prompt, length=40) for prompt in ("love", "time"))
-    assert one.facts["text"] != other.facts["text"]
-    assert ask(run, "writing", prompt="love", length=40).facts["text"] == one.facts["text"]
-    assert ask(run, "writing", step=0, prompt="love", length=40).facts["text"] != one.facts["text"]
+    assert one.facts.text != other.facts.text
+    assert ask(run, "writing", prompt="love", length=40).facts.text == one.facts.text
+    assert ask(run, "writing", step=0, prompt="love", length=40).facts.text != one.facts.text
 
 
 def test_characters_that_it_has_never_read_are_named(run: Run) -> None:

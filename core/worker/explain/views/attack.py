@@ -67,7 +67,7 @@ class Found:
     code: str = ""
 
 
-def look(subject: Subject, options: Attack, report: Report) -> Seen:
+def look(subject: Subject, options: Attack, report: Report) -> Seen[Any]:
     """The attack, its control, and the maps before and after it. SpecError where `toward` is no other class."""
     case = case_of(subject, seed=options.seed, report=lambda f, words, part=None: report(SEARCHED * f, words, part))
     case.title = "Looking for the smallest change"
@@ -327,7 +327,7 @@ def _words(subject: Subject, options: Attack, found: Found, facts: dict[str, Any
         f"Of {options.draws} random changes of the same size, {turned or 'none'} turn{'s' if turned < 2 else ''} the "
         f"answer{' to ' + other if facts['wanted'] >= 0 else ''}."
     )
-    target = subject.answer()["target"]
+    target = subject.answer().target
     if target and target != subject.label(facts["index"]):
         words.append(f"The network is wrong here even before the attack: the sample is “{target}”.")
     if facts["unit"] != GREY:

@@ -63,7 +63,7 @@ class Found:
     slopes: np.ndarray
 
 
-def look(subject: Subject, options: Concepts, report: Report) -> Seen:
+def look(subject: Subject, options: Concepts, report: Report) -> Seen[Any]:
     """The scores of every concept of the chosen set, at the chosen layer."""
     words: list[str] = []
     target = _target(subject, options.target, words)

@@ -55,7 +55,7 @@ class Fewest:
     way: tuple[int, ...] = ()
 
 
-def look(subject: Subject, options: CounterExample, report: Report) -> Seen:
+def look(subject: Subject, options: CounterExample, report: Report) -> Seen[Any]:
     """Both sets, and random orders beside them. SpecError where nothing can be taken away, or too much."""
     case = case_of(subject, seed=options.seed, report=report)
     case.title = "Taking pieces away"
@@ -273,7 +273,7 @@ def _words(subject: Subject, facts: dict[str, Any], arrays: dict[str, Any]) -> l
         )
     if facts["same"]:
         words.append(f"Left out of all counts, because they are like the baseline: {facts['same']} {facts['unit']}.")
-    target = subject.answer()["target"]
+    target = subject.answer().target
     if target and target != subject.label(facts["index"]):
         words.append(f"The network is wrong here even before anything is taken away: the sample is “{target}”.")
     return words

@@ -81,7 +81,7 @@ class Sample:
         return features.count(self.pieces)
 
 
-def look(subject: Subject, options: Faithfulness, report: Report) -> Seen:
+def look(subject: Subject, options: Faithfulness, report: Report) -> Seen[Any]:
     """All chosen methods on one sample or on several."""
     first = case_of(subject)
     finite(first.answers)
@@ -103,7 +103,7 @@ def look(subject: Subject, options: Faithfulness, report: Report) -> Seen:
         raise CannotShow("The sample and the baseline are alike: nothing can be deleted. Choose another baseline.")
     arrays = _joined(found)
     facts = {
-        **subject.answer(),
+        **vars(subject.answer()),
         "methods": {c.name: registry.METHODS.get(c.name).title for c in chosen},
         "left_out": left_out,
         "explained": first.target.words if len(numbers) == 1 else "",

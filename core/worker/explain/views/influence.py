@@ -72,7 +72,7 @@ class Moment:
 _known: OrderedDict[Any, list[Pieces]] = OrderedDict()
 
 
-def look(subject: Subject, options: Influence, report: Report) -> Seen:
+def look(subject: Subject, options: Influence, report: Report) -> Seen[Any]:
     """The training samples with the largest influence, or the most alike, or the suspects."""
     asked = asked_of(subject, options.samples)
     y, words = _target(subject)

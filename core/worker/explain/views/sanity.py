@@ -46,7 +46,7 @@ DRAWS = 20  # maps of random values
 POINTS = 64  # at most on the way of a path method that would add more: ranks need no more
 
 
-def look(subject: Subject, options: Sanity, report: Report) -> Seen:
+def look(subject: Subject, options: Sanity, report: Report) -> Seen[Any]:
     """The map of one method at every depth of the cascade."""
     top_down = layers(subject.network)
     if not top_down:
@@ -81,7 +81,7 @@ def look(subject: Subject, options: Sanity, report: Report) -> Seen:
         "input": _of_input(subject, ranked, options),
     }
     facts = {
-        **subject.answer(),
+        **vars(subject.answer()),
         "layers": top_down,
         "method": method.title,
         "verdict": NOISE if _nothing(method, original) else judged(correlation, len(ranked)),

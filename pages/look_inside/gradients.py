@@ -8,6 +8,16 @@ import numpy as np
 import streamlit as st
 
 from core import diagnosis
+from core.catalog.views.gradients import (
+    DEAD,
+    HISTORY_STEPS,
+    NORMS,
+    SATURATED,
+    GradientsFacts,
+    edges,
+    histogram,
+    history,
+)
 from core.diagnosis import Verdict
 from core.figures import gradients
 from core.figures.gradients import Bars
@@ -38,7 +48,7 @@ MULTIPLES = 5  # layers whose outputs are counted in a picture
 SHARES = 12  # activations whose shares are drawn; the table has all
 
 
-def page(seen: Seen) -> None:
+def page(seen: Seen[GradientsFacts]) -> None:
     """The stage of the page."""
     verdicts(seen)
     flow(seen)
@@ -47,9 +57,9 @@ def page(seen: Seen) -> None:
     look.below(seen, table=table(seen), words=False)
 
 
-def verdicts(seen: Seen) -> None:
+def verdicts(seen: Seen[GradientsFacts]) -> None:
     """Every verdict in a box of its own: what it is called, its evidence in numbers, and a mend; the rest unfolds."""
-    found = [Verdict(**fields) for fields in seen.facts["verdicts"]]
+    found = [Verdict(**fields) for fields in seen.facts.verdicts]
     for one in found:
         boxes = {"healthy": st.success, "diverged": st.error, "unjudged": st.info}
         boxes.get(one.state, st.warning)(body(one), icon=ICONS[one.state])
@@ -72,15 +82,15 @@ def _says(verdict: Verdict) -> list[str]:
     return [_(text).format(**verdict.numbers) for text in verdict.says]
 
 
-def flow(seen: Seen) -> None:
+def flow(seen: Seen[GradientsFacts]) -> None:
     """The strip over the training beside the bars of this moment."""
     kinds = {"grad_norm": _("gradient norm"), "update_ratio": _("step ÷ weights")}
-    layers, steps = seen.facts["layers"], seen.arrays["history/steps"]
+    layers, steps = seen.facts.layers, seen.arrays[HISTORY_STEPS]
     kind = st.session_state.get("gradients.history") or "grad_norm"
     picture = gradients.flow(
         steps,
-        seen.arrays[f"history/{kind}"],
-        Bars(layers, seen.arrays["norms"], _aside(seen), seen.layer),
+        seen.arrays[history(kind)],
+        Bars(layers, seen.arrays[NORMS], _aside(seen), seen.layer),
         x_title=_("step"),
         y_title=_("layer, from the input on"),
         value=kinds[kind],
@@ -101,21 +111,21 @@ def flow(seen: Seen) -> None:
         )
 
 
-def _how(seen: Seen) -> str:
+def _how(seen: Seen[GradientsFacts]) -> str:
     text = _(
         "Now: one backward pass over the first {n} training samples (loss {loss:.3g}). Batch norms read the "
         "batch, as in training; dropout is off."
     )
-    said = [text.format(n=seen.facts["batch"], loss=seen.facts["loss"])]
-    if seen.arrays["history/steps"].size:
+    said = [text.format(n=seen.facts.batch, loss=seen.facts.loss)]
+    if seen.arrays[HISTORY_STEPS].size:
         said.append(_("Left: the batch of each step, after clipping."))
     if _aside(seen):
         said.append(_("Grey layers have no matrix of weights and are not compared."))
     return " ".join(said)
 
 
-def _aside(seen: Seen) -> frozenset[str]:
-    return frozenset(seen.facts["layers"]) - frozenset(seen.facts["judged"])
+def _aside(seen: Seen[GradientsFacts]) -> frozenset[str]:
+    return frozenset(seen.facts.layers) - frozenset(seen.facts.judged)
 
 
 def _layer_clicked(layers: list[str]) -> Any:
@@ -126,25 +136,23 @@ def _layer_clicked(layers: list[str]) -> Any:
     return clicked
 
 
-def _alt(seen: Seen) -> str:
-    norms = dict(zip(seen.facts["layers"], seen.arrays["norms"].tolist(), strict=True))
+def _alt(seen: Seen[GradientsFacts]) -> str:
+    norms = dict(zip(seen.facts.layers, seen.arrays[NORMS].tolist(), strict=True))
     said = ", ".join(f"{name} {value:.2g}" for name, value in norms.items())
     return _("Gradient norm of every layer, from the input on: {norms}.").format(norms=said)
 
 
-def activations(seen: Seen) -> None:
+def activations(seen: Seen[GradientsFacts]) -> None:
     """What some layers give, the chosen one among them; beside it the units that pass no gradient."""
     kind, names, values = _shares(seen)
     left, right = st.columns([0.7, 0.3], gap="small") if names else (st.container(), st.container())
-    shown = spread(
-        [n.removeprefix("histogram/edges/") for n in seen.arrays if n.startswith("histogram/edges/")], seen.layer
-    )
-    counts = [seen.arrays[f"histogram/{name}"] for name in shown]
+    shown = spread(seen.facts.counted, seen.layer)
+    counts = [seen.arrays[histogram(name)] for name in shown]
     with left:
         picture = gradients.histograms(
             shown,
             counts,
-            [seen.arrays[f"histogram/edges/{name}"] for name in shown],
+            [seen.arrays[edges(name)] for name in shown],
             chosen=seen.layer,
             x_title=_("output"),
             y_title=_("how many"),
@@ -163,11 +171,11 @@ def activations(seen: Seen) -> None:
         figure.show(picture, key="gradients.shares", alt=f"{titles[kind]}: {said}")
 
 
-def _shares(seen: Seen) -> tuple[str, list[str], np.ndarray]:
+def _shares(seen: Seen[GradientsFacts]) -> tuple[str, list[str], np.ndarray]:
     """(dead or saturated, the activations, their shares): of ReLUs where there are any."""
-    if seen.facts["relus"]:
-        return "dead", seen.facts["relus"], seen.arrays["dead"]
-    return "saturated", seen.facts["squashing"], seen.arrays["saturated"]
+    if seen.facts.relus:
+        return "dead", seen.facts.relus, seen.arrays[DEAD]
+    return "saturated", seen.facts.squashing, seen.arrays[SATURATED]
 
 
 def spread(names: list[str], chosen: str, most: int = MULTIPLES) -> list[str]:
@@ -200,21 +208,21 @@ def thresholds() -> None:
         st.table(rows)
 
 
-def table(seen: Seen) -> list[dict[str, Any]]:
+def table(seen: Seen[GradientsFacts]) -> list[dict[str, Any]]:
     """One row a layer."""
-    facts, norms = seen.facts, seen.arrays["norms"]
-    dead = dict(zip(facts["relus"], seen.arrays["dead"].tolist(), strict=True))
-    saturated = dict(zip(facts["squashing"], seen.arrays["saturated"].tolist(), strict=True))
-    size = dict(zip(facts["layers"], norms.tolist(), strict=True))
+    facts, norms = seen.facts, seen.arrays[NORMS]
+    dead = dict(zip(facts.relus, seen.arrays[DEAD].tolist(), strict=True))
+    saturated = dict(zip(facts.squashing, seen.arrays[SATURATED].tolist(), strict=True))
+    size = dict(zip(facts.layers, norms.tolist(), strict=True))
     rows = []
-    for name in dict.fromkeys([*facts["layers"], *dead, *saturated]):
+    for name in dict.fromkeys([*facts.layers, *dead, *saturated]):
         rows.append(
             {
                 _("layer"): name,
                 _("gradient norm"): _number(size.get(name)),
                 _("dead units"): _share(dead.get(name)),
                 _("saturated outputs"): _share(saturated.get(name)),
-                _("first state ÷ last"): _number(facts["through_time"].get(name)),
+                _("first state ÷ last"): _number(facts.through_time.get(name)),
             }
         )
     return rows

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.catalog.views.landscape import Losses
 from core.spec.questions import Look, Seen
 from core.store import Run
 from core.worker import answers
@@ -59,10 +62,10 @@ def test_the_path_has_the_moments_beside_it_and_a_logarithmic_scale(visit: Visit
 def test_what_is_cut_off_is_said(visit: Visit, run: Run, drawn: Drawn, fake: FakeEngine) -> None:
     def towering(question: Look) -> Seen:
         seen = answers.look(question, lambda *_: None)
-        if seen.facts["kind"] == "plane":
+        if seen.facts.kind == "plane":
             seen.arrays["loss"][:] = 1.0
             seen.arrays["loss"][0, 0], seen.arrays["loss"][0, 1] = 70.0, np.nan
-            seen.facts["losses"] = {"low": 1.0, "high": 70.0, "broken": 1}
+            return replace(seen, facts=replace(seen.facts, losses=Losses(low=1.0, high=70.0, broken=1)))
         return seen
 
     fake.look = towering

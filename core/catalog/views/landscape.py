@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import View
+from core.spec.facts import Facts
 from core.spec.options import Options, _, option
 
 LINE, PLANE, PATH = "line", "plane", "path"
@@ -73,12 +74,52 @@ class Landscape(Options):
     )
 
 
+DISTANCE = "distance"  # of a line: [point], in filter lengths
+X, Y = "x", "y"  # [point] of a plane in filter lengths, of a path in distances of weights from the moment shown
+LOSS = "loss"  # of a line [direction, point], else [y, x]; one that overflows is inf or nan
+ACCURACY = "accuracy"  # the same of the accuracy, unless a number is asked
+# Of a path:
+STEP = "step"  # [moment]
+PLACE = "place"  # [moment, 2]: (x, y), [0, 0] at the moment shown
+MOMENT_LOSS = "moment_loss"  # [moment]: of the moment's own network
+DRAWN_LOSS = "drawn_loss"  # [moment]: at its place in the plane
+OFF_PLANE = "off_plane"  # [moment]: its distance from the plane
+EXPLAINED = "explained"  # [2]: share of the moments' variance along x and y (PCA; Li et al. 2018, section 7)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Losses:
+    """Of all losses that are drawn."""
+
+    low: float
+    high: float  # the largest that is a number
+    broken: int  # how many are none
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandscapeFacts(Facts):
+    """What the loss is of, and how far it goes."""
+
+    kind: str  # LINE, PLANE or PATH
+    task: str  # of the data: CLASSES, NUMBER or EACH_STEP
+    part: str  # of the data
+    samples: int  # that the loss is the mean of
+    parameters: int  # of the network
+    centre_loss: float  # at the weights of the moment shown
+    centre_accuracy: float
+    losses: Losses
+    here: int = -1  # of a path: which of its moments is shown; −1 where none is
+
+
 ENTRY = View(
     "landscape",
     _("Loss landscape"),
     "core.worker.look.landscape:look",
     needs="",
     options=Landscape,
+    facts=LandscapeFacts,
+    arrays=(LOSS,),
+    optional_arrays=(ACCURACY, DISTANCE, X, Y, STEP, PLACE, MOMENT_LOSS, DRAWN_LOSS, OFF_PLANE, EXPLAINED),
     of_sample=False,
     examples=tuple(Landscape(kind=kind, resolution=5, samples=32) for kind in (LINE, PLANE, PATH)),
     order=100,

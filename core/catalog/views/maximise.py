@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import PICTURE, DataForm, View
+from core.spec.facts import Facts
 from core.spec.options import NETWORK, Options, _, option
 from core.spec.specs import LayerSpec
 
@@ -61,6 +62,28 @@ def from_the_answer(layers: tuple[LayerSpec, ...], _form: DataForm) -> tuple[str
     return tuple(layer.name for layer in reversed(layers))
 
 
+FRAMES = "frames"  # [frame, height, width(, 3)] float32, 0 to 1: the picture on its way, noise first, the result last
+STEPS = "steps"  # [frame] int64: after which step
+ACTIVATIONS = "activations"  # [frame]: the unit's answer to each frame, without jitter
+MADE = "picture"  # [channel, height, width]: the last frame as the network reads it
+REAL = "real"  # [sample]: the unit's answer to the first test pictures
+REAL_TOP = "real_top"  # [rank] int64: which of them are the strongest
+REAL_PICTURES = "real_pictures"  # [rank, height, width(, 3)] uint8: those
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaximiseFacts(Facts):
+    """The unit, and how it answers real pictures."""
+
+    unit: int  # the one that was maximised
+    units: int  # how many the layer has
+    mean: float  # of REAL
+    best: float  # the largest of REAL
+    noise: float  # how strong the start was, in standard deviations
+    label: str  # the class, where the unit stands for one
+    scale: float  # the standard deviation of REAL: one weight means the same for every unit
+
+
 ENTRY = View(
     "maximise",
     _("What does this unit want?"),
@@ -71,6 +94,8 @@ ENTRY = View(
         "on digits."
     ),
     options=Maximise,
+    facts=MaximiseFacts,
+    arrays=(FRAMES, STEPS, ACTIVATIONS, MADE, REAL, REAL_TOP, REAL_PICTURES),
     applies=reads_pictures,
     layers=from_the_answer,
     of_sample=False,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.entries import View
 from core.spec import registry
+from core.spec.facts import AboutSample
 from core.spec.options import Options, _, option
 
 INDEPENDENT, DEPENDS, BETWEEN = "independent", "depends", "between"  # what a check can find
@@ -38,12 +39,36 @@ class Sanity(Options):
     )
 
 
+# [depth, …] the map at every depth, with the first seed: pictures [height, width] (summed over channels), sequences
+# [step, feature], tokens [step], points [feature]; with their signs, whatever they are ranked by
+MAPS = "maps"
+CORRELATION = "correlation"  # [depth, seed]: with the trained network's map; NaN where a map is the same everywhere
+DEPTHS = "depths"  # [depth] int64: how many layers are randomised
+OF_RANDOM = "random"  # [draw]: correlations of maps of random values with the trained network's map
+OF_INPUT = "input"  # []: that of |input|
+
+
+@dataclass(frozen=True, kw_only=True)
+class SanityFacts(AboutSample):
+    """What was put to the test, and the verdict."""
+
+    layers: tuple[str, ...]  # their names from the top down
+    method: str  # its title
+    verdict: str  # one of the six above
+    ranked: str  # SIGNED or ABSOLUTE
+    signed: bool  # do the maps have signs?
+    explained: str  # what is explained, in words
+    count: int  # of ranked values
+
+
 ENTRY = View(
     "sanity",
     _("Sanity check"),
     "core.worker.explain.views.sanity:look",
     needs="",
     options=Sanity,
+    facts=SanityFacts,
+    arrays=(MAPS, CORRELATION, DEPTHS, OF_RANDOM, OF_INPUT),
     order=20,
     section="explain",
     examples=(Sanity(method="saliency"), Sanity(method="input_magnitude", values=ABSOLUTE, seeds=1)),

@@ -4,19 +4,7 @@ At the moment that is looked at, one backward pass of the loss that training min
 training set. Batch norms use this batch's own mean and variance, as in training: with the running ones a network
 whose gradients explode looks healthy (Yang 2019, arXiv 1902.08129). Dropout is off, so that every look says the same.
 
-arrays, L layers that have parameters (facts["layers"], from the input on), K readings made while training:
-  norms [L]: the norm of the loss's gradient with respect to all of a layer's parameters
-  history/steps [K]: the steps of the readings, of the whole run; only those up to the moment count for the verdict
-  history/grad_norm [L, K]: the same norm at these steps, for the batch of the step and after clipping (NaN: no reading)
-  history/update_ratio [L, K]: how far the step moved the layer's weights, as a share of their size
-  histogram/edges/LAYER [B + 1] and histogram/LAYER [B]: how many of the layer's outputs lie between two edges
-  dead [U]: of each ReLU (facts["relus"]), the share of units that are zero for the whole batch, and for a picture at
-    every place, for a sequence at every step
-  saturated [S]: of each sigmoid or tanh (facts["squashing"]), the share of outputs where its slope is below 5 % of
-    its largest
-facts: verdicts (the fields of each core.diagnosis.Verdict, the main one first), judged (the layers whose norms are
-compared: those with weight matrices), loss (of the batch), batch (its samples), ratio (first layer's norm ÷ last's),
-through_time (recurrent layer → the same ratio from the first step to the last).
+What it gives is declared in core.catalog.views.gradients.
 """
 
 from __future__ import annotations
@@ -35,7 +23,17 @@ from torch import Tensor, nn
 
 from core import diagnosis
 from core.catalog.entries import EACH_STEP, NUMBER
-from core.catalog.views.gradients import Gradients
+from core.catalog.views.gradients import (
+    DEAD,
+    HISTORY_STEPS,
+    NORMS,
+    SATURATED,
+    Gradients,
+    GradientsFacts,
+    edges,
+    histogram,
+    history,
+)
 from core.spec import registry
 from core.spec.events import FAILED, Event
 from core.spec.questions import Seen
@@ -56,7 +54,7 @@ EVERY = 0.1  # seconds between two reports
 STEEP = 0.05  # a sigmoid or tanh is saturated where its slope is below this share of its largest
 
 
-def look(subject: Subject, options: Gradients, report: Report) -> Seen[Any]:
+def look(subject: Subject, options: Gradients, report: Report) -> Seen[GradientsFacts]:
     """One backward pass, the run's readings so far, and what both say."""
     report(0.0, WAY)
     report = _seldom(report)
@@ -83,24 +81,25 @@ def look(subject: Subject, options: Gradients, report: Report) -> Seen[Any]:
     )
     verdicts = diagnosis.diagnose(evidence)
     arrays: dict[str, Any] = {
-        "norms": np.array(list(found.norms.values())),
-        "dead": np.array(list(found.dead.values())),
-        "saturated": np.array(list(found.saturated.values())),
+        NORMS: np.array(list(found.norms.values())),
+        DEAD: np.array(list(found.dead.values())),
+        SATURATED: np.array(list(found.saturated.values())),
         **history.arrays(),
     }
-    for name, (counts, edges) in found.histograms.items():
-        arrays |= {f"histogram/{name}": counts, f"histogram/edges/{name}": edges}
-    facts = {
-        "verdicts": [asdict(one) for one in verdicts],
-        "layers": list(found.norms),
-        "judged": judged,
-        "relus": list(found.dead),
-        "squashing": list(found.saturated),
-        "loss": found.loss,
-        "batch": len(batch[0]),
-        "ratio": evidence.ratio(),
-        "through_time": ratios,
-    }
+    for name, (counts, bounds) in found.histograms.items():
+        arrays |= {histogram(name): counts, edges(name): bounds}
+    facts = GradientsFacts(
+        verdicts=[asdict(one) for one in verdicts],
+        layers=list(found.norms),
+        judged=judged,
+        counted=list(found.histograms),
+        relus=list(found.dead),
+        squashing=list(found.saturated),
+        loss=found.loss,
+        batch=len(batch[0]),
+        ratio=evidence.ratio(),
+        through_time=ratios,
+    )
     words = [f"{one.sentence()} {one.advice()}".strip() for one in verdicts]
     return subject.seen(arrays, facts, words, _code(subject, len(batch[0])))
 
@@ -183,7 +182,7 @@ def _counted(found: Found, name: str, step: Callable[[Tensor | None], None]) -> 
 
     def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
         step(None)
-        found.histograms[name] = histogram(output.detach())
+        found.histograms[name] = counts_of(output.detach())
         if output.requires_grad:
             output.register_hook(step)
 
@@ -228,7 +227,7 @@ def saturated_share(output: Tensor, kind: str) -> float:
     return float((slope < STEEP).float().mean())
 
 
-def histogram(output: Tensor) -> tuple[np.ndarray, np.ndarray]:
+def counts_of(output: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """(counts [B], edges [B + 1]), between round numbers: from 0, or from as far below it as above.
 
     So the edges stay the same while a layer's outputs change little. What is not finite is left out.
@@ -269,7 +268,7 @@ class History:
     def arrays(self) -> dict[str, np.ndarray]:
         """As the view gives them."""
         steps = np.array(self.steps, dtype=np.int64)
-        return {"history/steps": steps, **{f"history/{kind}": table for kind, table in self.kinds.items()}}
+        return {HISTORY_STEPS: steps, **{history(kind): table for kind, table in self.kinds.items()}}
 
     def middle(self) -> tuple[float, ...]:
         """At each reading, how far the step moved the weights as a share of their size: the median over the layers."""

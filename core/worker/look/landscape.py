@@ -5,13 +5,7 @@ own filter, a row of a weight matrix being a filter; parameters of one axis (bia
 that of the task (without label smoothing, weight decay, augmentation or dropout), the mean over a fixed choice of
 samples, spread evenly over the data part. Buffers (the running statistics of batch norms) stay as they are.
 
-arrays of kind line:  distance [point] in filter lengths; loss, accuracy [direction, point]
-arrays of kind plane: x, y [point] in filter lengths; loss, accuracy [y, x]
-arrays of kind path:  x, y [point], distances of weights (Euclidean) from the moment shown; loss, accuracy [y, x];
-    step [moment]; place [moment, 2] (x, y), [0, 0] at the moment shown; moment_loss [moment] of the moment's own
-    network; drawn_loss [moment] at its place in the plane; off_plane [moment], its distance from the plane;
-    explained [2], share of the moments' variance along x and y (PCA; section 7 there)
-accuracy is left out where a number is asked. A loss that overflows is inf or nan.
+What it gives is declared in core.catalog.views.landscape.
 """
 
 from __future__ import annotations
@@ -25,7 +19,24 @@ import torch
 from torch import Tensor, nn
 
 from core.catalog.entries import EACH_STEP, NUMBER
-from core.catalog.views.landscape import LINE, PLANE, Landscape
+from core.catalog.views.landscape import (
+    ACCURACY,
+    DISTANCE,
+    DRAWN_LOSS,
+    EXPLAINED,
+    LINE,
+    LOSS,
+    MOMENT_LOSS,
+    OFF_PLANE,
+    PLACE,
+    PLANE,
+    STEP,
+    Landscape,
+    LandscapeFacts,
+    Losses,
+    X,
+    Y,
+)
 from core.spec.questions import Seen
 from core.store import StoreError
 from core.worker.look.loss_surface import (
@@ -45,7 +56,7 @@ MOMENTS = 64  # of a run, at most, on its path
 MARGIN = 0.2  # of the path's extent, left free around it
 
 
-def look(subject: Subject, options: Landscape, report: Report) -> Seen[Any]:
+def look(subject: Subject, options: Landscape, report: Report) -> Seen[LandscapeFacts]:
     """A line, a plane, or the run's path over a plane."""
     return _Drawing(subject, options, report).seen()
 
@@ -62,7 +73,7 @@ class _Drawing:
     report: Report
     words: list[str] = field(default_factory=list)
 
-    def seen(self) -> Seen[Any]:
+    def seen(self) -> Seen[LandscapeFacts]:
         size = self.options.resolution | 1
         half = size // 2
         self.steps = np.arange(-half, half + 1) / half * self.options.radius  # exactly zero in the middle
@@ -71,20 +82,21 @@ class _Drawing:
             self.words.append(f"There are {self.samples:,} samples in this part; the loss is the mean over them all.")
         self.ground = Ground(self.subject.copied().eval(), *spread(self._part(), self.samples), self.subject.form.task)
         draw = {LINE: self._line, PLANE: self._plane}.get(self.options.kind, self._path)
-        arrays, facts, words = draw()
+        arrays, here, words = draw()
         if self.subject.form.task == NUMBER:
-            arrays.pop("accuracy")
+            arrays.pop(ACCURACY)
         centre_loss, centre_right = self.ground.at()
-        facts |= {
-            "kind": self.options.kind,
-            "task": self.subject.form.task,
-            "part": self.options.part,
-            "samples": self.samples,
-            "parameters": sum(w.numel() for w in self.ground.centre),
-            "centre_loss": centre_loss,
-            "centre_accuracy": centre_right,
-            "losses": _losses(arrays["loss"]),
-        }
+        facts = LandscapeFacts(
+            kind=self.options.kind,
+            task=self.subject.form.task,
+            part=self.options.part,
+            samples=self.samples,
+            parameters=sum(w.numel() for w in self.ground.centre),
+            centre_loss=centre_loss,
+            centre_accuracy=centre_right,
+            losses=_losses(arrays[LOSS]),
+            here=here,
+        )
         said = [*words, *self.words, *_batch_norm(self.ground.network), *self._about_the_loss()]
         return self.subject.seen(arrays, facts, said, self._code())
 
@@ -105,7 +117,7 @@ class _Drawing:
             self.ground.x, self.ground.y = spread(self._part(), fewer)
         return progress
 
-    def _line(self) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+    def _line(self) -> tuple[dict[str, Any], int, list[str]]:
         count = self.options.directions
         progress = self._begin(count * len(self.steps))
         random = torch.Generator().manual_seed(self.options.seed)
@@ -115,15 +127,15 @@ class _Drawing:
             progress.row(f"Direction {k + 1} of {count}")
             found.append([self.ground.at((float(a), direction)) for a in self.steps])
         loss, accuracy = np.moveaxis(np.array(found), -1, 0)
-        return {"distance": self.steps, "loss": loss, "accuracy": accuracy}, {}, self._line_words(loss, accuracy)
+        return {DISTANCE: self.steps, LOSS: loss, ACCURACY: accuracy}, -1, self._line_words(loss, accuracy)
 
-    def _plane(self) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+    def _plane(self) -> tuple[dict[str, Any], int, list[str]]:
         random = torch.Generator().manual_seed(self.options.seed)
         axes = [filter_normalised(self.ground.centre, random) for _ in range(2)]
         progress = self._begin(len(self.steps) ** 2)
         loss, accuracy = self._grid(self.steps, self.steps, (axes[0], axes[1]), progress)
-        arrays = {"x": self.steps, "y": self.steps, "loss": loss, "accuracy": accuracy}
-        return arrays, {}, self._plane_words(loss)
+        arrays = {X: self.steps, Y: self.steps, LOSS: loss, ACCURACY: accuracy}
+        return arrays, -1, self._plane_words(loss)
 
     def _grid(
         self, xs: np.ndarray, ys: np.ndarray, axes: tuple[Direction, Direction], progress: Progress
@@ -136,7 +148,7 @@ class _Drawing:
         loss, accuracy = np.moveaxis(np.array(found), -1, 0)
         return loss, accuracy
 
-    def _path(self) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+    def _path(self) -> tuple[dict[str, Any], int, list[str]]:
         kept = thinned(self.subject.run.moments(), self.subject.step)
         progress = self._begin(len(self.steps) ** 2 + 2 * len(kept))
         steps, moments, own = self._moments(kept, progress)
@@ -146,19 +158,19 @@ class _Drawing:
         loss, accuracy = self._grid(xs, ys, found.axes, progress)
         drawn = [self.ground.at(*zip(place.tolist(), found.axes, strict=True))[0] for place in found.place]
         arrays = {
-            "x": xs,
-            "y": ys,
-            "loss": loss,
-            "accuracy": accuracy,
-            "step": np.array(steps),
-            "place": found.place,
-            "moment_loss": np.array(own),
-            "drawn_loss": np.array(drawn),
-            "off_plane": found.off,
-            "explained": found.explained,
+            X: xs,
+            Y: ys,
+            LOSS: loss,
+            ACCURACY: accuracy,
+            STEP: np.array(steps),
+            PLACE: found.place,
+            MOMENT_LOSS: np.array(own),
+            DRAWN_LOSS: np.array(drawn),
+            OFF_PLANE: found.off,
+            EXPLAINED: found.explained,
         }
         here = steps.index(self.subject.step) if self.subject.step in steps else -1
-        return arrays, {"here": here}, self._path_words(arrays)
+        return arrays, here, self._path_words(arrays)
 
     def _moments(self, kept: list[int], progress: Progress) -> tuple[list[int], list[list[Tensor]], list[float]]:
         """(steps, weights of each, loss of each moment's own network, which has its own batch statistics)."""
@@ -224,8 +236,8 @@ class _Drawing:
         ]
 
     def _path_words(self, arrays: dict[str, Any]) -> list[str]:
-        steps, own, drawn = arrays["step"], arrays["moment_loss"], arrays["drawn_loss"]
-        share, count = arrays["explained"], len(arrays["step"])
+        steps, own, drawn = arrays[STEP], arrays[MOMENT_LOSS], arrays[DRAWN_LOSS]
+        share, count = arrays[EXPLAINED], len(arrays[STEP])
         apart = np.abs(np.where(np.isfinite(own), own, np.nan) - np.where(np.isfinite(drawn), drawn, np.nan))
         worst = int(np.nanargmax(apart)) if np.isfinite(apart).any() else 0
         step = self.subject.step
@@ -238,7 +250,7 @@ class _Drawing:
             "Each axis is stretched to fill the picture.",
             f"So a moment is drawn at its shadow, where the loss is another. The largest difference is at step "
             f"{steps[worst]}: {_n(own[worst])} in truth, {_n(drawn[worst])} where it is drawn. Its weights lie "
-            f"{_n(arrays['off_plane'][worst])} away from the plane{stale}.",
+            f"{_n(arrays[OFF_PLANE][worst])} away from the plane{stale}.",
             "A large share is no sign of a simple path: a long random walk in very many dimensions has about 76 % in "
             "its two main directions, and they draw it as a smooth arc (Antognini and Sohl-Dickstein 2018).",
         ]
@@ -285,11 +297,10 @@ def _around(places: np.ndarray, count: int) -> np.ndarray:
     return np.linspace(low - MARGIN * (high - low), high + MARGIN * (high - low), count)
 
 
-def _losses(loss: np.ndarray) -> dict[str, float]:
-    """low, high: of the losses that are numbers; broken: how many are not."""
+def _losses(loss: np.ndarray) -> Losses:
     finite = loss[np.isfinite(loss)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (np.nan, np.nan)
-    return {"low": low, "high": high, "broken": int(loss.size - finite.size)}
+    return Losses(low=low, high=high, broken=int(loss.size - finite.size))
 
 
 def _batch_norm(network: nn.Module) -> list[str]:

@@ -12,46 +12,48 @@ standard deviation over real test pictures, so that one weight means the same fo
 times the gradient divided by its root mean square, and stays within what a picture can be: no pixel darker than black
 or brighter than white.
 
-arrays:
-- `frames` [frame, height, width(, 3)] float32, pixels 0 to 1: the picture on its way, first the noise, last the result
-- `steps` [frame] int64: after which step · `activations` [frame]: a(x) of each frame, without jitter
-- `picture` [channel, height, width]: the last frame as the network reads it
-- `real` [sample]: a(x) of the first test pictures · `real_pictures` [rank, height, width(, 3)] uint8: the strongest of
-  them, `real_top` [rank] int64: which they are
-facts: unit, the one that was maximised · units, how many the layer has · mean, best: of `real` · scale: σ ·
-noise: how strong the start was, in standard deviations · label: the class, where the unit stands for one.
+What it gives is declared in core.catalog.views.maximise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from core.catalog.entries import CLASSES
-from core.catalog.views.maximise import Maximise
+from core.catalog.views.maximise import (
+    ACTIVATIONS,
+    FRAMES,
+    MADE,
+    REAL,
+    REAL_PICTURES,
+    REAL_TOP,
+    STEPS,
+    Maximise,
+    MaximiseFacts,
+)
 from core.spec.questions import Seen
 from core.worker.look.subject import Report, Subject
 from core.worker.model.build import Network
 
-FRAMES = 33  # at most, evenly spaced
-REAL = 512  # test pictures to compare with
+MOST_FRAMES = 33  # at most, evenly spaced
+COMPARED = 512  # test pictures to compare with
 BATCH = 32
 TOP = 4
 STILL = 1e-3  # of the answer: a change below it is none
 NOISES = (0.1, 0.5, 1.0, 2.0)  # of the start, in standard deviations: the first that moves the unit is taken
 
 
-def look(subject: Subject, options: Maximise, report: Report) -> Seen[Any]:
+def look(subject: Subject, options: Maximise, report: Report) -> Seen[MaximiseFacts]:
     """The picture on its way from noise, beside the test pictures that the unit answers to most."""
     network, address = subject.network, subject.layer
     units = _units(subject)
     unit = min(options.unit, units - 1)
-    real = activations(network, address, unit, subject.splits.test[0][:REAL], report)
+    real = activations(network, address, unit, subject.splits.test[0][:COMPARED], report)
     low, high = ends(subject)
     x, noise = start(network, address, unit, options.seed, low, high)
     shown = frame_steps(options.steps)
@@ -66,24 +68,24 @@ def look(subject: Subject, options: Maximise, report: Report) -> Seen[Any]:
     top = np.argsort(-real, kind="stable")[:TOP]
     made = np.array(values, np.float32)
     arrays = {
-        "frames": pixels(torch.stack(kept), subject),
-        "steps": np.array(sorted(shown)),
-        "activations": made,
-        "picture": kept[-1],
-        "real": real,
-        "real_top": top,
-        "real_pictures": subject.splits.shown[top],
+        FRAMES: pixels(torch.stack(kept), subject),
+        STEPS: np.array(sorted(shown)),
+        ACTIVATIONS: made,
+        MADE: kept[-1],
+        REAL: real,
+        REAL_TOP: top,
+        REAL_PICTURES: subject.splits.shown[top],
     }
     label = subject.label(unit) if _answers(subject) else ""
-    facts = {
-        "unit": unit,
-        "units": units,
-        "mean": float(real.mean()),
-        "best": float(real.max()),
-        "noise": noise,
-        "label": label,
-        "scale": scale,
-    }
+    facts = MaximiseFacts(
+        unit=unit,
+        units=units,
+        mean=float(real.mean()),
+        best=float(real.max()),
+        noise=noise,
+        label=label,
+        scale=scale,
+    )
     words = _words(subject, options, facts, made, top)
     return subject.seen(arrays, facts, words, _code(address, facts, options, low, high))
 
@@ -142,7 +144,7 @@ def start(network: Network, address: str, unit: int, seed: int, low: Tensor, hig
 
 def frame_steps(steps: int) -> list[int]:
     """The steps whose pictures are kept: 0, the last, and evenly spaced between them."""
-    return sorted({round(step) for step in np.linspace(0, steps, min(FRAMES, steps + 1))})
+    return sorted({round(step) for step in np.linspace(0, steps, min(MOST_FRAMES, steps + 1))})
 
 
 # ── pictures ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -186,22 +188,22 @@ def _answers(subject: Subject) -> bool:
 # ── words and lines ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _words(subject: Subject, options: Maximise, facts: dict[str, Any], made: np.ndarray, top: np.ndarray) -> list[str]:
-    name = f"unit {facts['unit']} of {subject.layer}"
-    if facts["label"]:
-        name += f" (the class “{facts['label']}”)"
-    count = min(REAL, len(subject.splits.test[0]))
+def _words(subject: Subject, options: Maximise, facts: MaximiseFacts, made: np.ndarray, top: np.ndarray) -> list[str]:
+    name = f"unit {facts.unit} of {subject.layer}"
+    if facts.label:
+        name += f" (the class “{facts.label}”)"
+    count = min(COMPARED, len(subject.splits.test[0]))
     words = [
         f"In {options.steps} steps {name} went from {made[0]:.3g} for noise to {made[-1]:.3g} for the made picture.",
-        f"Among {count} real test pictures its largest answer is {facts['best']:.3g} (sample {top[0]}), "
-        f"its mean {facts['mean']:.3g}.",
+        f"Among {count} real test pictures its largest answer is {facts.best:.3g} (sample {top[0]}), "
+        f"its mean {facts.mean:.3g}.",
     ]
     if abs(made[-1] - made[0]) <= STILL * max(abs(made[0]), abs(made[-1])):
         words.append(
             "Nothing moved: the unit feels no noise, so there is no way up to follow. A ReLU before it is silent, or "
             "the unit is dead. Another seed, or the layer before the ReLU, may do."
         )
-    elif made[-1] > facts["best"]:
+    elif made[-1] > facts.best:
         words.append(
             "The made picture drives the unit harder than every real one. It shows what moves this unit, not what the "
             "data looks like: no real picture need look like it, and another seed gives another picture."
@@ -211,17 +213,17 @@ def _words(subject: Subject, options: Maximise, facts: dict[str, Any], made: np.
             "A real picture drives the unit harder than the made one: the pull to the mean and the smoothness hold it "
             "back, or the climb ended on a lower hill. More steps, smaller weights or another seed may find more."
         )
-    if options.unit != facts["unit"]:
-        words.append(f"{subject.layer} has no unit {options.unit}; its last one, {facts['unit']}, is shown.")
-    if facts["noise"] > NOISES[0]:
-        words.append(f"The unit did not feel weak noise; the climb began with noise of strength {facts['noise']:g}.")
+    if options.unit != facts.unit:
+        words.append(f"{subject.layer} has no unit {options.unit}; its last one, {facts.unit}, is shown.")
+    if facts.noise > NOISES[0]:
+        words.append(f"The unit did not feel weak noise; the climb began with noise of strength {facts.noise:g}.")
     return words
 
 
-def _code(address: str, facts: dict[str, Any], options: Maximise, low: Tensor, high: Tensor) -> str:
+def _code(address: str, facts: MaximiseFacts, options: Maximise, low: Tensor, high: Tensor) -> str:
     ends = ([float(v) for v in end[0, :, 0, 0]] for end in (low, high))
     black, white = (f"torch.tensor({end}).view(1, -1, 1, 1)" for end in ends)
-    numbers = {"noise": facts["noise"], "scale": facts["scale"], "unit": facts["unit"], "moves": options.seed + 1}
+    numbers = {"noise": facts.noise, "scale": facts.scale, "unit": facts.unit, "moves": options.seed + 1}
     chosen = {name: getattr(options, name) for name in ("seed", "steps", "jitter", "rate", "l2", "smooth")}
     return _CODE.format(layer=address, black=black, white=white, **numbers, **chosen)
 

@@ -5,15 +5,8 @@ the chosen layer is unrolled by hand (core.worker.model.cells) with the network'
 the network and the task's own loss follow as they are. Of a sample whose every step is answered, the loss is that of
 the last answer alone. A probe is the first 16 test samples.
 
-arrays, by k = 0, 1, … steps back from the end (of the cell's reading; not a number where a sample has no such step):
- hidden [k], the mean over the probe of ‖∂L/∂h‖ · hidden/samples [sample, k] · hidden/sample [k], of the chosen sample;
- LSTM also cell, cell/samples, cell/sample, of ‖∂L/∂c‖. Where the loss reads the last state alone:
- kind rnn  bound [k] = hidden[0] · σᵏ with σ the largest singular value of the recurrent weight U: the gradient is never
-           above it, as |f′| ≤ 1 for tanh and ReLU (Pascanu 2013, section 2.1) · radius [k] = hidden[0] · ρᵏ with ρ the
-           spectral radius of U: the pace it takes in the long run where f is linear; no bound
- lstm, gru gates [k], what would arrive if the state were only handed on: the product of the forget gates (LSTM, of
-           cell) or update gates (GRU, of hidden) of the steps between, times the gradient at the end.
-With a what-if: learned [k], the same as cell (LSTM) or hidden of the network as it is.
+What it gives is declared in core.catalog.views.through_time. The product of the gates is of the
+forget gates (LSTM, of cell) or update gates (GRU, of hidden) of the steps between, times the gradient at the end.
 """
 
 from __future__ import annotations
@@ -28,7 +21,18 @@ import torch
 from torch import Tensor, nn
 
 from core.catalog.entries import CLASSES, EACH_STEP, NUMBER
-from core.catalog.views.through_time import ThroughTime
+from core.catalog.views.through_time import (
+    BOUND,
+    CELL,
+    GATES,
+    HIDDEN,
+    LEARNED,
+    RADIUS,
+    ThroughTime,
+    ThroughTimeFacts,
+    sample,
+    samples,
+)
 from core.spec.questions import Seen
 from core.worker.data.splits import NOT_ASKED
 from core.worker.look import _recurrent
@@ -66,7 +70,7 @@ class Backwards:
         return self.hidden if self.cell is None else self.cell
 
 
-def look(subject: Subject, options: ThroughTime, report: Report) -> Seen[Any]:
+def look(subject: Subject, options: ThroughTime, report: Report) -> Seen[ThroughTimeFacts]:
     """Norms of the gradient back in time, what they may be at most, and what they mean."""
     at = chosen(subject, options)
     what_if, told = asked_for(at, options)
@@ -81,25 +85,27 @@ def look(subject: Subject, options: ThroughTime, report: Report) -> Seen[Any]:
     arrays = gathered(found, at)
     if what_if:
         plain = backwards(subject, subject.network, at, x, y, tick)
-        arrays["learned"] = mean(plain.state[1:])
+        arrays[LEARNED] = mean(plain.state[1:])
     sequence = found.state[1:]
     shares = [share for row in sequence if (share := first_to_last(row)) is not None]
-    facts: dict[str, Any] = {
+    facts = ThroughTimeFacts(
+        **vars(subject.answer()),
         **judged(mean_ends(sequence)),
-        **found.bare,
-        "cell_kind": at.kind,
-        "stack": at.stack + 1,
-        "stacks": at.core.num_layers,
-        "backward": at.backward,
-        "steps": _steps(found.state),
-        "at_end": found.at_end,
-        "what_if": what_if,
-        "step_word": step_word(subject),
-        "probe": len(sequence),
-        "spread": (min(shares), max(shares)) if shares else (),
-        "limits": LIMITS,
-        "asked": {"gain": options.gain, "forget_bias": options.forget_bias},
-    }
+        singular=found.bare.get("singular"),
+        radius=found.bare.get("radius"),
+        cell_kind=at.kind,
+        stack=at.stack + 1,
+        stacks=at.core.num_layers,
+        backward=at.backward,
+        steps=_steps(found.state),
+        at_end=found.at_end,
+        what_if=what_if,
+        step_word=step_word(subject),
+        probe=len(sequence),
+        spread=(min(shares), max(shares)) if shares else (),
+        limits=LIMITS,
+        asked={"gain": options.gain, "forget_bias": options.forget_bias},
+    )
     words = [*at.words, *told, *sentences(subject, at, found, facts, arrays)]
     return subject.seen(arrays, facts, words, code(subject, at, y))
 
@@ -271,18 +277,18 @@ def _real(row: np.ndarray) -> np.ndarray:
 def gathered(found: Backwards, at: Chosen) -> dict[str, np.ndarray]:
     """The arrays; row 0 of every state is the chosen sample, the rest the probe."""
     arrays: dict[str, np.ndarray] = {}
-    for name, rows in (("hidden", found.hidden), ("cell", found.cell)):
+    for name, rows in ((HIDDEN, found.hidden), (CELL, found.cell)):
         if rows is not None:
-            arrays |= {name: mean(rows[1:]), f"{name}/samples": rows[1:], f"{name}/sample": _real(rows[0])}
+            arrays |= {name: mean(rows[1:]), samples(name): rows[1:], sample(name): _real(rows[0])}
     if not found.at_end:
         return arrays
     powers = np.arange(found.hidden.shape[1])
     start = np.where(np.isfinite(found.hidden[1:]), found.hidden[1:, :1], np.nan)
-    for name, key in (("bound", "singular"), ("radius", "radius")):
+    for name, key in ((BOUND, "singular"), (RADIUS, "radius")):
         if key in found.bare:
             arrays[name] = mean(start * found.bare[key] ** powers)
     if found.gates is not None:
-        arrays["gates"] = mean(found.gates[1:])
+        arrays[GATES] = mean(found.gates[1:])
     return arrays
 
 
@@ -324,32 +330,30 @@ _MEANING = {
 
 
 def sentences(
-    subject: Subject, at: Chosen, found: Backwards, facts: dict[str, Any], arrays: dict[str, np.ndarray]
+    subject: Subject, at: Chosen, found: Backwards, facts: ThroughTimeFacts, arrays: dict[str, np.ndarray]
 ) -> list[str]:
     """What the picture shows, the most important first."""
-    state, what = ("cell state" if at.kind == "lstm" else "hidden state"), facts["step_word"]
-    ratio, word = facts["ratio"], facts["verdict"]
-    if not word:
+    state, what = ("cell state" if at.kind == "lstm" else "hidden state"), facts.step_word
+    ratio, word = facts.ratio, facts.verdict
+    if ratio is None or not word:
         none = "There is a single step, so there is nothing to walk back through."
         zero = "The loss has no gradient even at the last state (it may be dead, or its answer certain)."
         return [none if ratio is not None else zero]
     words = [
         f"{word.capitalize()}: the gradient at the first {state} is {said(ratio)} times that at the last, "
-        f"{facts['between']} {what}s later, so {_MEANING[word]}.",
-        f"That is × {facts['per_step']:.3g} for every {what} back. Called vanishing below {LIMITS[0]:g}, fading below "
+        f"{facts.between} {what}s later, so {_MEANING[word]}.",
+        f"That is × {facts.per_step:.3g} for every {what} back. Called vanishing below {LIMITS[0]:g}, fading below "
         f"{LIMITS[1]:g}, healthy up to {LIMITS[2]:g}, growing up to {LIMITS[3]:g}, exploding above. {WHY}",
     ]
-    if facts["spread"]:
-        low, high = facts["spread"]
-        words.append(
-            f"It is the mean over {facts['probe']} test samples; single ones have {said(low)} to {said(high)}."
-        )
+    if facts.spread:
+        low, high = facts.spread
+        words.append(f"It is the mean over {facts.probe} test samples; single ones have {said(low)} to {said(high)}.")
     if np.isnan(found.state[1:]).any():
         words.append("Sequences differ in length: the further back, the fewer of them are in the mean.")
     return [*words, *_of_limits(at, found, facts, arrays), *_of_loss(subject, at, found)]
 
 
-def _of_limits(at: Chosen, found: Backwards, facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> list[str]:
+def _of_limits(at: Chosen, found: Backwards, facts: ThroughTimeFacts, arrays: dict[str, np.ndarray]) -> list[str]:
     if at.kind == "rnn":
         sigma, rho = found.bare["singular"], found.bare["radius"]
         text = f"The recurrent weight's largest singular value is {sigma:.3g}, its spectral radius {rho:.3g}. "
@@ -359,10 +363,10 @@ def _of_limits(at: Chosen, found: Backwards, facts: dict[str, Any], arrays: dict
             text + f"The gradient can never be above {sigma:.3g}ᵏ of its last value after k steps (a bound, as the "
             f"slope of f is at most 1); {rho:.3g}ᵏ is the pace in the long run if f were linear, and no bound."
         ]
-    if "gates" not in arrays:
+    if GATES not in arrays:
         return []
     gate = "forget" if at.kind == "lstm" else "update"
-    alone = first_to_last(arrays["gates"])
+    alone = first_to_last(arrays[GATES])
     if alone is None:
         return []
     return [

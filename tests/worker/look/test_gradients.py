@@ -72,11 +72,11 @@ def test_every_layers_norm_is_autograds(trained: Trained, preset: str, data: str
     run = trained(preset, data, steps=8)
     seen, at = ask(run, "gradients"), subject(run, "gradients")
     network, _given = plain_pass(at)
-    for name, norm in zip(seen.facts["layers"], seen.arrays["norms"], strict=True):
+    for name, norm in zip(seen.facts.layers, seen.arrays["norms"], strict=True):
         found = [p.grad.double() for p in network.get_submodule(name).parameters() if p.grad is not None]
         expected = math.sqrt(sum(float(gradient.square().sum()) for gradient in found))
         assert norm == pytest.approx(expected, rel=1e-5, abs=1e-12)
-    assert set(seen.facts["layers"]) == {n.partition(".")[0] for n, _p in network.named_parameters()}
+    assert set(seen.facts.layers) == {n.partition(".")[0] for n, _p in network.named_parameters()}
 
 
 def test_dropout_is_off_and_every_look_says_the_same(trained: Trained) -> None:
@@ -101,7 +101,7 @@ def test_dead_shares_and_histograms_are_counts_of_what_plain_hooks_see(trained: 
     seen = ask(run, "gradients", batch=40)
     network, given = plain_pass(subject(run, "gradients"), 40)
     relus = [name for name, module in network.named_modules() if isinstance(module, nn.ReLU)]
-    assert seen.facts["relus"] == relus
+    assert seen.facts.relus == relus
     for name, share in zip(relus, seen.arrays["dead"], strict=True):
         maps = given[name].detach().numpy()
         dead = [not maps[:, c].any() for c in range(maps.shape[1])]
@@ -142,14 +142,14 @@ def test_the_history_is_what_the_rows_say(trained: Trained) -> None:
     assert steps == sorted({s for n, s in rows if n.startswith("grad_norm/")})
     for kind in ("grad_norm", "update_ratio"):
         table = seen.arrays[f"history/{kind}"]
-        for i, layer in enumerate(seen.facts["layers"]):
+        for i, layer in enumerate(seen.facts.layers):
             assert table[i].tolist() == [rows[f"{kind}/{layer}", step] for step in steps]
     ratios = [
         np.median([v for (n, s), v in rows.items() if s == step and n.startswith("update_ratio")])
         for step in steps
         if step <= 8
     ]
-    (verdict,) = seen.facts["verdicts"]
+    (verdict,) = seen.facts.verdicts
     assert verdict["numbers"]["size"] == pytest.approx(np.median(ratios))
 
 
@@ -160,9 +160,9 @@ def test_the_lines_of_pytorch_compute_what_is_shown(trained: Trained, preset: st
     x, y = at.splits.train[0][:64], at.splits.train[1][:64]
     names: dict[str, Any] = {"network": at.copied(), "x": x, "y": y, "print": lambda *_: None}
     exec(seen.code, names)
-    assert list(names["norms"]) == seen.facts["layers"]
+    assert list(names["norms"]) == seen.facts.layers
     np.testing.assert_allclose(list(names["norms"].values()), seen.arrays["norms"], rtol=1e-4, atol=1e-9)
-    shown = dict(zip(seen.facts["relus"], seen.arrays["dead"].tolist(), strict=True))
+    shown = dict(zip(seen.facts.relus, seen.arrays["dead"].tolist(), strict=True))
     assert names["dead"] == {name: pytest.approx(shown[name]) for name in names["dead"]}
 
 
@@ -189,7 +189,7 @@ def by_hand(at: Subject, count: int) -> float:
 def test_the_ratio_through_time_is_that_of_torchs_cell(trained: Trained) -> None:
     run = trained("lstm", steps=8)
     seen = ask(run, "gradients")
-    assert seen.facts["through_time"]["lstm"] == pytest.approx(by_hand(subject(run, "gradients"), 64), rel=1e-3)
+    assert seen.facts.through_time["lstm"] == pytest.approx(by_hand(subject(run, "gradients"), 64), rel=1e-3)
 
 
 def test_padding_and_answers_at_every_step_do_not_hide_the_last_state(trained: Trained) -> None:
@@ -204,7 +204,7 @@ def test_padding_and_answers_at_every_step_do_not_hide_the_last_state(trained: T
     assert short.shape[1] < x.shape[1] or x.shape == short.shape
     assert ratios[0] == pytest.approx(ratios[1], rel=1e-4)
     assert 0 < ratios[0] < math.inf
-    copied = ask(trained("gru", "copy", steps=8), "gradients").facts["through_time"]["gru"]
+    copied = ask(trained("gru", "copy", steps=8), "gradients").facts.through_time["gru"]
     assert 0 < copied < 1
 
 
@@ -213,10 +213,10 @@ def test_padding_and_answers_at_every_step_do_not_hide_the_last_state(trained: T
 def test_an_lstm_over_40_steps_is_healthy_only_with_a_forget_bias(trained: Trained, seed: int) -> None:
     at_start = {"train.seed": seed, "data.length": 40}
     plain = ask(trained("lstm", "adding", steps=1, **at_start), "gradients", step=0)
-    assert 1e-9 < plain.facts["through_time"]["lstm"] < 1e-6  # about 1e-8
+    assert 1e-9 < plain.facts.through_time["lstm"] < 1e-6  # about 1e-8
     assert states(plain) == ["vanishing_in_time"]
     kept = ask(trained("lstm", "adding", steps=1, **at_start, **{"model.forget_bias": 3}), "gradients", step=0)
-    assert kept.facts["through_time"]["lstm"] > 0.1
+    assert kept.facts.through_time["lstm"] > 0.1
     assert states(kept) == ["unjudged"]  # nothing is wrong, and nothing is learned yet
 
 
@@ -224,7 +224,7 @@ def test_an_lstm_over_40_steps_is_healthy_only_with_a_forget_bias(trained: Train
 
 
 def states(seen: Seen) -> list[str]:
-    return [verdict["state"] for verdict in seen.facts["verdicts"]]
+    return [verdict["state"] for verdict in seen.facts.verdicts]
 
 
 def ill(seen: Seen) -> set[str]:
@@ -289,7 +289,7 @@ def test_20_sigmoid_layers_vanish(run_of: Any, seed: int) -> None:
     for step in (0, 30):
         seen = ask(run, "gradients", step=step)
         assert states(seen) == ["vanishing"]
-        assert seen.facts["ratio"] < 1e-8
+        assert seen.facts.ratio < 1e-8
         assert "linear1" in seen.words[0] and "residual" in seen.words[0]
 
 
@@ -307,7 +307,7 @@ def test_30_relu_layers_with_batch_norm_and_no_shortcut_explode(run_of: Any, see
     run = run_of(made(normed_net(30, 8), size=8, steps=1, seed=seed))
     seen = ask(run, "gradients", step=0)
     assert states(seen) == ["exploding"]
-    assert 100 < seen.facts["ratio"] < 600  # 240, the median of five seeds of the same net (Yang 2019: 1.21²⁹ = 252)
+    assert 100 < seen.facts.ratio < 600  # 240, the median of five seeds of the same net (Yang 2019: 1.21²⁹ = 252)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -318,7 +318,7 @@ def test_a_thousand_times_the_learning_rate_names_the_first_layer_to_overflow(ru
     assert status.state == FAILED and status.layer
     for step in (0, -1):
         seen = ask(run, "gradients", step=step)
-        (verdict,) = seen.facts["verdicts"]
+        (verdict,) = seen.facts.verdicts
         assert verdict["state"] == "diverged"
         assert (verdict["numbers"]["layer"], verdict["numbers"]["step"]) == (status.layer, status.step + 1)
         assert status.layer in seen.words[-1]
@@ -337,7 +337,7 @@ def test_large_negative_biases_are_dead(run_of: Any, seed: int) -> None:
     run.save_snapshot(Snapshot(1, state_arrays(network)))
     seen = ask(run, "gradients", step=1)
     assert states(seen) == ["dead"]
-    assert seen.facts["verdicts"][0]["numbers"] == {"layer": "relu2", "share": 1.0}
+    assert seen.facts.verdicts[0]["numbers"] == {"layer": "relu2", "share": 1.0}
     assert states(ask(run, "gradients", step=0)) == ["unjudged"]
 
 
@@ -364,5 +364,5 @@ def test_a_moment_whose_weights_are_not_finite_is_answered(trained: Trained, run
     with torch.no_grad():
         network.get_submodule("linear1").weight.fill_(math.inf)
     run.save_snapshot(Snapshot(1, state_arrays(network)))
-    (verdict,) = ask(run, "gradients", step=1).facts["verdicts"]
+    (verdict,) = ask(run, "gradients", step=1).facts.verdicts
     assert (verdict["state"], verdict["numbers"]["layer"]) == ("diverged", "linear1")

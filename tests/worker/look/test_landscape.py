@@ -35,7 +35,7 @@ def loss_of(network: torch.nn.Module, x: torch.Tensor, y: torch.Tensor) -> float
 
 
 def run_code(seen: Seen, at: Subject, part: str = "train", **more: Any) -> dict[str, Any]:
-    x, y = samples(at, seen.facts["samples"], part)
+    x, y = samples(at, seen.facts.samples, part)
     known: dict[str, Any] = {"network": at.copied(), "x": x, "y": y, **more}
     exec(seen.code, known)
     for mine, theirs in zip(known["network"].parameters(), at.network.parameters(), strict=True):
@@ -54,7 +54,7 @@ def test_the_centre_is_the_models_own_loss(trained: Trained, kind: str, part: st
     right = float((at.network(x).argmax(-1) == y).float().mean())
     middle = seen.arrays["accuracy"][..., 2] if kind == "line" else seen.arrays["accuracy"][2, 2]
     np.testing.assert_allclose(middle, right, atol=1e-9)
-    assert seen.facts["centre_loss"] == pytest.approx(loss_of(at.network, x, y), abs=1e-6)
+    assert seen.facts.centre_loss == pytest.approx(loss_of(at.network, x, y), abs=1e-6)
 
 
 @pytest.mark.parametrize(("preset", "data"), [("cnn", "digits"), ("gru", "digits"), ("transformer", "order")])
@@ -119,7 +119,7 @@ def test_the_path_is_what_sklearns_pca_says(trained: Trained, step: int) -> None
     rows = np.stack([weights_at(run, at, s) for s in steps])
     pca = PCA(2, svd_solver="full").fit(rows)
     here = steps.index(at.step)
-    assert seen.facts["here"] == here
+    assert seen.facts.here == here
     places = pca.transform(rows) - pca.transform(rows[here : here + 1])
     flips = np.sign((places * seen.arrays["place"]).sum(0))
     np.testing.assert_allclose(seen.arrays["place"], places * flips, atol=1e-5 * np.abs(places).max())
@@ -251,7 +251,7 @@ def test_a_slow_model_gets_fewer_samples_and_a_hopeless_one_a_sentence(
     assert affordable(4, 10, 2.0) == 4  # a part with few samples
     monkeypatch.setattr(landscape.Ground, "pace", lambda _self: 120 / (9 * 9 * 40.5))
     seen = ask(trained(**SMALL), "landscape", kind="plane", samples=64, resolution=9)
-    assert seen.facts["samples"] == 40
+    assert seen.facts.samples == 40
     assert any("mean over 40 samples, not 64" in sentence for sentence in seen.words)
     at = subject(trained(**SMALL), "landscape")
     assert seen.arrays["loss"][4, 4] == pytest.approx(loss_of(at.network, *samples(at, 40)), abs=1e-6)
@@ -292,8 +292,8 @@ def test_losses_that_overflow_are_counted_and_not_hidden(
 
     monkeypatch.setattr(landscape.Ground, "at", overflowing)
     seen = ask(trained(**SMALL), "landscape", kind=kind, **QUICK)
-    assert seen.facts["losses"]["broken"] == 4
-    assert np.isfinite(seen.facts["losses"]["high"])
+    assert seen.facts.losses.broken == 4
+    assert np.isfinite(seen.facts.losses.high)
     if kind == "line":
         assert "(3 more are too large to be a number)" in seen.words[0]
 
@@ -303,4 +303,4 @@ def test_a_lower_point_than_the_model_is_named(trained: Trained) -> None:
     k, i = np.unravel_index(seen.arrays["loss"].argmin(), seen.arrays["loss"].shape)
     if i != 10:  # an untrained model is at no minimum
         assert f"direction {k + 1} has {seen.arrays['loss'][k, i]:.3g}" in seen.words[1]
-    assert seen.arrays["loss"].min() < seen.facts["centre_loss"]
+    assert seen.arrays["loss"].min() < seen.facts.centre_loss

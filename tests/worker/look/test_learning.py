@@ -32,7 +32,7 @@ def of(architecture: str, data: str = "digits", **changes: Any) -> Experiment:
 
 
 def states(seen: Seen) -> list[str]:
-    return [verdict["state"] for verdict in seen.facts["verdicts"]]
+    return [verdict["state"] for verdict in seen.facts.verdicts]
 
 
 SMALL = {"data__size": 8, "train__steps": 120}
@@ -82,7 +82,7 @@ def test_an_illness_is_called_by_its_name_and_its_fix_heals_it(
     store = Store(tmp_path / "runs")
     seen = ask(train(store, experiment), "gradients")
     assert states(seen)[0] == state
-    verdict = seen.facts["verdicts"][0]
+    verdict = seen.facts.verdicts[0]
     assert verdict["changes"] and "--set" in seen.words[0]
     healed = ask(train(store, assign(experiment, verdict["changes"])), "gradients")
     assert states(healed) == ["healthy"], healed.words

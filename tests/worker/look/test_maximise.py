@@ -24,7 +24,7 @@ def test_the_answer_rises_and_passes_real_pictures(trained: Trained) -> None:
         made = seen.arrays["activations"]
         assert made[-1] > made[0]
         assert made[-1] > seen.arrays["real"].mean()
-        assert f"{made[-1]:.3g}" in seen.words[0] and f"{seen.facts['best']:.3g}" in seen.words[1]
+        assert f"{made[-1]:.3g}" in seen.words[0] and f"{seen.facts.best:.3g}" in seen.words[1]
 
 
 def test_one_step_is_the_gradient_by_hand(trained: Trained) -> None:
@@ -86,11 +86,11 @@ def test_frames_are_pictures_and_the_real_ones_are_the_strongest(trained: Traine
     run = trained()
     seen, at = ask(run, "maximise", steps=50, unit=7, layer="head"), subject(run, "maximise", layer="head")
     frames = seen.arrays["frames"]
-    assert frames.shape == (maximise.FRAMES, 28, 28) and frames.min() >= 0 and frames.max() <= 1
+    assert frames.shape == (maximise.MOST_FRAMES, 28, 28) and frames.min() >= 0 and frames.max() <= 1
     assert seen.arrays["steps"][0] == 0 and seen.arrays["steps"][-1] == 50
     assert len(seen.arrays["activations"]) == len(seen.arrays["steps"]) == len(frames)
     with torch.no_grad():
-        logits = at.network(at.splits.test[0][: maximise.REAL])[:, 7]
+        logits = at.network(at.splits.test[0][: maximise.COMPARED])[:, 7]
     np.testing.assert_allclose(seen.arrays["real"], logits.numpy(), atol=1e-4)
     assert seen.arrays["real_top"][0] == int(logits.argmax())
     assert np.array_equal(seen.arrays["real_pictures"][0], at.splits.shown[int(logits.argmax())])
@@ -133,7 +133,7 @@ def test_a_change_in_the_last_digit_is_none(trained: Trained) -> None:
 
 def test_words_do_not_boast_where_a_real_picture_is_stronger(trained: Trained) -> None:
     seen = ask(trained(steps=60), "maximise", layer="head", unit=3, steps=1, rate=0.001)
-    assert seen.arrays["activations"][-1] < seen.facts["best"]
+    assert seen.arrays["activations"][-1] < seen.facts.best
     assert any("A real picture drives the unit harder" in sentence for sentence in seen.words)
 
 

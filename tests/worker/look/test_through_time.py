@@ -106,8 +106,8 @@ def test_it_is_what_autograd_gives_on_torchs_own_cells(trained: Trained, case: s
         close(seen.arrays["cell/sample"], cell)
     found = [row[1] if row[1] is not None else row[0] for row in rows]
     ratio = np.mean([row[-1] for row in found]) / np.mean([row[0] for row in found])
-    assert seen.facts["ratio"] == pytest.approx(ratio, rel=1e-4)
-    assert seen.facts["at_end"] == (case != "mean")
+    assert seen.facts.ratio == pytest.approx(ratio, rel=1e-4)
+    assert seen.facts.at_end == (case != "mean")
 
 
 @pytest.mark.parametrize("direction", ["forward", "backward"])
@@ -118,7 +118,7 @@ def test_both_directions(trained: Trained, preset: str, data: str, direction: st
     seen = ask(run, "through_time", sample=5, direction=direction)
     hidden, _cell = by_torch(subject(run, "through_time"), 5, direction == "backward")
     close(seen.arrays["hidden/sample"], hidden)
-    assert seen.facts["at_end"]
+    assert seen.facts.at_end
 
 
 def test_the_fused_layers_output_would_show_the_last_step_alone(trained: Trained) -> None:
@@ -141,8 +141,8 @@ def test_the_bound_is_never_passed(trained: Trained, gain: float) -> None:
         arrays = seen.arrays
         assert (arrays["hidden"] <= arrays["bound"] * (1 + 1e-9)).all()
         np.testing.assert_allclose(arrays["bound"][0], arrays["hidden"][0])
-        np.testing.assert_allclose(arrays["bound"][1:] / arrays["bound"][:-1], seen.facts["singular"], rtol=1e-9)
-        np.testing.assert_allclose(arrays["radius"][1:] / arrays["radius"][:-1], seen.facts["radius"], rtol=1e-9)
+        np.testing.assert_allclose(arrays["bound"][1:] / arrays["bound"][:-1], seen.facts.singular, rtol=1e-9)
+        np.testing.assert_allclose(arrays["radius"][1:] / arrays["radius"][:-1], seen.facts.radius, rtol=1e-9)
 
 
 def test_singular_value_and_spectral_radius_of_known_matrices() -> None:
@@ -188,17 +188,17 @@ def test_gain_and_forget_bias_change_a_copy_alone(trained: Trained) -> None:
         np.testing.assert_allclose(what_if.arrays["learned"], before.arrays[name])
         assert not np.allclose(what_if.arrays[name], before.arrays[name], rtol=0.1)
         assert any("what-if" in word for word in what_if.words)
-        assert not before.facts["what_if"]
+        assert not before.facts.what_if
         assert "learned" not in before.arrays
-    assert ask(vanilla, "through_time", gain=2.0).facts["radius"] == pytest.approx(
-        2 * ask(vanilla, "through_time").facts["radius"]
+    assert ask(vanilla, "through_time", gain=2.0).facts.radius == pytest.approx(
+        2 * ask(vanilla, "through_time").facts.radius
     )
 
 
 def test_a_slider_that_does_not_act_here_says_so(trained: Trained) -> None:
     seen = ask(trained("gru", "digits", 4, **SMALL), "through_time", gain=2.0, forget_bias=1.0)
     assert sum("this one" in word for word in seen.words) == 2
-    assert not seen.facts["what_if"]
+    assert not seen.facts.what_if
 
 
 def at_forty(trained: Trained, preset: str, **options: Any) -> list[Seen]:
@@ -209,7 +209,7 @@ def at_forty(trained: Trained, preset: str, **options: Any) -> list[Seen]:
 
 def median(seen: list[Seen]) -> float:
     """Of the ratios."""
-    return statistics.median(one.facts["ratio"] for one in seen)
+    return statistics.median(one.facts.ratio for one in seen)
 
 
 @pytest.mark.slow
@@ -218,13 +218,13 @@ def test_untrained_over_forty_steps_an_lstm_vanishes_like_the_rest(trained: Trai
     """Measured before on random input: vanilla 3e-9, GRU 1e-8, LSTM 1.5e-8, with forget bias 1: 8e-4, with 3: 1.6."""
     for preset in ("rnn", "lstm", "gru"):
         seen = at_forty(trained, preset)
-        assert seen[0].facts["steps"] == 40
+        assert seen[0].facts.steps == 40
         assert median(seen) < 1e-5
-        assert {one.facts["verdict"] for one in seen} == {"vanishing"}
+        assert {one.facts.verdict for one in seen} == {"vanishing"}
     one, three = (at_forty(trained, "lstm", forget_bias=bias) for bias in (1.0, 3.0))
     assert 1e-5 < median(one) < 1e-2
     assert median(three) > 0.1
-    assert {seen.facts["verdict"] for seen in three} == {"healthy"}
+    assert {seen.facts.verdict for seen in three} == {"healthy"}
     assert three[0].words[1].startswith("Healthy:")
 
 
@@ -262,7 +262,7 @@ def test_of_every_step_the_last_answer_counts(trained: Trained) -> None:
     row = layer.states[0]
     norms = [float(g.norm()) for g in torch.autograd.grad(loss, [row[t] for t in range(last, -1, -1)])]
     close(seen.arrays["hidden/sample"], np.array(norms))
-    assert seen.facts["at_end"]
+    assert seen.facts.at_end
 
 
 @pytest.mark.parametrize("stack", [1, 2])
@@ -270,7 +270,7 @@ def test_stacked_layers(trained: Trained, stack: int) -> None:
     run = trained("gru", "digits", 4, **{**SMALL, "model.layers": 2})
     seen = ask(run, "through_time", stack=stack)
     at = subject(run, "through_time")
-    assert seen.facts["at_end"] == (stack == 1), "every state of the lower one is read by the upper one"
+    assert seen.facts.at_end == (stack == 1), "every state of the lower one is read by the upper one"
     core = at.network.get_submodule(at.layer).core
     cells = [torch_cell(core, f"_l{i}").double() for i in (0, 1)]
     network = at.copied().double()

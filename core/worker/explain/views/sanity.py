@@ -5,14 +5,7 @@ ones, those nearest to the answer first, each depth besides those before it. A m
 that was learned is left cannot explain what was learned. Maps are compared by Spearman's rank correlation, with their
 signs or without, as in section 4.1. The number that is explained stays that of the trained network.
 
-arrays:
-- `maps` [depth, …] the map at every depth, drawn with the first seed: pictures [height, width] (summed over channels),
-  sequences [step, feature], tokens [step], points [feature]; with their signs, whatever they are ranked by
-- `correlation` [depth, seed]: with the map of the trained network; NaN where a map is the same everywhere
-- `depths` [depth] int64: how many layers are randomised
-- `random` [draw]: correlations of maps of random values with the trained network's map · `input` []: that of |input|
-facts: layers, their names from the top down · verdict, one of catalog/views/sanity.py · method, its title · ranked:
-signed or absolute · signed: do the maps have signs · explained: what is explained, in words · count: of ranked values.
+What it gives is declared in core.catalog.views.sanity.
 """
 
 from __future__ import annotations
@@ -26,7 +19,22 @@ from typing import Any
 import numpy as np
 
 from core.catalog.entries import CONTROL, NUMBER, PICTURE, TOKENS, Method
-from core.catalog.views.sanity import ABSOLUTE, BETWEEN, DEPENDS, FEW, GONE, INDEPENDENT, NOISE, Sanity
+from core.catalog.views.sanity import (
+    ABSOLUTE,
+    BETWEEN,
+    CORRELATION,
+    DEPENDS,
+    DEPTHS,
+    FEW,
+    GONE,
+    INDEPENDENT,
+    MAPS,
+    NOISE,
+    OF_INPUT,
+    OF_RANDOM,
+    Sanity,
+    SanityFacts,
+)
 from core.spec import registry
 from core.spec.options import Options, SpecError, declared
 from core.spec.questions import PREDICTED, Explained, Seen
@@ -37,7 +45,7 @@ from core.worker.explain.methods.controls import fresh
 from core.worker.look.subject import CannotShow, Report, Subject
 from core.worker.model.build import Network
 
-DEPTHS = 17  # at most; deeper networks take larger strides
+MOST_DEPTHS = 17  # at most; deeper networks take larger strides
 SAME = 0.95  # a rank correlation above it at every depth: nothing has changed
 CHANGED = 0.3  # one below it when everything is random: the map has changed; few values need more, see judged
 WIDE = 0.5  # between the seeds' lowest and highest correlation
@@ -46,7 +54,7 @@ DRAWS = 20  # maps of random values
 POINTS = 64  # at most on the way of a path method that would add more: ranks need no more
 
 
-def look(subject: Subject, options: Sanity, report: Report) -> Seen[Any]:
+def look(subject: Subject, options: Sanity, report: Report) -> Seen[SanityFacts]:
     """The map of one method at every depth of the cascade."""
     top_down = layers(subject.network)
     if not top_down:
@@ -74,22 +82,22 @@ def look(subject: Subject, options: Sanity, report: Report) -> Seen[Any]:
                 maps[at, seed] = shown(case, found)
     correlation = np.array([[spearman(ranked, _ranked(case, one, options)) for one in row] for row in maps])
     arrays = {
-        "maps": maps[:, 0],
-        "correlation": correlation.astype(np.float32),
-        "depths": np.array(depths),
-        "random": _of_random(ranked),
-        "input": _of_input(subject, ranked, options),
+        MAPS: maps[:, 0],
+        CORRELATION: correlation.astype(np.float32),
+        DEPTHS: np.array(depths),
+        OF_RANDOM: _of_random(ranked),
+        OF_INPUT: _of_input(subject, ranked, options),
     }
-    facts = {
+    facts = SanityFacts(
         **vars(subject.answer()),
-        "layers": top_down,
-        "method": method.title,
-        "verdict": NOISE if _nothing(method, original) else judged(correlation, len(ranked)),
-        "ranked": options.values,
-        "signed": bool((maps < 0).any()),
-        "explained": original.target,
-        "count": len(ranked),
-    }
+        layers=top_down,
+        method=method.title,
+        verdict=NOISE if _nothing(method, original) else judged(correlation, len(ranked)),
+        ranked=options.values,
+        signed=bool((maps < 0).any()),
+        explained=original.target,
+        count=len(ranked),
+    )
     return subject.seen(arrays, facts, _said(facts, arrays), _code(original, top_down))
 
 
@@ -102,8 +110,8 @@ def layers(network: Network) -> tuple[str, ...]:
 
 
 def depths_of(count: int) -> list[int]:
-    """How many of `count` layers are randomised: 0, 1, …, count; at most DEPTHS of them, evenly spread."""
-    return [int(n) for n in np.unique(np.linspace(0, count, min(count + 1, DEPTHS)).round())]
+    """How many of `count` layers are randomised: 0, 1, …, count; at most MOST_DEPTHS of them, evenly spread."""
+    return [int(n) for n in np.unique(np.linspace(0, count, min(count + 1, MOST_DEPTHS)).round())]
 
 
 def randomised(network: Network, made: Network, names: Sequence[str]) -> Network:
@@ -211,8 +219,8 @@ def judged(correlation: np.ndarray, count: int) -> str:
     return DEPENDS if typical <= max(CHANGED, by_chance) else BETWEEN
 
 
-def _said(facts: dict[str, Any], arrays: dict[str, Any]) -> list[str]:
-    title, last, layers = facts["method"], arrays["correlation"][-1], facts["layers"]
+def _said(facts: SanityFacts, arrays: dict[str, Any]) -> list[str]:
+    title, last, layers = facts.method, arrays[CORRELATION][-1], facts.layers
     finite = last[np.isfinite(last)]
     seeds = "1 seed" if len(finite) == 1 else f"{len(finite)} seeds"
     spread = f" ± {finite.std(ddof=1):.2f}" if len(finite) > 1 else ""
@@ -229,14 +237,14 @@ def _said(facts: dict[str, Any], arrays: dict[str, Any]) -> list[str]:
         NOISE: f"{title} gives values here that are no more than rounding beside the answers: this network "
         "answers nearly the same whatever it is given, so there are no ranks to compare. Choose a later "
         "moment, or train it longer.",
-        FEW: f"The map has {facts['count']} values. The ranks of fewer than {LEAST} agree or disagree by chance, so "
+        FEW: f"The map has {facts.count} values. The ranks of fewer than {LEAST} agree or disagree by chance, so "
         "this check cannot tell; look at the maps themselves.",
     }
-    words = [said[facts["verdict"]]]
-    if facts["verdict"] in (DEPENDS, BETWEEN) and np.isfinite(arrays["input"]):
+    words = [said[facts.verdict]]
+    if facts.verdict in (DEPENDS, BETWEEN) and np.isfinite(arrays[OF_INPUT]):
         words.append(
-            f"A map of |input|, which knows no network, would have {float(arrays['input']):.2f}; maps of random values "
-            f"have 0 ± {arrays['random'].std(ddof=1):.2f}."
+            f"A map of |input|, which knows no network, would have {float(arrays[OF_INPUT]):.2f}; maps of random "
+            f"values have 0 ± {arrays[OF_RANDOM].std(ddof=1):.2f}."
         )
     if len(finite) > 1 and finite.max() - finite.min() > WIDE:
         words.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def test_controls_do_not_depend_on_a_trained_network_and_gradients_do(cnn: Any, 
     for sample in (0, 3, 5):
         seen = ask(cnn, "sanity", sample=sample, method=method)
         last = seen.arrays["correlation"][-1]
-        assert seen.facts["verdict"] == verdict, (sample, last)
+        assert seen.facts.verdict == verdict, (sample, last)
         assert last.min() > 0.999 if verdict == INDEPENDENT else abs(last.mean()) < 0.3
         assert ("does not depend" in seen.words[0]) == (verdict == INDEPENDENT)
 
@@ -63,13 +64,13 @@ def test_guided_backprop_keeps_much_of_its_map_where_the_gradient_does_not(cnn: 
         for method in ("guided_backprop", "saliency")
     }
     assert (kept["guided_backprop"][1:] > kept["saliency"][1:] + 0.2).all(), kept
-    assert ask(cnn, "sanity", sample=3, method="guided_backprop").facts["verdict"] == BETWEEN
+    assert ask(cnn, "sanity", sample=3, method="guided_backprop").facts.verdict == BETWEEN
 
 
 def test_by_size_integrated_gradients_keeps_the_order_of_the_input(cnn: Any) -> None:
     """What multiplies by the input looks alike whatever the network (Adebayo 2018, section 5.2)."""
     seen = ask(cnn, "sanity", sample=3, method="integrated_gradients", values="absolute")
-    assert seen.facts["verdict"] == BETWEEN and "only in part" in seen.words[0]
+    assert seen.facts.verdict == BETWEEN and "only in part" in seen.words[0]
     assert seen.arrays["correlation"][-1].mean() > 0.5 and seen.arrays["input"] > 0.5
 
 
@@ -77,7 +78,7 @@ def test_at_depth_0_it_is_the_methods_own_map(cnn: Any) -> None:
     seen = ask(cnn, "sanity", sample=3, method="saliency")
     np.testing.assert_array_equal(seen.arrays["maps"][0], why(cnn, "saliency", 3).attribution.sum(0))
     assert (seen.arrays["correlation"][0] == 1).all()
-    assert seen.facts["layers"] == ("head", "norm2", "conv2", "norm1", "conv1")
+    assert seen.facts.layers == ("head", "norm2", "conv2", "norm1", "conv1")
     assert seen.arrays["depths"].tolist() == [0, 1, 2, 3, 4, 5]
 
 
@@ -134,20 +135,20 @@ def test_maps_of_random_values_are_the_reference(cnn: Any) -> None:
 
 def test_tokens_are_compared_without_padding_and_the_embedding_is_drawn_anew_last(trained: Trained) -> None:
     seen = ask(trained("transformer", "order", steps=40), "sanity", sample=3, method="input_magnitude")
-    assert seen.facts["layers"][-1] == "embedding"
+    assert seen.facts.layers[-1] == "embedding"
     assert (seen.arrays["correlation"][:-1] > 0.999).all() and (seen.arrays["correlation"][-1] < 0.95).any()
-    real = int((seen.facts["shown"] != 0).sum())
-    assert seen.facts["count"] == real
+    real = int((seen.facts.shown != 0).sum())
+    assert seen.facts.count == real
 
 
 def test_a_number_can_be_checked_too(trained: Trained) -> None:
     seen = ask(trained("gru", "adding", steps=8), "sanity", sample=3, method="saliency", seeds=1)
-    assert seen.arrays["correlation"].shape == (3, 1) and seen.facts["explained"].startswith("the answered number")
+    assert seen.arrays["correlation"].shape == (3, 1) and seen.facts.explained.startswith("the answered number")
 
 
 def test_a_few_values_and_equal_values_have_no_verdict(trained: Trained) -> None:
     seen = ask(trained("mlp", "points", steps=40), "sanity", method="saliency")
-    assert seen.facts["verdict"] == FEW and "2 values" in seen.words[0]
+    assert seen.facts.verdict == FEW and "2 values" in seen.words[0]
     nothing = np.full((3, 2), np.nan)
     assert sanity.judged(nothing, 100) == GONE
     assert sanity.judged(np.array([[1.0, 1], [0.97, 0.99]]), 100) == INDEPENDENT
@@ -159,7 +160,7 @@ def test_a_few_values_and_equal_values_have_no_verdict(trained: Trained) -> None
 
 
 def test_seeds_that_disagree_are_told() -> None:
-    facts = {"method": "M", "layers": ("head",), "verdict": DEPENDS, "count": 100}
+    facts = SimpleNamespace(method="M", layers=("head",), verdict=DEPENDS, count=100)
     for last, told in (([0.4, -0.3], True), ([0.1, -0.1], False)):
         arrays = {"correlation": np.array([[1.0, 1.0], last]), "input": np.array(0.2), "random": np.zeros(2)}
         assert any("from -0.30 to 0.40: much of this is luck" in one for one in sanity._said(facts, arrays)) == told
@@ -168,7 +169,7 @@ def test_seeds_that_disagree_are_told() -> None:
 def test_a_deep_network_is_drawn_anew_in_strides(trained: Trained) -> None:
     assert sanity.depths_of(5) == [0, 1, 2, 3, 4, 5]
     deep = sanity.depths_of(58)
-    assert len(deep) == sanity.DEPTHS and deep[0] == 0 and deep[-1] == 58 and sorted(set(deep)) == deep
+    assert len(deep) == sanity.MOST_DEPTHS and deep[0] == 0 and deep[-1] == 58 and sorted(set(deep)) == deep
 
 
 def test_what_a_method_cannot_do_is_told(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,5 +203,5 @@ def test_a_network_that_answers_the_same_whatever_it_is_given_has_no_ranks_to_co
         at.network.head.weight.mul_(1e-9)
         at.network.head.bias.add_(0.2)
     seen = sanity.look(at, Sanity(method=method, seeds=1), lambda *_told, part=None: None)
-    assert seen.facts["verdict"] == NOISE and "rounding" in seen.words[0]
+    assert seen.facts.verdict == NOISE and "rounding" in seen.words[0]
     assert not any("depends on the model" in sentence for sentence in seen.words)

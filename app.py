@@ -21,10 +21,10 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from core.engine.control import checked
 from core.engine.handles import raise_limit
 from core.engine.live import Hub
 from core.engine.protocol import EngineError
+from core.spec.commands import checked
 from core.spec.events import Command
 from core.spec.quoting import parsed, whole
 from core.store import StoreError

@@ -19,6 +19,7 @@ from core.catalog.trials import TRIALS
 from core.cli.output import Mistake, say
 from core.engine.protocol import EngineError
 from core.spec import registry
+from core.spec.commands import COMMANDS, OFFERED
 from core.spec.options import SpecError
 from core.spec.questions import PREDICTED
 from core.spec.quoting import one_line, quoted, shown
@@ -26,7 +27,6 @@ from core.spec.registry import CatalogError
 from core.store import StoreError
 
 MAY_BE_EMPTY = ("layer", "name")  # where it means that nothing is chosen
-VERBS = ("pause", "resume", "step", "stop", "set")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -95,10 +95,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--threads", type=_count, help="CPU threads (default: all for a lone run)")
     one.add_argument("--name", default="")
     one.add_argument("--prompt", metavar="TEXT", help="a language model then goes on from this text")
-    one = add("control", "runs", "steer a run: pause, resume, step, stop, set lr=0.01")
-    one.add_argument("run")
-    one.add_argument("verb", choices=VERBS)
-    one.add_argument("values", nargs="*", metavar="NAME=VALUE")
+    typed = ", ".join(f"{verb.name} {verb.example}".strip() for verb in COMMANDS.values() if verb.offered)
+    _steers(add("control", "runs", f"steer a run: {typed}"))
     add("runs", "runs", "every run")
     add("delete", "runs", "delete a run for good, also a damaged one").add_argument("run")
     one = add("look", "why", "look inside a run: one view of one sample, at any moment of its training")
@@ -170,6 +168,14 @@ def _some(text: str) -> int:
 def _place(text: str) -> int:
     """A place in a row that is counted from 0."""
     return _number(text, 0, "a whole number, 0 or more")
+
+
+def _steers(one: _Parser) -> None:
+    one.formatter_class = argparse.RawDescriptionHelpFormatter
+    one.epilog = "\n".join(["commands:", *(f"  {name:8}{COMMANDS[name].help}" for name in OFFERED)])
+    one.add_argument("run")
+    one.add_argument("verb", choices=OFFERED)
+    one.add_argument("values", nargs="*", metavar="NAME=VALUE")
 
 
 def _scores(one: _Parser) -> None:

@@ -15,13 +15,14 @@ from core.cli.engine import ask, connect, engine_of, found_again
 from core.cli.output import Mistake, aloud, pair, print_json, runs_folder, say, show
 from core.cli.requests import description_asked
 from core.engine.client import ClientEngine
-from core.engine.control import checked, is_finished
 from core.engine.protocol import EngineError, EngineGone, EngineSilent, RunState
 from core.engine.waiting_time import rounded
 from core.spec import registry
+from core.spec.commands import COMMANDS, checked, is_finished
 from core.spec.events import ENDED, FINISHED, PAUSED, SETTABLE, Command
 from core.spec.questions import Describe, Look, StartText
 from core.spec.quoting import one_line, quoted, shown
+from core.spec.sentences import Sentence
 from core.spec.specs import Experiment, assign, experiment_from_json, model_from_json, preset
 from core.store import Run, Store, StoreError, data_home, read_named_json
 from core.store.history import latest
@@ -261,15 +262,15 @@ def do_control(asked: argparse.Namespace) -> int:
     store = Store(runs_folder(asked))
     run = store.run(asked.run)
     values: dict[str, Any] = dict(pair(one) for one in asked.values)
-    if asked.verb == "set" and not values:
-        raise Mistake(f"say what to set, such as lr=0.01; {', '.join(SETTABLE)} can be set")
-    if asked.verb != "set" and values:
-        raise Mistake(f"{asked.verb} takes no values")
+    verb = COMMANDS[asked.verb]
+    if verb.example and not values:
+        wrong = "say what to {verb}, such as {example}; {names} can be set"
+        raise Mistake(Sentence(wrong, verb=verb.name, example=verb.example, names=SETTABLE))
     values = checked(Command(asked.verb, values)).values  # before an engine is looked for, or started
-    engine = connect(store.root, start=asked.verb == "resume")
+    engine = connect(store.root, start=verb.begins)
     try:
         state = engine.command(run.id, Command(asked.verb, values))
-        if asked.verb == "resume" and engine.owned:
+        if verb.begins and engine.owned:
             return _follow(engine, run, asked.json)
         show(asked, {"run": run.id, "status": state.status.state, "step": state.status.step})
     finally:

@@ -15,13 +15,14 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from core.engine.control import EFFECT, checked, steer, steer_ended
+from core.engine.control import steer, steer_ended
 from core.engine.protocol import EngineError, Progress, RunState
 from core.engine.queue import Questions, Ticket
 from core.engine.running import LEAVING, RESTING, STARTING, WAITING, WORKING, Job, Runs
 from core.engine.wire import VERSION, words
 from core.engine.workers import FRESH, Nursery, Worker
 from core.spec import registry
+from core.spec.commands import COMMANDS, checked
 from core.spec.events import ENDED, PAUSED, STOPPED, Command
 from core.spec.options import SpecError
 from core.spec.question_base import Question
@@ -152,7 +153,7 @@ class LocalEngine:
             self._wake()
         if stopped:
             self._runs.close_off(job, replace(job.status, state=STOPPED, words=""))
-        effect = EFFECT.get(command.verb)
+        effect = COMMANDS[command.verb].effect
         with self._changed:
             if effect and job.phase not in (WAITING, RESTING):
                 self._changed.wait_for(lambda: effect(before, job.status), EFFECT_WAIT)

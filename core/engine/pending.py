@@ -30,7 +30,7 @@ class Kept:
             self.commands = [command]
         elif command.verb == "step":
             self.commands += [*([] if self.holds() else [Command("pause")]), command]
-        elif not self.holds():
+        elif command.verb != "pause" or not self.holds():
             self.commands.append(command)
 
     def holds(self) -> bool:

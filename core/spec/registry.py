@@ -10,6 +10,7 @@ import importlib
 import pkgutil
 import threading
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any
 
 from core.spec.quoting import quoted
@@ -96,4 +97,4 @@ METHODS = Registry("attribution method", "core.catalog.attribution")
 def load(address: str) -> Any:
     """The object behind `"package.module:Name"`: how a light entry names its heavy half."""
     module, _, name = address.partition(":")
-    return getattr(importlib.import_module(module), name)
+    return attrgetter(name)(importlib.import_module(module))

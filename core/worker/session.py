@@ -17,6 +17,7 @@ from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.fx.experimental.symbolic_shapes  # any convolution needs it: here, so that no run has its own copy
@@ -24,6 +25,8 @@ import torch.fx.experimental.symbolic_shapes  # any convolution needs it: here, 
 from core.catalog.applies import goes_on
 from core.engine.live import encode_frame
 from core.engine.wire import hear, say
+from core.spec import registry
+from core.spec.commands import COMMANDS
 from core.spec.events import FAILED, FINISHED, PAUSED, RUNNING, STOPPED, Command, Event, Status
 from core.spec.options import SpecError
 from core.spec.specs import Experiment
@@ -37,6 +40,8 @@ from core.worker.train.training import Diverged, Happened, Training, load_data
 POLL_SECONDS = 0.02  # how often a running training looks for commands, at most once a step
 REPORT_SECONDS = 1.0
 CHECKPOINT_SECONDS = 5.0
+
+Values = dict[str, Any]  # of a command
 
 
 class _Leave(Exception):
@@ -147,35 +152,7 @@ class RunSession:
 
     def obey(self, command: Command) -> None:
         """Carry out one command."""
-        training = self._trained()
-        if command.verb == "pause" and not self.paused:
-            self.paused = True
-            self.checkpoint()
-            self.show()
-            self.report(PAUSED)
-        elif command.verb in ("resume", "step") and self.paused:
-            self._resume(single=command.verb == "step")
-        elif command.verb == "stop":
-            self.checkpoint()
-            self.show()
-            self.report(STOPPED, f"Stopped at step {training.step}. Resume carries on from there.")
-            raise _Leave
-        elif command.verb == "park":
-            self.checkpoint()
-            self.report(PAUSED, "Paused; its place was given to a waiting run. Resume puts it back in the queue.")
-            raise _Leave
-        elif command.verb == "set":
-            for name, value in command.values.items():
-                training.set(name, value)
-            self.log.forget_after(training.step)
-            self.run.forget_snapshots_after(training.step)
-            self.checkpoint()  # or a kill before the next one would bring the old values back, under the mark
-        elif command.verb == "watch":
-            training.watch(int(command.values.get("sample", 0)), str(command.values.get("layer", "")))
-            if self.paused:
-                self.show()
-        elif command.verb == "unwatch":
-            training.unwatch()
+        registry.load(COMMANDS[command.verb].handler)(self, command.values)
 
     def _resume(self, single: bool) -> None:
         if self.held:
@@ -187,6 +164,58 @@ class RunSession:
         self.paused = False
         self._trained().look_soon()
         self.report(RUNNING, self.notice)
+
+    # ── what each command does (core.spec.commands) ─────────────────────────────────────────────────────────────
+
+    def pause(self, _values: Values) -> None:
+        """Hold before the next step."""
+        if not self.paused:
+            self.paused = True
+            self.checkpoint()
+            self.show()
+            self.report(PAUSED)
+
+    def resume(self, _values: Values) -> None:
+        """Go on."""
+        if self.paused:
+            self._resume(single=False)
+
+    def single_step(self, _values: Values) -> None:
+        """Make one step, then pause again."""
+        if self.paused:
+            self._resume(single=True)
+
+    def stop(self, _values: Values) -> None:
+        """End here."""
+        self.checkpoint()
+        self.show()
+        self.report(STOPPED, f"Stopped at step {self._trained().step}. Resume carries on from there.")
+        raise _Leave
+
+    def park(self, _values: Values) -> None:
+        """Leave the slot to a run that waits."""
+        self.checkpoint()
+        self.report(PAUSED, "Paused; its place was given to a waiting run. Resume puts it back in the queue.")
+        raise _Leave
+
+    def set(self, values: Values) -> None:
+        """Change settings from the next step on."""
+        training = self._trained()
+        for name, value in values.items():
+            training.set(name, value)
+        self.log.forget_after(training.step)
+        self.run.forget_snapshots_after(training.step)
+        self.checkpoint()  # or a kill before the next one would bring the old values back, under the mark
+
+    def watch(self, values: Values) -> None:
+        """Make frames of this sample and layer."""
+        self._trained().watch(int(values.get("sample", 0)), str(values.get("layer", "")))
+        if self.paused:
+            self.show()
+
+    def unwatch(self, _values: Values) -> None:
+        """Make no frames: nobody looks."""
+        self._trained().unwatch()
 
     # ── keeping ─────────────────────────────────────────────────────────────────────────────────────────────────
 

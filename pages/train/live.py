@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.spec import events
+from core.spec.commands import COMMANDS
 from pages.kit import boundary, exchange, location, run_bar, setup, stage, verdict
 from pages.kit.words import _, fill
 from pages.train import steer
@@ -13,7 +14,7 @@ def page() -> None:
     notices = setup.begin()
     run = location.current()
     state = run_bar.state_of(run) if run else None
-    steerable = state is not None and state.status.state in steer.STEERABLE
+    steerable = state is not None and COMMANDS["set"].offers(state.status)
 
     controls, pictures = st.columns([0.27, 0.73], gap="medium")
     controls = controls.container(gap="xsmall")

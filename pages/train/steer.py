@@ -8,6 +8,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from core.catalog.applies import asked_steps, goes_on, longer
 from core.engine.protocol import EngineError, RunState
 from core.spec import events
+from core.spec.commands import COMMANDS
 from core.spec.events import Command
 from core.spec.options import SpecError, declared
 from core.spec.specs import Experiment, TrainSpec
@@ -17,8 +18,6 @@ from pages.kit import boundary, forms, location, run_bar, visitors
 from pages.kit import engine as doors
 from pages.kit.words import _, plain
 
-ACTIVE = (events.QUEUED, events.RUNNING, events.PAUSED)
-STEERABLE = (*ACTIVE, events.FAILED)  # what diverged may go on with other settings
 _MARKS = {"weight_decay": (1e-5, 1.0), "clip_norm": (0.1, 100.0)}  # ends of the sliders' logarithmic part; 0 is off
 
 
@@ -42,16 +41,8 @@ def _tell(run_id: str, command: Command) -> None:
 def buttons(experiment: Experiment | None, run: Run | None) -> None:
     """Start, pause or resume, step, stop; what cannot act now is not enabled. `experiment` None: nothing to start."""
     state = run_bar.state_of(run) if run else None
-    now, left = (state.status.state, state.status.step < state.status.steps) if state else ("", False)
-    if now in (events.PAUSED, events.STOPPED, events.FAILED):
-        second = (_("Resume"), "resume", left, _("Go on from where it stands."))
-    else:
-        second = (_("Pause"), "pause", now == events.RUNNING, _("Hold the run; it can go on later."))
-    verbs = (
-        second,
-        (_("Step"), "step", now == events.PAUSED and left, _("Learn from one batch, then hold again.")),
-        (_("Stop"), "stop", now in ACTIVE, _("End the run here; its numbers and weights stay.")),
-    )
+    now = state.status if state else events.Status("")
+    second = "resume" if now.state in COMMANDS["resume"].offered else "pause"
     with st.container(horizontal=True, gap="xsmall", key="steer"):
         st.button(
             _("Start"),
@@ -61,14 +52,14 @@ def buttons(experiment: Experiment | None, run: Run | None) -> None:
             args=(experiment,),
             key="steer.start",
         )
-        for label, verb, enabled, words in verbs:
+        for verb in (COMMANDS[name] for name in (second, "step", "stop")):
             st.button(
-                plain(label),
-                disabled=not enabled,
-                help=plain(words),
-                key=f"steer.{verb}",
+                plain(verb.title),
+                disabled=not verb.offers(now),
+                help=plain(verb.help),
+                key=f"steer.{verb.name}",
                 on_click=_tell,
-                args=(run.id if run else "", Command(verb)),
+                args=(run.id if run else "", Command(verb.name)),
             )
 
 

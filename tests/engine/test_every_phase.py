@@ -5,15 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from core.engine.control import steer, steer_ended
 from core.engine.local import LocalEngine
 from core.engine.pending import Kept
 from core.engine.protocol import Engine, EngineError
+from core.engine.running import LEAVING, RESTING, STARTING, WAITING, WORKING, Job, Runs
 from core.engine.workers import Nursery, Worker
-from core.spec.events import FAILED, PAUSED, RUNNING, STOPPED, Command
+from core.spec.commands import COMMANDS, refusal
+from core.spec.events import FAILED, FINISHED, PAUSED, QUEUED, RUNNING, STATES, STOPPED, Command, Status
 from core.store import Run, Store
 from tests.engine.conftest import experiment, kill, until
 
@@ -108,7 +111,6 @@ def over(engine: Engine, store: Store) -> Placed:
 
 
 PHASES = (waiting, working, paused, resting, parking, stopping, over)
-ENDED = (stopping, over)  # here only resume brings it back
 
 
 @pytest.fixture(params=PHASES, ids=lambda phase: phase.__name__)
@@ -129,9 +131,14 @@ def brought_on(placed: Placed) -> None:
     until(placed.trains)
 
 
-def refused(placed: Placed, command: Command) -> None:
+def refused(placed: Placed, verb: str) -> bool:
+    """Does the run refuse the command, as its declaration says, and in words? It may go then."""
+    if COMMANDS[verb].takes(placed.engine.state(placed.run.id).status, {}):
+        return False
     with pytest.raises(EngineError, match=r"it cannot be .*Resume it first"):
-        placed.tell(command)
+        placed.tell(Command(verb))
+    placed.let_go()
+    return True
 
 
 # ── every verb ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -170,9 +177,7 @@ def test_a_change_is_made_by_the_worker_that_comes(placed: Placed) -> None:
 
 
 def test_pause_holds_it_from_where_it_is(placed: Placed, phase: Any) -> None:
-    if phase in ENDED:
-        refused(placed, Command("pause"))
-        placed.let_go()
+    if refused(placed, "pause"):
         return
     placed.tell(Command("pause"))
     placed.let_go()
@@ -181,9 +186,7 @@ def test_pause_holds_it_from_where_it_is(placed: Placed, phase: Any) -> None:
 
 
 def test_a_step_is_made_and_no_more(placed: Placed, phase: Any) -> None:
-    if phase in ENDED:
-        refused(placed, Command("step"))
-        placed.let_go()
+    if refused(placed, "step"):
         return
     if phase is working:
         placed.tell(Command("pause"))
@@ -206,10 +209,8 @@ def test_stop_ends_it(placed: Placed) -> None:
     until(lambda: placed.run.id not in placed.engine.runs())
 
 
-def test_park_frees_its_place(placed: Placed, phase: Any) -> None:
-    if phase in ENDED:
-        refused(placed, Command("park"))
-        placed.let_go()
+def test_park_frees_its_place(placed: Placed) -> None:
+    if refused(placed, "park"):
         return
     placed.tell(Command("park"))
     placed.let_go()
@@ -244,18 +245,21 @@ def starting(local: LocalEngine, store: Store, monkeypatch: pytest.MonkeyPatch) 
     return placed
 
 
+STARTED = [  # what is told meanwhile, what the worker then hears, and where the run stands
+    ([WATCH], ["watch"], RUNNING),
+    ([Command("watch"), WATCH, Command("unwatch"), WATCH], ["watch"], RUNNING),
+    ([LR, WATCH], ["set", "watch"], RUNNING),
+    ([Command("pause")], ["pause"], PAUSED),
+    ([Command("park")], ["pause"], PAUSED),
+    ([Command("pause"), Command("resume")], [], RUNNING),
+    ([Command("step"), Command("step"), LR, WATCH], ["set", "watch", "pause", "step", "step"], PAUSED),
+    ([Command("pause"), WATCH, Command("stop")], ["watch", "stop"], STOPPED),
+]
+
+
 @pytest.mark.parametrize(
     ("commands", "heard", "state"),
-    [
-        ([WATCH], ["watch"], RUNNING),
-        ([Command("watch"), WATCH, Command("unwatch"), WATCH], ["watch"], RUNNING),
-        ([LR, WATCH], ["set", "watch"], RUNNING),
-        ([Command("pause")], ["pause"], PAUSED),
-        ([Command("park")], ["pause"], PAUSED),
-        ([Command("pause"), Command("resume")], [], RUNNING),
-        ([Command("step"), Command("step"), LR, WATCH], ["set", "watch", "pause", "step", "step"], PAUSED),
-        ([Command("pause"), WATCH, Command("stop")], ["watch", "stop"], STOPPED),
-    ],
+    STARTED,
     ids=["watch", "newest watch", "set", "pause", "park", "resume", "step", "stop"],
 )
 def test_a_run_whose_worker_is_being_made_keeps_everything(
@@ -268,6 +272,87 @@ def test_a_run_whose_worker_is_being_made_keeps_everything(
         until(lambda: starting.step() == heard.count("step"))
     if "watch" in heard:
         until(lambda: starting.run.frame() == repr(WATCH.values).encode())
+
+
+def test_every_command_is_among_them() -> None:
+    assert {command.verb for commands, _heard, _state in STARTED for command in commands} == set(COMMANDS)
+
+
+# ── every command in every place of the table ────────────────────────────────────────────────────────────────────────
+
+PLACES = [  # where a job is, where its run stands, whether its worker is on the way out
+    (WAITING, QUEUED, False),
+    (STARTING, RUNNING, False),
+    *((WORKING, state, False) for state in STATES if state != QUEUED),
+    (WORKING, PAUSED, True),
+    *((LEAVING, state, False) for state in (PAUSED, FINISHED, STOPPED, FAILED)),
+    (RESTING, PAUSED, False),
+    *(("", state, False) for state in (FINISHED, STOPPED, FAILED)),  # no job: it has ended
+]
+VALUES = {"set": {"lr": 0.25}, "watch": {"sample": 3, "layer": "conv1"}}
+
+
+class Recorder:
+    """A worker, or the line of questions; what it is told."""
+
+    pid = 1
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def send(self, command: Command) -> None:
+        self.told.append(command)
+
+    refresh = send
+
+
+class Table:
+    """A job in one place of the engine's table, without processes."""
+
+    def __init__(self, store: Store, phase: str, status: Status, parking: bool) -> None:
+        self.changed, self.ear = threading.Condition(), Recorder()
+        self.runs: Any = Runs(store, None, self.changed, 1, 1)  # type: ignore[arg-type]
+        self.run = store.create(experiment(status.steps))
+        self.run.set_status(status)
+        self.job: Any = None
+        if phase:
+            worker: Any = self.ear if phase == WORKING else None
+            self.job = self.runs.jobs[self.run.id] = Job(self.run, status, phase, worker=worker, parking=parking)
+        if phase == WAITING:
+            self.runs.line.append(self.run.id)
+
+    def seen(self) -> list[object]:
+        """All that a command can change."""
+        table = [self.run.about(), self.run.status(), self.runs.line[:], dict(self.runs._wishes), self.ear.told[:]]
+        if self.job:
+            kept = self.job.kept
+            table += [kept.commands[:], kept.wish, self.job.again, self.job.stopping, self.job.parking]
+        return table
+
+    def tell(self, command: Command) -> bool:
+        """Does it act? EngineError where it is refused."""
+        before, ear = self.seen(), cast(Any, self.ear)
+        with self.changed:
+            if self.job:
+                return steer(self.runs, ear, self.job, command) or self.seen() != before
+            steer_ended(self.runs, ear, self.run, command)
+            return self.seen() != before
+
+
+@pytest.mark.parametrize(("phase", "state", "parking"), PLACES, ids=str)
+def test_every_command_acts_is_kept_or_is_refused_wherever_the_run_is(
+    store: Store, phase: str, state: str, parking: bool
+) -> None:
+    status = Status(state, 9 if state == FINISHED else 3, 9)
+    for name, verb in COMMANDS.items():
+        table, command = Table(store, phase, status, parking), Command(name, VALUES.get(name, {}))
+        if why := refusal(status, command):
+            before = table.seen()
+            with pytest.raises(EngineError) as told:
+                table.tell(command)
+            assert str(told.value) == why and table.seen() == before, name
+        else:
+            assert table.tell(command) or not verb.offers(status), f"{name} is offered here and does nothing"
 
 
 def test_what_is_kept_is_in_order_and_says_whether_it_holds_the_run() -> None:

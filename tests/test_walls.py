@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -259,6 +261,15 @@ def test_the_web_process_stays_without_torch(home: Path) -> None:
     count, *carried_in = done.stdout.splitlines()[-1].split()
     assert int(count) >= len(walls.LIGHT)
     assert carried_in == []
+
+
+def test_every_package_that_is_imported_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {re.split(r"[^\w-]", one)[0] for one in project["dependencies"]}
+    known = {*sys.stdlib_module_names, "core", "pages", "app"} | walls.IMPORTED_WHERE_THERE
+    names = {(name.split(".")[0], _name(p)) for p in CODE for name in walls.imported(_tree(p))}
+    missing = {(name, where) for name, where in names if name not in known}
+    assert {one for one in missing if walls.PACKAGES.get(one[0], one[0]) not in declared} == set()
 
 
 def test_only_the_store_and_the_data_sets_know_files() -> None:

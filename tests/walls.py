@@ -16,6 +16,8 @@ WORKER = ("worker.data", "worker.model", "worker.train", "worker.look", "worker.
 HEAVY = (*WORKER, "bench", "doctor", "cli", "__main__")
 USE_THE_WORKER = (*WORKER, "bench")  # everybody else asks the engine
 ROOMS = {room: rank for rank, room in enumerate(LIGHT + HEAVY)}  # a room imports only from itself and those before it
+PACKAGES = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}  # module → where it is called else
+IMPORTED_WHERE_THERE = {"umap", "lightning", "ignite", "skorch", "fastai", "keras", "accelerate"}  # never needed
 BANNED_FOR_THE_WEB = ("torch", "torchvision", "captum", "sklearn", "skimage")
 
 

@@ -264,8 +264,8 @@ def do_control(asked: argparse.Namespace) -> int:
     values: dict[str, Any] = dict(pair(one) for one in asked.values)
     verb = COMMANDS[asked.verb]
     if verb.example and not values:
-        wrong = "say what to {verb}, such as {example}; {names} can be set"
-        raise Mistake(Sentence(wrong, verb=verb.name, example=verb.example, names=SETTABLE))
+        named = {"verb": verb.name, "example": verb.example, "names": SETTABLE}
+        raise Mistake(Sentence("say what to {verb}, such as {example}; {names} can be set", **named))
     values = checked(Command(asked.verb, values)).values  # before an engine is looked for, or started
     engine = connect(store.root, start=verb.begins)
     try:

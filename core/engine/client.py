@@ -103,8 +103,8 @@ class ClientEngine:
             if not (self.owned and error.seconds > HUNG):
                 raise
             self.replace()
-        except EngineGone:
-            pass
+        except EngineGone:  # none there, or between two: whoever asked begins one, or says so
+            return False
         return False
 
     def replace(self) -> None:

@@ -433,8 +433,8 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]
     arrays, text = read_tensors(path)
     try:
         meta = json.loads(text)
-        if isinstance(meta, dict) and type(meta.get("step")) is int:
-            return arrays, meta
-    except (ValueError, RecursionError):
-        pass
+    except (ValueError, RecursionError):  # no JSON, or nested without end: told below as one without a step
+        meta = None
+    if isinstance(meta, dict) and type(meta.get("step")) is int:
+        return arrays, meta
     raise StoreError(f"{quoted(path.name)} cannot be read: it does not say its step")

@@ -37,7 +37,7 @@ def outside_the_data(path: str) -> str:
         where = (folders[0] / path).resolve()
         if any(where.is_relative_to(folder.resolve()) for folder in folders):
             return ""
-    except (OSError, ValueError, RuntimeError):
+    except (OSError, ValueError, RuntimeError):  # a name that no file can have: nobody may read that, either
         pass
     return (
         f"The text file {shown(path)} is outside of the data folder. Visitors of this server can use what lies in the "

@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import io
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import fields
 from typing import Any
 
@@ -31,6 +32,7 @@ from pages.kit.words import Markdown, _, fill, plain
 
 COLUMNS = [0.23, 0.77]  # what is looked at, and the stage
 SIDE = 84  # pixels of the sample
+SHOWN = "look.shown"  # (run and view, Seen): the picture that stands until the next one is there
 WORDS = 24  # tokens of the sample that are written out
 
 
@@ -69,11 +71,22 @@ def at(view: View) -> tuple[Seen[Any] | None, DeltaGenerator]:
                 without_weights()
         return None, stage
     with stage:
-        seen = waiting.answer(asked(run, view, layers, form, step))
+        seen = _answered(asked(run, view, layers, form, step))
     if seen is not None and sample is not None:
         with sample:
             sample_card(seen.facts, seen.sample)
     return seen, stage
+
+
+def _answered(question: Look) -> Seen | None:
+    """The answer; until it is there, the one before it of the same view and run, with the progress laid over it."""
+    kept: tuple[str, Seen] | None = st.session_state.get(SHOWN)
+    before = kept[1] if kept is not None and kept[0] == f"{question.run} {question.view}" else None
+    with nullcontext() if before is None else st.container(key="waiting_over"):
+        seen = waiting.answer(question)
+    if seen is not None:
+        st.session_state[SHOWN] = f"{question.run} {question.view}", seen
+    return before if seen is None and waiting.under_way() else seen
 
 
 def asked(run: Run, view: View, layers: tuple[LayerSpec, ...], form: DataForm, step: int) -> Look:

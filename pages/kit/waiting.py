@@ -185,6 +185,12 @@ def give_up() -> None:
         under.ticket = ""
 
 
+def under_way() -> bool:
+    """Is there a question whose answer is still to come?"""
+    under: _Asked | None = st.session_state.get(ASKED)
+    return under is not None and bool(under.ticket)
+
+
 def _forget() -> None:
     st.session_state.pop(ASKED, None)
 

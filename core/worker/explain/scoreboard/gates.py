@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,33 @@ def gate(data: str, uses: str, seed: int, network: Network, splits: Splits, kind
     chance = 1 / max(1, len(splits.classes))
     passed = accuracy >= LEAST and without <= chance + LOST * (accuracy - chance) and otherwise >= accuracy - HELD
     return Gate(data, seed, uses, accuracy, without, otherwise, passed, _words(data, uses, seed, shares, passed))
+
+
+def own_gate(seed: int, network: Network, splits: Splits, kind: str, right: float) -> Gate:
+    """Whether a network whose answers are often wrong goes by the planted patch: do its answers follow the patch?
+
+    splits: with the network's own answers as labels (`as_answered`), so that nothing hangs on what is right.
+    right: its accuracy with the true labels. Of a patch that means another class in the test part than it meant while
+    training, a network that cheats is wrong nearly always, and yet it is clear what it uses.
+    """
+    one = gate(OWN, CUE, seed, network, splits, kind)
+    said = (
+        f"This run's network: {right:.0%} right. Its answer stays in {one.without:.0%} of the samples when the planted "
+        f"patch is exchanged, in {one.otherwise:.0%} when the shape is."
+    )
+    end = "So it uses the planted patch." if one.passed else "So it is not sure that it uses the planted patch alone."
+    return replace(one, accuracy=right, words=f"{said} {end}")
+
+
+def as_answered(network: Network, splits: Splits) -> Splits:
+    """The same test samples, as far as they have a planted patch, with the network's own answers as labels."""
+    assert splits.evidence is not None and splits.cue is not None
+    has = splits.cue.reshape(len(splits.cue), -1).any(1)
+    x = splits.test[0][torch.from_numpy(has)]
+    with torch.no_grad():
+        answers = torch.cat([network(x[i : i + 256]).argmax(-1) for i in range(0, len(x), 256)])
+    evidence, cue, shown = splits.evidence[has], splits.cue[has], splits.shown[has]
+    return replace(splits, test=(x, answers), evidence=evidence, cue=cue, shown=shown)
 
 
 def _accuracy(network: Network, x: Tensor, y: Tensor) -> float:
@@ -83,5 +111,5 @@ def _words(data: str, uses: str, seed: int, shares: list[Any], passed: bool) -> 
     who = "This run's network" if data == OWN else f"{data}, seed {seed}"
     said = f"{who}: {shares[0]:.0%} right; {shares[1]:.0%} when {used} is exchanged, {shares[2]:.0%} when {rest} is."
     if not passed:
-        return f"{said} So it is not sure that it uses {used} alone: it is left out."
+        return f"{said} So it is not sure that it uses {used} alone{'' if data == OWN else ': it is left out'}."
     return f"{said} So it uses {used}." if data == OWN else said

@@ -10,6 +10,8 @@ from core.spec import registry
 from core.spec.questions import Gate, Hanging, Measured, Score, ScoreRow
 
 TIMES_CUE = 3.0  # a method that reveals the cheat puts at least so many times the patch's area into the patch
+ONE_NETWORK = "This is one network: how far luck goes, only the score over several seeds shows."
+LEFT_OUT = "So no method can be right or wrong about it: it is left out. Train it longer, and score it again."
 TIMES_SHAPE = 1.5  # a method that draws the shape there puts at least so many times the shape's area into the shape
 
 
@@ -32,8 +34,8 @@ def judged(rows: Sequence[ScoreRow], gates: Sequence[Gate], asked: Score, hangs:
     more = drawing_more(cheat, draw, parts.get(EVIDENCE))
     words = [_quick(rows)] if asked.quick else []
     words += [gate.words for gate in gates if not gate.passed or asked.run]
-    if asked.run and rows:
-        words.append("This is one network: how far luck goes, only the score over several seeds shows.")
+    if asked.run:
+        words.append(ONE_NETWORK if rows else LEFT_OUT)
     if cheat:
         words += _revealed(cheat, reveal)
         words += _drawn(cheat, draw, controls)

@@ -11,7 +11,7 @@ that is no more than rounding is not scored.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from core.worker.data.splits import Splits
 from core.worker.explain.attribute import attribute, fit_of
 from core.worker.explain.explained_case import Case
 from core.worker.explain.scoreboard.dependence import Moved, hanging, moved
-from core.worker.explain.scoreboard.gates import gate
+from core.worker.explain.scoreboard.gates import as_answered, gate, own_gate
 from core.worker.explain.scoreboard.measures import Mark, against, rows_of, to_csv
 from core.worker.explain.scoreboard.revealed import judged
 from core.worker.look.subject import CannotShow, Report, subject_of
@@ -142,8 +142,12 @@ def _own(question: Score, methods: list[Method], most: tuple[int, float], board:
     learned = _Learned(OWN, subject.experiment.train.seed, subject.network, splits, subject.form, subject.layers)
     uses = (EVIDENCE, CUE) if splits.cue is not None and splits.cue.any() else (EVIDENCE,)
     board.gates += [_gate(learned, what) for what in uses]
-    if any(gate.passed for gate in board.gates):
-        board.gates = [gate for gate in board.gates if gate.passed]
+    if CUE in uses and not any(one.passed for one in board.gates):  # often wrong, and yet it may be clear what it uses
+        learned = replace(learned, splits=as_answered(learned.network, splits))
+        right = board.gates[-1].accuracy
+        board.gates[-1] = own_gate(learned.seed, learned.network, learned.splits, learned.form.kind, right)
+    if any(one.passed for one in board.gates):
+        board.gates = [one for one in board.gates if one.passed]
         _explain_all(learned, methods, most, board, telling)
 
 

@@ -285,9 +285,27 @@ def test_a_runs_own_network_is_scored_by_what_it_was_seen_to_use(trained: Traine
     assert "So it uses the evidence." in found.words[0] and not found.reveal and found.rows[0].cue_mass is None
     early = trained("lstm", "planted", steps=1)
     found = score(replace(asked, run=early.id), quiet)
-    assert not found.rows and "left out" in found.words[0]
+    assert not found.rows and " ".join(found.words).count("left out") == 1
     with pytest.raises(CannotShow, match="The evidence of digits is not known"):
         score(replace(asked, run=trained("mlp", "digits", steps=5).id), quiet)
+
+
+def test_a_cheat_whose_test_patches_mean_another_class_is_judged(trained: Trained) -> None:
+    patched = {"data.patch": 1.0, "data.patch_test": "random", "data.samples": 1500, "model.channels": (8, 16)}
+    run = trained("cnn", "shapes", steps=120, **patched)
+    found = score(Score(run=run.id, runs=str(run.path.parent), methods=METHODS, samples=4), quiet)
+    (one,) = found.gates
+    assert one.passed and one.uses == "cue" and one.accuracy < 0.5, "wrong nearly always, and yet it is clear why"
+    assert one.without < 0.4 and one.otherwise > 0.95
+    assert "uses the planted patch" in found.words[0] and f"{one.accuracy:.0%} right" in found.words[0]
+    assert {row.method for row in found.rows} >= {"saliency", "random"} and len(found.reveal) >= 2
+
+
+def test_a_network_that_has_learned_nothing_is_left_out_and_told_so_once(trained: Trained) -> None:
+    patched = {"data.patch": 1.0, "data.patch_test": "random", "data.samples": 1500, "model.channels": (8, 16)}
+    run = trained("cnn", "shapes", steps=1, **patched)
+    found = score(Score(run=run.id, runs=str(run.path.parent), methods=METHODS, samples=4), quiet)
+    assert not found.rows and " ".join(found.words).count("left out") == 1
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from typing import Any
 
 import psutil
 
+from core.spec.quoting import Quoted
+from core.spec.sentences import Sentence
 from core.store import Store, free_space
 
 PACKAGES = ("streamlit", "plotly", "numpy", "scikit-learn", "safetensors", "torch", "torchvision")
@@ -25,7 +27,9 @@ def report(runs: Path, data: Path, home: Path, worker: dict[str, Any]) -> dict[s
     free = free_space(runs)
     folders = {
         "home": str(home),
-        "runs": f"{runs} ({len(store.runs())} runs, {used / 2**20:,.0f} MiB)",
+        "runs": Sentence(
+            "{folder} ({n} runs, {used:,.0f} MiB)", folder=Quoted(runs), n=len(store.runs()), used=used / 2**20
+        ),
         "data": f"{data} ({'there' if data.is_dir() else 'not there yet; it is made by the first download'})",
         "logs": str(home / "logs"),
     }
@@ -50,7 +54,11 @@ def problems(free: int, runs: Path) -> list[str]:
         found.append(f"Only {free / 2**20:,.0f} MiB are free where the runs are kept ({runs}); delete some runs.")
     if not os.access(runs, os.W_OK):
         found.append(f"{runs} cannot be written to; choose another folder with --runs or $LAYERLAB_RUNS.")
-    found += [f"{name} is not installed; run `pip install -e .` again." for name, v in _installed().items() if not v]
+    found += [
+        Sentence("{name} is not installed; run `pip install -e .` again.", name=name)
+        for name, v in _installed().items()
+        if not v
+    ]
     return found
 
 

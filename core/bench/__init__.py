@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 from core.spec.options import SpecError
 from core.spec.quoting import shown
+from core.spec.sentences import Sentence
 
 TRAINED = ("mlp", "cnn", "resnet20", "lstm", "transformer")
 BESIDE_PEERS = ("mlp", "cnn28")
@@ -28,4 +29,6 @@ def check_cases(names: Sequence[str]) -> None:
     """SpecError for a case that there is not."""
     for name in names:
         if name not in CASES:
-            raise SpecError("case", f"There is no case {shown(name)}; there are {', '.join(CASES)}.")
+            raise SpecError(
+                "case", Sentence("There is no case {name}; there are {cases}.", name=shown(name), cases=list(CASES))
+            )

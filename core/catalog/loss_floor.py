@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from core.spec import registry
+from core.spec.sentences import Sentence, _, join
 from core.spec.specs import TrainSpec
 
 DRAWS = 20_000  # of a batch's share, whose mean is the floor: off by about 1 %
@@ -49,8 +50,8 @@ def _surprise(p: np.ndarray) -> np.ndarray:
 
 def given_labels(train: TrainSpec) -> str:
     """What is done to the training labels, as a word before “labels”: smoothed, mixed; "" where nothing is."""
-    words = ["smoothed"] * bool(train.label_smoothing) + ["mixed"] * (_first_share(train) is not None)
-    return " and ".join(words)
+    words = [_("smoothed")] * bool(train.label_smoothing) + [_("mixed")] * (_first_share(train) is not None)
+    return join(words, _(" and "))
 
 
 def said(train: TrainSpec, classes: int) -> tuple[str, ...]:
@@ -59,8 +60,13 @@ def said(train: TrainSpec, classes: int) -> tuple[str, ...]:
     if not least:
         return ()
     mixed = _first_share(train) is not None
-    accuracy = " Its accuracy counts the label that has the larger part." if mixed else ""
+    accuracy = _(" Its accuracy counts the label that has the larger part.") if mixed else ""
     return (
-        f"The training loss is that of {given_labels(train)} labels and cannot fall below about {least:.2g}; the "
-        f"validation and test losses are those of plain labels.{accuracy}",
+        Sentence(
+            "The training loss is that of {given_labels} labels and cannot fall below about {least:.2g}; the "
+            "validation and test losses are those of plain labels.{accuracy}",
+            given_labels=given_labels(train),
+            least=least,
+            accuracy=accuracy,
+        ),
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from core.spec.options import SpecError, _
 from core.spec.quoting import shown
+from core.spec.sentences import Sentence
 from core.spec.specs import Experiment, assign, preset
 
 EVIDENCE, CUE, REST = "evidence", "cue", "rest"  # masks of core.worker.data.splits.Splits: what the label
@@ -92,7 +93,9 @@ def trials_of(names: tuple[str, ...]) -> tuple[Trial, ...]:
     known = [trial.name for trial in TRIALS]
     for name in names:
         if name not in known:
-            raise SpecError("data", f"There is no trial {shown(name)}; there are {', '.join(known)}.")
+            raise SpecError(
+                "data", Sentence("There is no trial {name}; there are {known}.", name=shown(name), known=known)
+            )
     return tuple(trial for trial in TRIALS if not names or trial.name in names)
 
 
@@ -102,5 +105,13 @@ MOST_SEEDS, MOST_SAMPLES = 50, 500
 def within(name: str, value: int, most: int) -> int:
     """The number of seeds or samples, if there may be so many; SpecError otherwise."""
     if not 1 <= value <= most:
-        raise SpecError(name, f"{name} = {shown(value)} is out of range: it must be between 1 and {most}.")
+        raise SpecError(
+            name,
+            Sentence(
+                "{name} = {value} is out of range: it must be between 1 and {most}.",
+                name=name,
+                value=shown(value),
+                most=most,
+            ),
+        )
     return value

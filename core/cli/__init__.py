@@ -24,6 +24,7 @@ from core.spec.options import SpecError
 from core.spec.questions import PREDICTED
 from core.spec.quoting import one_line, quoted, shown
 from core.spec.registry import CatalogError
+from core.spec.sentences import Sentence, _
 from core.store import StoreError
 
 MAY_BE_EMPTY = ("layer", "name")  # where it means that nothing is chosen
@@ -31,7 +32,7 @@ MAY_BE_EMPTY = ("layer", "name")  # where it means that nothing is chosen
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise Mistake(f"{one_line(message, 400)} (see {self.prog} --help)")
+        raise Mistake(Sentence("{message} (see {prog} --help)", message=one_line(message, 400), prog=self.prog))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,7 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = registry.load(f"core.cli.{asked.do}")(asked)
         return code
     except (Mistake, SpecError, StoreError, CatalogError, EngineError) as error:
-        say(f"layerlab: {one_line(error)}", file=sys.stderr)
+        told = str(error)
+        told = told if isinstance(told, Sentence) else one_line(told)
+        say(Sentence("layerlab: {told}", told=told), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -55,8 +58,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         from core.store.engine_files import keep_failure
 
         file = keep_failure("".join(traceback.format_exception(error)))
-        told = f"something went wrong, and it is our fault: {type(error).__name__}: {one_line(error, 200)}"
-        say(f"layerlab: {told}. Details are in {quoted(file, 200)}; please send them with a report.", file=sys.stderr)
+        told = Sentence(
+            "something went wrong, and it is our fault: {name}: {error}",
+            name=type(error).__name__,
+            error=one_line(error, 200),
+        )
+        more = Sentence("Details are in {file}; please send them with a report.", file=quoted(file, 200))
+        say(Sentence("layerlab: {told}. {more}", told=told, more=more), file=sys.stderr)
         return 1
 
 
@@ -64,7 +72,7 @@ def _nothing_empty(asked: argparse.Namespace) -> None:
     """A flag with an empty value would count as one that was left out, and what it was to change would stand."""
     for name, value in vars(asked).items():
         if value == "" and name not in MAY_BE_EMPTY:
-            raise Mistake(f"{name.replace('_', '-')} needs a value, and was given an empty one")
+            raise Mistake(Sentence("{name} needs a value, and was given an empty one", name=name.replace("_", "-")))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -73,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
     shared.add_argument("--json", action="store_true", help="print exactly one JSON object")
     shared.add_argument("--runs", metavar="DIR", help="the runs folder (default: $LAYERLAB_RUNS, ~/.layerlab/runs)")
     shared.add_argument("--data-dir", metavar="DIR", help="the data folder (default: $LAYERLAB_DATA, ~/.layerlab/data)")
-    top = _Parser(prog="layerlab", description="Build small networks, watch them learn, ask them why.")
+    top = _Parser(prog="layerlab", description=_("Build small networks, watch them learn, ask them why."))
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, file: str, help: str) -> _Parser:
@@ -81,11 +89,11 @@ def parser() -> argparse.ArgumentParser:
         one.set_defaults(do=f"{file}:do_{name}")
         return one
 
-    one = add("describe", "runs", "a model's layers, parameters and problems")
+    one = add("describe", "runs", _("a model's layers, parameters and problems"))
     _chooses_model(one)
     one.add_argument("--classes", type=_some, metavar="K")
     one.add_argument("--input", metavar="C,H,W")
-    one = add("train", "runs", "train a model and wait for it")
+    one = add("train", "runs", _("train a model and wait for it"))
     _chooses_model(one)
     one.add_argument("--experiment", metavar="FILE.json")
     one.add_argument("--resume", metavar="RUN")
@@ -99,11 +107,11 @@ def parser() -> argparse.ArgumentParser:
     _steers(add("control", "runs", f"steer a run: {typed}"))
     add("runs", "runs", "every run")
     add("delete", "runs", "delete a run for good, also a damaged one").add_argument("run")
-    one = add("look", "why", "look inside a run: one view of one sample, at any moment of its training")
+    one = add("look", "why", _("look inside a run: one view of one sample, at any moment of its training"))
     one.add_argument("--view", required=True, metavar="NAME", help=_Named("one of", registry.VIEWS))
     one.add_argument("--prompt", metavar="TEXT", help="what the view writing goes on from")
     _chooses_sample(one, "view")
-    one = add("explain", "why", "ask why a run's network answers as it does")
+    one = add("explain", "why", _("ask why a run's network answers as it does"))
     one.add_argument("--method", required=True, metavar="NAME", help=_Named("list, or one of", registry.METHODS))
     one.add_argument(
         "--target",
@@ -127,10 +135,10 @@ def parser() -> argparse.ArgumentParser:
     _chooses_sample(one, "method")
     _scores(add("score", "why", "how well the methods find evidence that is known"))
     add("doctor", "machine", "what this machine offers")
-    one = add("bench", "machine", "our trainer beside a bare loop, and beside any installed peer")
+    one = add("bench", "machine", _("our trainer beside a bare loop, and beside any installed peer"))
     one.add_argument("--quick", action="store_true", help="fewer pairs: a look, not a claim")
     one.add_argument("--case", action="append", metavar="NAME", help="only this case (may be repeated)")
-    one = add("engine", "machine", "run the engine as a service: it outlives the web process")
+    one = add("engine", "machine", _("run the engine as a service: it outlives the web process"))
     one.add_argument("--slots", type=_count, default=0, help="runs at once (default: one per core)")
     return top
 
@@ -157,17 +165,17 @@ def _number(text: str, least: int, expected: str) -> int:
 
 def _count(text: str) -> int:
     """A number of things, 0 for the default; less than none would be taken for a wish and never be met."""
-    return _number(text, 0, "a whole number, 1 or more (0: the default)")
+    return _number(text, 0, _("a whole number, 1 or more (0: the default)"))
 
 
 def _some(text: str) -> int:
     """A number of things of which there must be one: 0 would be taken for a flag that was not set."""
-    return _number(text, 1, "a whole number, 1 or more")
+    return _number(text, 1, _("a whole number, 1 or more"))
 
 
 def _place(text: str) -> int:
     """A place in a row that is counted from 0."""
-    return _number(text, 0, "a whole number, 0 or more")
+    return _number(text, 0, _("a whole number, 0 or more"))
 
 
 def _steers(one: _Parser) -> None:

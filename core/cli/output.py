@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from core.spec.quoting import quoted, visible
-from core.store import runs_home
+from core.spec.sentences import Sentence
+from core.store import languages, runs_home
 
 
 class Mistake(Exception):
@@ -22,7 +23,7 @@ def pair(text: str) -> tuple[str, str]:
     """NAME=VALUE as its two halves."""
     name, equals, value = text.partition("=")
     if not equals:
-        raise Mistake(f"“{quoted(text)}” should be NAME=VALUE, such as train.lr=0.01")
+        raise Mistake(Sentence("“{text}” should be NAME=VALUE, such as train.lr=0.01", text=quoted(text)))
     return name, value
 
 
@@ -35,7 +36,12 @@ def writable(*files: str | None) -> None:
     for file in filter(None, files):
         if not _can_be_written(Path(file)):
             name = quoted(file, 200)
-            raise Mistake(f"{name} could not be written: choose a name in a folder that is there and yours to write to")
+            raise Mistake(
+                Sentence(
+                    "{name} could not be written: choose a name in a folder that is there and yours to write to",
+                    name=name,
+                )
+            )
 
 
 def _can_be_written(file: Path) -> bool:
@@ -58,9 +64,12 @@ def aloud(asked: argparse.Namespace) -> Callable[[str], None]:
 
 
 def say(text: object = "", *, file: TextIO | None = None, flush: bool = True) -> None:
-    """Print a sentence. The one way by which text comes to the terminal: nothing in a name moves its cursor."""
+    """Print a sentence in the language of the process.
+
+    The one way by which text comes to the terminal: nothing in a name moves its cursor.
+    """
     out = file or sys.stdout
-    written = visible(str(text))
+    written = visible(languages.of_process().text(text) if isinstance(text, Sentence) else str(text))
     known = out.encoding or "utf-8"
     print(written.encode(known, "backslashreplace").decode(known), file=out, flush=flush)
 

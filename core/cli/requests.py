@@ -13,6 +13,7 @@ from core.spec import registry, specs
 from core.spec.options import declared
 from core.spec.questions import MOST_SPREAD, NEWEST, NO_WEIGHTS, Describe, Explain, Fits, Look, Score
 from core.spec.quoting import quoted
+from core.spec.sentences import Sentence, _
 from core.spec.specs import Choice, Experiment
 from core.store import Run, Store, data_home
 
@@ -23,7 +24,7 @@ def view_asked(asked: argparse.Namespace) -> tuple[View, Look]:
     changes = _changes(asked)
     if asked.prompt is not None:
         if "prompt" not in declared(view.options):
-            raise Mistake(f"--prompt is the start text of the view writing; {view.name} takes none")
+            raise Mistake(Sentence("--prompt is the start text of the view writing; {view} takes none", view=view.name))
         changes["prompt"] = asked.prompt
     options = specs.options_of(view.options, changes)
     run = _with_weights(asked, "out")
@@ -69,7 +70,9 @@ def score_asked(asked: argparse.Namespace) -> Score:
     """The scoreboard that is wanted."""
     _ends_as_it_should(asked, "out", ".csv")
     if asked.seeds is not None and asked.seeds < 1:
-        raise Mistake(f"--seeds {asked.seeds} should be at least 1; leave it out for the usual number")
+        raise Mistake(
+            Sentence("--seeds {seeds} should be at least 1; leave it out for the usual number", seeds=asked.seeds)
+        )
     if asked.seeds is not None:
         within("seeds", asked.seeds, MOST_SEEDS)
     data = tuple(asked.data)
@@ -122,12 +125,14 @@ def _form(run: Run) -> tuple[DataForm, Experiment]:
 def _ends_as_it_should(asked: argparse.Namespace, flag: str, ending: str) -> None:
     name = getattr(asked, flag)
     if name is not None and not name.endswith(ending):
-        raise Mistake(f"--{flag} {quoted(name, 200)} should end with {ending}")
+        raise Mistake(
+            Sentence("--{flag} {name} should end with {ending}", flag=flag, name=quoted(name, 200), ending=ending)
+        )
 
 
 def _shape(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.replace("x", ",").split(","))
     except ValueError:
-        wanted = "whole numbers with commas between them, such as 3,32,32"
-        raise Mistake(f"--input {quoted(text)} should be {wanted}") from None
+        wanted = _("whole numbers with commas between them, such as 3,32,32")
+        raise Mistake(Sentence("--input {text} should be {wanted}", text=quoted(text), wanted=wanted)) from None

@@ -19,10 +19,10 @@ from core.engine.protocol import EngineError, EngineGone, EngineSilent, RunState
 from core.engine.waiting_time import rounded
 from core.spec import registry
 from core.spec.commands import COMMANDS, checked, is_finished
-from core.spec.events import ENDED, FINISHED, PAUSED, SETTABLE, Command
+from core.spec.events import ENDED, FINISHED, PAUSED, SETTABLE, STATE_WORDS, Command
 from core.spec.questions import Describe, Look, StartText
 from core.spec.quoting import one_line, quoted, shown
-from core.spec.sentences import Sentence
+from core.spec.sentences import Sentence, _, counted
 from core.spec.specs import Experiment, assign, experiment_from_json, model_from_json, preset
 from core.store import Run, Store, StoreError, data_home, read_named_json
 from core.store.history import latest
@@ -42,12 +42,14 @@ def experiment_of(asked: argparse.Namespace) -> Experiment:
     elif asked.preset:
         made = preset(asked.preset, asked.data or _usual_data(asked.preset))
     else:
-        raise Mistake("say which model: --preset NAME or --model FILE.json")
+        raise Mistake(_("say which model: --preset NAME or --model FILE.json"))
     changes: dict[str, Any] = dict(pair(one) for group in asked.set for one in group)
     for name in ("steps", "epochs", "seed"):
         if getattr(asked, name, None) is not None:
             if f"train.{name}" in changes:
-                raise Mistake(f"--{name} and --set train.{name} say the same thing; give one of them")
+                raise Mistake(
+                    Sentence("--{name} and --set train.{name} say the same thing; give one of them", name=name)
+                )
             changes[f"train.{name}"] = getattr(asked, name)
     if getattr(asked, "steps", None) is not None:
         changes.setdefault("train.epochs", 0)  # or the preset's number of epochs would decide
@@ -87,7 +89,13 @@ def _by_hand(asked: argparse.Namespace, store: Store) -> dict[str, Any]:
     changes = dict(pair(one) for group in asked.set for one in group)
     if others := [name for name in changes if name.removeprefix("train.") not in (*SETTABLE, "steps")]:
         can = ", ".join(f"train.{name}" for name in (*SETTABLE, "steps"))
-        raise Mistake(f"--resume carries a run on as it was started: {shown(others[0])} cannot be set; {can} can")
+        raise Mistake(
+            Sentence(
+                "--resume carries a run on as it was started: {others} cannot be set; {can} can",
+                others=shown(others[0]),
+                can=can,
+            )
+        )
     changes = {name.removeprefix("train."): value for name, value in changes.items()}
     run = store.run(asked.resume)
     experiment, status = run.experiment(), run.status()
@@ -96,7 +104,13 @@ def _by_hand(asked: argparse.Namespace, store: Store) -> dict[str, Any]:
         longer(experiment, status.steps, more["steps"])
     elif status.state == FINISHED:
         most = 2 * asked_steps(experiment, status.steps)
-        raise EngineError(f"{is_finished(status)} To train it on, give more: --set train.steps={most}.")
+        raise EngineError(
+            Sentence(
+                "{is_finished} To train it on, give more: --set train.steps={most}.",
+                is_finished=is_finished(status),
+                most=most,
+            )
+        )
     return (checked(Command("set", changes)).values if changes else {}) | more
 
 
@@ -114,13 +128,13 @@ def do_describe(asked: argparse.Namespace) -> int:
         return 0
     for row in found.layers:
         sizes = f"{'×'.join(map(str, row.in_shape))} → {'×'.join(map(str, row.out_shape))}"
-        field = f"RF {row.receptive_field}" if row.receptive_field else ""
+        field = Sentence("RF {receptive_field}", receptive_field=row.receptive_field) if row.receptive_field else ""
         say(f"{row.name:15} {row.kind:17} {sizes:25} {row.params:>12,} {row.macs:>13,}  {field}".rstrip())
-    say(f"{found.params:,} parameters, {found.macs:,} multiply-adds per sample")
+    say(Sentence("{params:,} parameters, {macs:,} multiply-adds per sample", params=found.params, macs=found.macs))
     for problem in found.problems:
         say(problem.sentence())
     for remark in found.remarks:
-        say(f"Note: {remark.sentence()}")
+        say(Sentence("Note: {remark}", remark=remark.sentence()))
     return 0
 
 
@@ -154,8 +168,11 @@ def _goes_on(experiment: Experiment) -> None:
     """Mistake where a model of this data goes on from no text."""
     if not data_form(experiment.data).next_step:
         raise Mistake(
-            f"--prompt is what a model of the next token goes on from; {experiment.data.name} asks for "
-            "something else. Leave it out, or train on a text: --preset gpt --data characters"
+            Sentence(
+                "--prompt is what a model of the next token goes on from; {data} asks for something else. Leave "
+                "it out, or train on a text: --preset gpt --data characters",
+                data=experiment.data.name,
+            )
         )
 
 
@@ -209,7 +226,14 @@ def _follow(engine: ClientEngine, run: Run, quiet: bool, prompt: str | None = No
         try:
             state = engine.state(run.id)
             status = state.status
-            line = f"{status.state}  step {status.step} / {status.steps}  {_queued(state)}{status.words}"
+            line = Sentence(
+                "{state}  step {step} / {steps}  {queued}{words}",
+                state=STATE_WORDS[status.state],
+                step=status.step,
+                steps=status.steps,
+                queued=_queued(state),
+                words=status.words,
+            )
             if not quiet and line != said:
                 said = line
                 say(line, flush=True)
@@ -340,9 +364,14 @@ def _queued(state: RunState) -> str:
     if not state.place:
         return ""
     if state.wait is None:
-        return f"place {state.place}, nobody can say yet when it begins"
+        return Sentence("place {place}, nobody can say yet when it begins", place=state.place)
     count, unit = rounded(state.wait)
-    return f"place {state.place}, about {count} {unit}{'' if count == 1 else 's'}"
+    about = {
+        "second": counted("about {n} second", "about {n} seconds", n=count),
+        "minute": counted("about {n} minute", "about {n} minutes", n=count),
+        "hour": counted("about {n} hour", "about {n} hours", n=count),
+    }[unit]
+    return Sentence("place {place}, {about}", place=state.place, about=about)
 
 
 def _training(store: Store) -> dict[str, RunState]:

@@ -15,6 +15,7 @@ from core.cli.requests import explanation_asked, fits_asked, score_asked, view_a
 from core.spec import registry
 from core.spec.questions import Explained, MethodFit, Reproduce
 from core.spec.quoting import quoted
+from core.spec.sentences import Sentence, _
 from core.store import write_npz, write_source
 
 
@@ -65,10 +66,17 @@ def _of_layer(wanted: str, found: Explained) -> str:
     """Why the layer that was asked for is not the one that the map is of."""
     title = registry.METHODS.get(found.method).title
     if not found.layer:
-        return f"{title} explains by the input and by no layer: {quoted(wanted)} is not looked at."
-    return (
-        f"{title} does not offer the layer {quoted(wanted)} of this network; this map is of {found.layer}. "
-        "--method list --json names the layers that each method offers."
+        return Sentence(
+            "{title} explains by the input and by no layer: {wanted} is not looked at.",
+            title=title,
+            wanted=quoted(wanted),
+        )
+    return Sentence(
+        "{title} does not offer the layer {wanted} of this network; this map is of {layer}. --method "
+        "list --json names the layers that each method offers.",
+        title=title,
+        wanted=quoted(wanted),
+        layer=found.layer,
     )
 
 
@@ -95,7 +103,7 @@ def _list_methods(asked: argparse.Namespace, fits: tuple[MethodFit, ...]) -> int
 
 def _price(cost: float, most: float) -> str:
     if most > cost:
-        return f"{cost:.3g} to {most:,.0f} passes"
+        return Sentence("{cost:.3g} to {most:,.0f} passes", cost=cost, most=most)
     return f"{cost:.3g} {'pass' if cost == 1 else 'passes'}"
 
 
@@ -133,8 +141,12 @@ def _show_explained(asked: argparse.Namespace, found: Explained) -> None:
             }
         )
         return
-    held = {True: "its own check holds", False: "its own check does not hold", None: "it has no check of its own"}
-    said = "this map is only rounding" if found.rounding else held[found.holds]
+    held = {
+        True: _("its own check holds"),
+        False: _("its own check does not hold"),
+        None: _("it has no check of its own"),
+    }
+    said = _("this map is only rounding") if found.rounding else held[found.holds]
     say(f"{registry.METHODS.get(found.method).title}, why {found.target}: {said}")
     say("  ".join(f"{name} {value:.4g}" for name, value in proof.items() if value is not None))
     if found.layer:

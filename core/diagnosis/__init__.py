@@ -37,6 +37,8 @@ from core.diagnosis.words import (
     VANISHING,
     Threshold,
 )
+from core.spec.quoting import Quoted
+from core.spec.sentences import Sentence, join
 
 
 @dataclass(frozen=True)
@@ -159,12 +161,14 @@ class Verdict:
 
     def sentence(self) -> str:
         """What it is called and its evidence, in English."""
-        return " ".join([f"{TITLES[self.state]}:", *(says.format(**self.numbers) for says in self.says)])
+        title = Sentence("{title}:", title=TITLES[self.state])
+        return join([title, *(Sentence(says, **self.numbers) for says in self.says)])
 
     def advice(self) -> str:
         """The mend in English, with what the command line would be given."""
         flags = " ".join(f"{address}={value}" for address, value in self.changes.items())
-        return self.mend.format(**self.numbers) + (f" (--set {flags})" if flags else "")
+        mend = Sentence(self.mend, **self.numbers)
+        return join([mend, Quoted(f"(--set {flags})")]) if flags else mend
 
 
 def _verdict(state: str, numbers: Numbers, *says: str, mend: str = "", **changes: Any) -> Verdict:

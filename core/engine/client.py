@@ -18,6 +18,7 @@ from core.engine.startup import Beginning
 from core.engine.wire import VERSION, hear, say
 from core.spec.events import Command
 from core.spec.question_base import Question
+from core.spec.sentences import Sentence, _
 from core.spec.specs import Experiment
 from core.store.addresses import read_address
 from core.store.engine_files import output_path
@@ -84,11 +85,17 @@ class ClientEngine:
         end, closed = time.monotonic() + START, self._closed
         while not self._answers():
             if self._closed != closed:
-                raise EngineGone("The engine was let go.")
+                raise EngineGone(_("The engine was let go."))
             if not self._may_start:
-                raise EngineGone(f"No engine holds {self.folder}; start one with `layerlab engine`.")
+                raise EngineGone(
+                    Sentence("No engine holds {folder}; start one with `layerlab engine`.", folder=self.folder)
+                )
             if time.monotonic() > end:
-                words = f"The engine has not begun within {START:g} s; {output_path()} may say why."
+                words = Sentence(
+                    "The engine has not begun within {start:g} s; {output_path} may say why.",
+                    start=START,
+                    output_path=output_path(),
+                )
                 raise EngineFailed(words, again=True)
             self._begins.see_to_it()
             time.sleep(0.02)
@@ -152,11 +159,13 @@ class ClientEngine:
     def _silence(self, seconds: float) -> EngineSilent:
         pid = self.pid
         if pid and self._begins.pid == pid:
-            advice = f"After {HUNG:g} s it is ended and another one begun, which carries the runs on."
+            advice = Sentence(
+                "After {hung:g} s it is ended and another one begun, which carries the runs on.", hung=HUNG
+            )
         elif os.name == "posix":
-            advice = f"`kill -CONT {pid}` wakes one that was stopped; `kill -9 {pid}` ends it."
+            advice = Sentence("`kill -CONT {pid}` wakes one that was stopped; `kill -9 {pid}` ends it.", pid=pid)
         else:
-            advice = f"`taskkill /F /PID {pid}` ends it."
+            advice = Sentence("`taskkill /F /PID {pid}` ends it.", pid=pid)
         return EngineSilent(seconds, pid, advice)
 
     # ── calls ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -173,7 +182,7 @@ class ClientEngine:
                 return value
             case (False, str(sentence)):
                 raise EngineError(sentence)
-        raise EngineError("That is no answer of an engine; another program seems to listen in its place.")
+        raise EngineError(_("That is no answer of an engine; another program seems to listen in its place."))
 
     def _exchange(self, name: str, args: tuple[Any, ...], wait: Callable[[Connection], None]) -> Any:
         """Ask, wait, and the reply. EngineGone, or TimeoutError where nothing moves."""
@@ -191,7 +200,7 @@ class ClientEngine:
         except (OSError, EOFError):
             self._drop(conn)
             self._pulse.heard()  # it has gone: that is an answer, too
-            raise EngineGone("The engine went away; its runs are carried on when it is back.") from None
+            raise EngineGone(_("The engine went away; its runs are carried on when it is back.")) from None
         except EngineError:  # an answer that may not cross; the connection is sound
             self._give_back(conn)
             raise
@@ -229,15 +238,21 @@ class ClientEngine:
     def _open(self) -> Connection:
         address = read_address(self.folder)
         if address is None:
-            raise self._gone(f"No engine holds {self.folder} at the moment.")
+            raise self._gone(Sentence("No engine holds {folder} at the moment.", folder=self.folder))
         if address.version != VERSION and _alive(address.pid):
-            raise EngineError(f"Another version of LayerLab (process {address.pid}) holds {self.folder}; end it first.")
+            raise EngineError(
+                Sentence(
+                    "Another version of LayerLab (process {pid}) holds {folder}; end it first.",
+                    pid=address.pid,
+                    folder=self.folder,
+                )
+            )
         try:
             conn = reached(address.place, address.key, ANSWER)
         except TimeoutError:
             raise
         except (OSError, EOFError, AuthenticationError):
-            raise self._gone("The engine cannot be reached; it has ended or is being started.") from None
+            raise self._gone(_("The engine cannot be reached; it has ended or is being started.")) from None
         with self._idle_lock:
             self._busy.add(conn)
         return conn

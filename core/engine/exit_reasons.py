@@ -7,33 +7,41 @@ from dataclasses import replace
 
 from core.engine.workers import LOST, SILENT
 from core.spec.events import RUNNING, Status
+from core.spec.sentences import Sentence, _, join
 
 QUIET = 30.0  # seconds of one step, or of loading, that are spoken of
 
 _KILLED = {"SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"}
 
 
-def reason(code: int, step: int, said: str, memory: bool) -> str:
-    """One sentence. `said` is what the worker reported last; `memory`: the kernel has killed for want of memory."""
+def reason(code: int, step: int | None, said: str, memory: bool) -> str:
+    """One sentence. step None: it answered a question. `said` is what the worker reported last; `memory`: the kernel
+    has killed for want of memory.
+    """
+    when = _("while it answered") if step is None else Sentence("at step {step}", step=step)
     if said:
-        return f"The worker failed at step {step}: {said.rstrip('.')}."
+        end = "" if said.endswith(".") else "."
+        return Sentence("The worker failed {when}: {said}{end}", when=when, said=said, end=end)
     if code >= 0:
-        return f"The worker ended unexpectedly (exit code {code}) at step {step}."
+        return Sentence("The worker ended unexpectedly (exit code {code}) {when}.", code=code, when=when)
     try:
         name = signal.Signals(-code).name
     except ValueError:
         name = "unknown"
     if name == "SIGKILL":
-        return f"The worker was killed (signal 9) at step {step}{', possibly out of memory' if memory else ''}."
-    verb = "was killed" if name in _KILLED else "crashed"
-    return f"The worker {verb} (signal {-code}, {name}) at step {step}."
+        if memory:
+            return Sentence("The worker was killed (signal 9) {when}, possibly out of memory.", when=when)
+        return Sentence("The worker was killed (signal 9) {when}.", when=when)
+    if name in _KILLED:
+        return Sentence("The worker was killed (signal {code}, {name}) {when}.", code=-code, name=name, when=when)
+    return Sentence("The worker crashed (signal {code}, {name}) {when}.", code=-code, name=name, when=when)
 
 
 def outlook(checkpoint: int | None) -> str:
     """What resuming would do."""
     if checkpoint is None:
-        return "Resume starts again from step 0: there was no checkpoint yet."
-    return f"Resume carries on from the last checkpoint (step {checkpoint})."
+        return _("Resume starts again from step 0: there was no checkpoint yet.")
+    return Sentence("Resume carries on from the last checkpoint (step {checkpoint}).", checkpoint=checkpoint)
 
 
 def hanging(status: Status, pid: int, silent: float, quiet: float) -> Status:
@@ -44,10 +52,14 @@ def hanging(status: Status, pid: int, silent: float, quiet: float) -> Status:
     if not pid or (silent < SILENT and (quiet < QUIET or status.state != RUNNING)):
         return status
     if silent >= SILENT:
-        words = (
-            f"The worker (process {pid}) has given no sign of life for {silent:.0f} s: it hangs, or was stopped. "
-            f"Stop ends it now; otherwise it is ended after {LOST:g} s."
+        words = Sentence(
+            "The worker (process {pid}) has given no sign of life for {silent:.0f} s: it hangs, or was "
+            "stopped. Stop ends it now; otherwise it is ended after {lost:g} s.",
+            pid=pid,
+            silent=silent,
+            lost=LOST,
         )
     else:
-        words = f"{status.words} Nothing new for {quiet:.0f} s: a long step, or it hangs. Stop ends it.".strip()
+        words = Sentence("Nothing new for {quiet:.0f} s: a long step, or it hangs. Stop ends it.", quiet=quiet)
+        words = join([status.words, words]) if status.words else words
     return replace(status, words=words)

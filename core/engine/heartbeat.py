@@ -16,6 +16,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
 
 from core.engine.protocol import EngineGone, EngineSilent
+from core.spec.sentences import Sentence
 
 LOOK = 0.5  # seconds that a call waits before it looks whether the engine answers at all
 ANSWER = 3.0  # seconds in which an engine must answer how it is; then it hangs
@@ -84,7 +85,7 @@ class Pulse:
         end = self._clock() + seconds
         while not conn.poll(max(0.0, min(LOOK, end - self._clock()))):
             if self._clock() >= end:
-                raise EngineGone(f"The engine did not answer this within {seconds:g} s.")
+                raise EngineGone(Sentence("The engine did not answer this within {seconds:g} s.", seconds=seconds))
             self.look()
 
 

@@ -27,6 +27,7 @@ from core.spec.events import ENDED, PAUSED, STOPPED, Command
 from core.spec.options import SpecError
 from core.spec.question_base import Question
 from core.spec.questions import Sound
+from core.spec.sentences import Sentence, _
 from core.spec.specs import Experiment, content_id
 from core.store import Run, Store, StoreError
 
@@ -61,7 +62,7 @@ def _in_words(method: Callable[_P, _R]) -> Callable[_P, _R]:
             raise EngineError(str(error)) from None
         except Exception as error:
             log.exception("in %s", method.__name__)
-            raise EngineError(f"The engine could not do that: {words(error)}.") from None
+            raise EngineError(Sentence("The engine could not do that: {words}.", words=words(error))) from None
 
     return guarded
 
@@ -107,9 +108,13 @@ class LocalEngine:
     ) -> str:
         """See Engine.start."""
         if not isinstance(experiment, Experiment):
-            raise EngineError("start takes an Experiment.")
+            raise EngineError(_("start takes an Experiment."))
         if not 0 <= threads <= 1024:
-            raise EngineError(f"threads must be between 1 and 1024, or 0 for the engine to choose; not {threads}.")
+            raise EngineError(
+                Sentence(
+                    "threads must be between 1 and 1024, or 0 for the engine to choose; not {threads}.", threads=threads
+                )
+            )
         if wrong := self._broken(experiment, data_dir):
             raise EngineError(wrong)
         click = (token, content_id(experiment))
@@ -192,7 +197,7 @@ class LocalEngine:
                 elif job.worker is not None:
                     job.worker.kill()
                 if not self._changed.wait_for(lambda: self._runs.jobs.get(found.id) is not job, 10.0):
-                    raise EngineError("The run's worker does not end; try again in a moment.")
+                    raise EngineError(_("The run's worker does not end; try again in a moment."))
             self._runs.wish(found.id, Command("unwatch"))
         self._store.delete(found.id)
 
@@ -232,8 +237,10 @@ class LocalEngine:
                 self._questions.cancel(ticket.id)
                 self._wake()
                 if self._closing:
-                    raise EngineError("The engine was closed before the answer came.")
-                raise EngineError(f"No answer within {timeout:g} s; the question was given up.")
+                    raise EngineError(_("The engine was closed before the answer came."))
+                raise EngineError(
+                    Sentence("No answer within {timeout:g} s; the question was given up.", timeout=timeout)
+                )
         if ticket.error:
             raise EngineError(ticket.error)
         answer: A = ticket.answer
@@ -317,7 +324,7 @@ class LocalEngine:
     def _take(self, question: Question[Any], *, kept: bool = True) -> Ticket:
         """Put a question into the line, and say in the log who has asked what."""
         if not isinstance(question, Question):
-            raise EngineError("That is no question.")
+            raise EngineError(_("That is no question."))
         ticket = self._questions.submit(question.placed(str(self._store.root)), kept=kept)
         log.info("%s asks %s", threading.current_thread().name, question.line())
         return ticket
@@ -329,7 +336,7 @@ class LocalEngine:
 
     def _check_open(self) -> None:
         if self._closing:
-            raise EngineError("The engine is being closed.")
+            raise EngineError(_("The engine is being closed."))
 
     def _threads_of(self, run: Run) -> int:
         with suppress(StoreError, TypeError, ValueError):

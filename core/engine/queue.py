@@ -32,6 +32,7 @@ from core.engine.workers import (
 )
 from core.spec.question_base import Question
 from core.spec.questions import Refresh
+from core.spec.sentences import Sentence, _
 
 log = logging.getLogger(__name__)
 LIMIT = 500  # questions that may wait; more are refused in words
@@ -78,7 +79,7 @@ class Questions:
     def submit(self, question: Question[Any], *, kept: bool = True) -> Ticket:
         """Put a question into the line. `kept=False`: nobody will poll."""
         if len(self._waiting) >= LIMIT:
-            raise EngineError(f"{LIMIT} questions are waiting already; try again in a moment.")
+            raise EngineError(Sentence("{limit} questions are waiting already; try again in a moment.", limit=LIMIT))
         now = time.monotonic()
         ticket = Ticket(secrets.token_hex(8), question, now if kept else math.inf)
         self._tickets[ticket.id] = ticket
@@ -99,7 +100,7 @@ class Questions:
         """A ticket that is polled; EngineError when it is not known any more."""
         found = self._tickets.get(ticket)
         if found is None:
-            raise EngineError("This question is not known any more; ask again.")
+            raise EngineError(_("This question is not known any more; ask again."))
         if not math.isinf(found.touched):
             found.touched = time.monotonic()
         return found
@@ -111,7 +112,7 @@ class Questions:
             return
         if found in self._waiting:
             self._waiting.remove(found)
-            self._finish(found, error="The question was given up.")
+            self._finish(found, error=_("The question was given up."))
             return
         found.deadline = time.monotonic() + GIVE_UP
         for worker, busy in self.workers.items():
@@ -211,14 +212,16 @@ class Questions:
         lost = worker.silent(time.monotonic()) > LOST
         code = worker.bury()
         if ticket is not None and lost and math.isinf(ticket.deadline):
-            hung = f"The worker gave no sign of life for {LOST:g} s while it answered, and was ended. Ask again."
+            hung = Sentence(
+                "The worker gave no sign of life for {lost:g} s while it answered, and was ended. Ask again.", lost=LOST
+            )
             self._finish(ticket, error=hung)
         elif ticket is None:
             log.warning("an idle worker ended (exit code %d)", code)
         elif math.isinf(ticket.deadline):
-            self._finish(ticket, error=reason(code, 0, "", False).replace(" at step 0", " while it answered"))
+            self._finish(ticket, error=reason(code, None, "", False))
         else:
-            self._finish(ticket, error="The question was given up.")
+            self._finish(ticket, error=_("The question was given up."))
 
     def _finish(self, ticket: Ticket, answer: Any = None, error: str = "") -> None:
         ticket.done, ticket.answer, ticket.error = True, answer, error

@@ -21,6 +21,7 @@ from core.engine.protocol import EngineError, RunState
 from core.engine.waiting_time import REMEMBERED, Clock, Paces, waits
 from core.engine.workers import LOST, SILENT, Failed, Nursery, Ready, Train, Worker
 from core.spec.events import ENDED, FAILED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command, Status
+from core.spec.sentences import Sentence, _, join
 from core.spec.specs import Experiment
 from core.store import Run, Store, StoreError
 from core.store.engine_files import oom_kills
@@ -161,7 +162,7 @@ class Runs:
             if status.state == PAUSED:
                 self.jobs[run.id] = Job(run, status, RESTING, threads)
             elif status.state in (QUEUED, RUNNING):
-                words = "" if status.state == QUEUED else "Carried on after the engine was started again."
+                words = "" if status.state == QUEUED else _("Carried on after the engine was started again.")
                 self.enqueue(Job(run, status, WAITING, threads), words)
 
     def _learn_from(self, run: Run) -> None:
@@ -289,13 +290,19 @@ class Runs:
             return
         hint = outlook(job.run.checkpoint_step())
         if job.stopping:
-            late = f"Stopped: the worker did not react within {PATIENCE:g} s and was ended. {hint}"
+            late = Sentence(
+                "Stopped: the worker did not react within {patience:g} s and was ended. {hint}",
+                patience=PATIENCE,
+                hint=hint,
+            )
             words = "" if parked else late
             self.close_off(job, replace(job.status, state=STOPPED, words=words))
             return
         memory = -1 < job.oom_before < oom_kills()
-        lost = f"The worker gave no sign of life for {LOST:g} s and was ended: it hung, or was stopped."
-        words = f"{lost if job.silent > LOST else reason(code, job.status.step, job.said, memory)} {hint}"
+        lost = Sentence(
+            "The worker gave no sign of life for {lost:g} s and was ended: it hung, or was stopped.", lost=LOST
+        )
+        words = join([lost if job.silent > LOST else reason(code, job.status.step, job.said, memory), hint])
         log.warning("run %s: %s", job.run.id, words)
         self.close_off(job, replace(job.status, state=FAILED, words=words))
 

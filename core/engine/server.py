@@ -22,6 +22,8 @@ from typing import Any
 from core.engine.heartbeat import cut
 from core.engine.protocol import Engine, EngineError
 from core.engine.wire import LIMIT, dumps, loads, words
+from core.spec.quoting import shown
+from core.spec.sentences import Sentence
 from core.store.addresses import Address
 
 log = logging.getLogger(__name__)
@@ -77,7 +79,7 @@ class Server:
         try:
             name, args = loads(data)
             if name not in self._methods:
-                raise EngineError(f"The engine has no method {name!r}.")
+                raise EngineError(Sentence("The engine has no method {name}.", name=shown(name)))
             return dumps((True, self._methods[name](*args)))
         except Exception as error:  # as text: see core.engine.wire
             if not isinstance(error, EngineError):
@@ -92,7 +94,7 @@ def _caller(conn: Connection) -> str:
             pid, _user, _group = struct.unpack("3i", one.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     except (OSError, AttributeError, struct.error):  # a socket of another kind does not tell
         return "a process"
-    return f"process {pid}"
+    return Sentence("process {pid}", pid=pid)
 
 
 def _close(listener: Listener | None) -> None:

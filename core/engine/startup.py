@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from core.engine.protocol import EngineFailed
+from core.spec.sentences import Sentence
 from core.store.engine_files import last_output, open_output
 from core.store.files import StoreError
 
@@ -67,8 +68,9 @@ class Beginning:
         if code == HELD:
             time.sleep(0.1)  # the holder is about to say where it is, or about to end
         elif not self._answered:
-            ended = f"exit code {code}" if code > 0 else f"signal {-code}"
-            self._cause = f"The engine could not begin: {said or f'{ended}; {last_output()}'}"
+            ended = Sentence("exit code {code}", code=code) if code > 0 else Sentence("signal {code}", code=-code)
+            why = said or Sentence("{ended}; {output}", ended=ended, output=last_output())
+            self._cause = Sentence("The engine could not begin: {why}", why=why)
             self._failed += 1
             self._rest_until = time.monotonic() + 2 ** (self._failed - 1)
 
@@ -98,7 +100,9 @@ class Beginning:
                 start_new_session=os.name == "posix",
             )
         except OSError as error:
-            raise EngineFailed(f"No engine could be started on this machine: {error.strerror}.", again=True) from None
+            raise EngineFailed(
+                Sentence("No engine could be started on this machine: {strerror}.", strerror=error.strerror), again=True
+            ) from None
         finally:
             if output is not None:
                 output.close()

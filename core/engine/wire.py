@@ -31,7 +31,7 @@ from core.spec.options import Options
 from core.spec.question_base import answer_of
 from core.spec.questions import kinds
 from core.spec.quoting import Quoted
-from core.spec.sentences import Sentence, remade
+from core.spec.sentences import Sentence, _, remade
 from core.spec.specs import Experiment
 
 VERSION = 3  # of what the engine and its clients say to each other
@@ -55,7 +55,9 @@ def loads(data: bytes) -> Any:
     except EngineError:
         raise
     except Exception as error:  # noqa: BLE001 (whatever the bytes hold, it is told in words)
-        raise EngineError(f"The value cannot be read: {type(error).__name__}: {error}") from None
+        raise EngineError(
+            Sentence("The value cannot be read: {name}: {error}", name=type(error).__name__, error=error)
+        ) from None
 
 
 def say(conn: Connection, value: Any) -> None:
@@ -142,7 +144,11 @@ class _Writer:
         text += b" " * (-(len(text) + 4) % 8)
         if len(text) > HEAD_LIMIT or self._size + len(text) > LIMIT:
             size = (self._size + len(text)) >> 20
-            raise EngineError(f"The answer takes {size:,} MiB, more than can be handed on; ask for a smaller piece.")
+            raise EngineError(
+                Sentence(
+                    "The answer takes {size:,} MiB, more than can be handed on; ask for a smaller piece.", size=size
+                )
+            )
         return b"".join((struct.pack("<I", len(text)), text, *self._parts))
 
     def _plain(self, value: Any, depth: int) -> Any:
@@ -150,7 +156,9 @@ class _Writer:
         if kind in _NUMBERS:
             return value
         if depth > DEEPEST:
-            raise EngineError(f"The value is more than {DEEPEST} levels deep; it may not cross.")
+            raise EngineError(
+                Sentence("The value is more than {deepest} levels deep; it may not cross.", deepest=DEEPEST)
+            )
         write = _WRITERS.get(kind)
         if write is not None:
             return write(self, value, depth + 1)
@@ -158,7 +166,9 @@ class _Writer:
             return ["scalar", self._array(np.asarray(value))]
         name = name_of(kind)
         if _class(name) is not kind:
-            raise EngineError(f"The value holds a {name}; only plain values and numpy arrays may cross.")
+            raise EngineError(
+                Sentence("The value holds a {name}; only plain values and numpy arrays may cross.", name=name)
+            )
         names = _fields(kind)
         values = self._all([getattr(value, field) for field in names], depth + 1)
         return ["class", name, dict(zip(names, values, strict=True))]
@@ -188,8 +198,11 @@ class _Writer:
         dtype = value.dtype.str
         if not _DTYPE.fullmatch(dtype):
             raise EngineError(
-                f"The value holds an array of {value.dtype}; only plain values and numpy arrays of "
-                "numbers or texts may cross."
+                Sentence(
+                    "The value holds an array of {dtype}; only plain values and numpy arrays of numbers or texts may "
+                    "cross.",
+                    dtype=value.dtype,
+                )
             )
         self._keep(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data if value.size else b"", value.nbytes)
         return ["array", dtype, list(value.shape)]
@@ -222,24 +235,30 @@ class _Reader:
     def message(self) -> Any:
         (length,) = struct.unpack_from("<I", self._data)
         if length > HEAD_LIMIT or length + 4 > len(self._data):
-            raise EngineError(f"The value cannot be read: its head of {length:,} bytes is not there.")
+            raise EngineError(
+                Sentence("The value cannot be read: its head of {length:,} bytes is not there.", length=length)
+            )
         self._at = 4 + length
         value = self._value(json.loads(self._data[4 : self._at].decode()), 0)
         if self._at != len(self._data):
-            raise EngineError(f"The value cannot be read: {len(self._data) - self._at:,} bytes are left over.")
+            raise EngineError(
+                Sentence("The value cannot be read: {left:,} bytes are left over.", left=len(self._data) - self._at)
+            )
         return value
 
     def _value(self, raw: Any, depth: int) -> Any:
         if type(raw) in _THEMSELVES:
             return raw
         if type(raw) is not list:
-            raise EngineError("The value cannot be read: an object stands where there can be none.")
+            raise EngineError(_("The value cannot be read: an object stands where there can be none."))
         if depth > DEEPEST:
-            raise EngineError(f"The value cannot be read: it is more than {DEEPEST} levels deep.")
+            raise EngineError(
+                Sentence("The value cannot be read: it is more than {deepest} levels deep.", deepest=DEEPEST)
+            )
         kind, *rest = raw
         read = _READERS.get(kind)
         if read is None:
-            raise EngineError("The value cannot be read: it holds a kind of thing that is not known.")
+            raise EngineError(_("The value cannot be read: it holds a kind of thing that is not known."))
         return read(self, depth + 1, *rest)
 
     def _items(self, raw: Iterable[Any], depth: int) -> list[Any]:
@@ -255,7 +274,7 @@ class _Reader:
 
     def _array(self, _depth: int, dtype: str, shape: list[int]) -> np.ndarray:
         if not _DTYPE.fullmatch(dtype) or not all(type(n) is int and n >= 0 for n in shape):
-            raise EngineError("The value cannot be read: an array of it has no shape, or no type that may cross.")
+            raise EngineError(_("The value cannot be read: an array of it has no shape, or no type that may cross."))
         kind, count = np.dtype(dtype), math.prod(shape)
         start = self._take(count * kind.itemsize)
         if not count * kind.itemsize:
@@ -267,28 +286,34 @@ class _Reader:
 
     def _scalar(self, depth: int, raw: Any) -> Any:
         value = self._value(raw, depth)
-        return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else _no("a number is no number")
+        return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else _no(_("a number is no number"))
 
     def _made(self, depth: int, name: str, values: dict[str, Any]) -> Any:
         kind = _class(name)
         if kind is None:
-            raise EngineError("The value cannot be read: it names a class that may not cross.")
+            raise EngineError(_("The value cannot be read: it names a class that may not cross."))
         if values.keys() != _fields(kind).keys():
-            wanted = ", ".join(_fields(kind)) or "none"
-            raise EngineError(f"The value cannot be read: a {name} has the fields {wanted}, and no others.")
+            wanted = list(_fields(kind)) or _("none")
+            raise EngineError(
+                Sentence(
+                    "The value cannot be read: a {name} has the fields {wanted}, and no others.",
+                    name=name,
+                    wanted=wanted,
+                )
+            )
         return kind(**dict(zip(values, self._items(values.values(), depth), strict=True)))
 
     def _take(self, size: int) -> int:
         """Where the next `size` bytes begin."""
         start = self._at
         if type(size) is not int or not 0 <= size <= len(self._data) - start:
-            raise EngineError("The value cannot be read: it ends too early.")
+            raise EngineError(_("The value cannot be read: it ends too early."))
         self._at += size + -size % 8
         return start
 
 
 def _no(why: str) -> Any:
-    raise EngineError(f"The value cannot be read: {why}.")
+    raise EngineError(Sentence("The value cannot be read: {why}.", why=why))
 
 
 _READERS: dict[Any, Callable[..., Any]] = {

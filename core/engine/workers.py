@@ -32,6 +32,7 @@ from core.engine.forking import end_hung_fork_server, ended
 from core.engine.protocol import EngineError
 from core.engine.wire import dumps, hear, let_through, say, words
 from core.spec.question_base import Question
+from core.spec.sentences import Sentence, _
 from core.store.engine_files import hold_run
 from core.store.runs import Store
 
@@ -114,7 +115,9 @@ class Worker:
         except (OSError, EOFError) as error:
             self.conn.close()
             self._beats.close()
-            raise EngineError(f"No worker could be started ({words(error)}); the engine's log says more.") from None
+            raise EngineError(
+                Sentence("No worker could be started ({words}); the engine's log says more.", words=words(error))
+            ) from None
         finally:
             theirs.close()  # or its end of file would never reach us
             beats.close()
@@ -130,11 +133,11 @@ class Worker:
     def send(self, value: Any) -> None:
         """Say something; EngineError when the worker has not listened for so long that the pipe is full."""
         if not _writable(self.conn):
-            raise EngineError("The worker does not react at the moment; stop the run if it stays so.")
+            raise EngineError(_("The worker does not react at the moment; stop the run if it stays so."))
         try:
             say(self.conn, value)
         except (OSError, ValueError):
-            raise EngineError("The worker has just ended.") from None
+            raise EngineError(_("The worker has just ended.")) from None
 
     def messages(self) -> list[Any]:
         """Whatever it has said; unreadable messages are handed over as EngineError objects."""
@@ -280,7 +283,7 @@ def entry(conn: Connection, module: str, beats: Connection, answers: bool = Fals
     try:
         worker = importlib.import_module(module)
     except BaseException as error:  # noqa: BLE001 (told to whoever asks: endless restarts would help nobody)
-        broken = f"The worker module {module} cannot be imported: {words(error)}"
+        broken = Sentence("The worker module {module} cannot be imported: {words}", module=module, words=words(error))
         traceback.print_exc()
     code = 1
     try:
@@ -349,7 +352,7 @@ def _reply(conn: Connection, ticket: str, make: Callable[[], Any]) -> None:
     try:
         data = dumps(Answered(ticket, make()))
     except _GivenUp:
-        data = dumps(Failed(ticket, "The question was given up."))
+        data = dumps(Failed(ticket, _("The question was given up.")))
     except BaseException as error:  # noqa: BLE001 (as text: a torch exception would carry torch to whoever asked)
         if not type(error).__module__.startswith("core."):
             traceback.print_exc()

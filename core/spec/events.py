@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from core.spec.sentences import _
+
 
 class Event(NamedTuple):
     """One number of a run: `name` is slashed (`train/loss`, `grad_norm/conv1`), `time` is seconds since the epoch.
@@ -33,6 +35,14 @@ class Status:
 
 
 QUEUED, RUNNING, PAUSED, FINISHED, STOPPED, FAILED = "queued", "running", "paused", "finished", "stopped", "failed"
+STATE_WORDS = {  # a run's state within a sentence
+    QUEUED: _("queued"),
+    RUNNING: _("running"),
+    PAUSED: _("paused"),
+    FINISHED: _("finished"),
+    STOPPED: _("stopped"),
+    FAILED: _("failed"),
+}
 STATES = (QUEUED, RUNNING, PAUSED, FINISHED, STOPPED, FAILED)
 ENDED = (FINISHED, STOPPED, FAILED)
 # `pausing for another` and `the engine went away` are told by the words, not by more states.

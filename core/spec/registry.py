@@ -14,6 +14,7 @@ from operator import attrgetter
 from typing import Any
 
 from core.spec.quoting import quoted
+from core.spec.sentences import Sentence
 
 
 class CatalogError(ValueError):
@@ -39,8 +40,13 @@ class Registry:
         """Add one entry; a name that is taken is refused in words."""
         if entry.name in self._entries:
             raise CatalogError(
-                f"Two {self.kind} entries are called “{entry.name}”: "
-                f"{type(self._entries[entry.name]).__name__} was there first. Rename one of the files' entries."
+                Sentence(
+                    "Two {kind} entries are called “{entry}”: {name} was there first. Rename one of the files' "
+                    "entries.",
+                    kind=self.kind,
+                    entry=entry.name,
+                    name=type(self._entries[entry.name]).__name__,
+                )
             )
         self._entries[entry.name] = entry
 
@@ -50,11 +56,21 @@ class Registry:
         if isinstance(name, str) and name in entries:
             return entries[name]
         if not isinstance(name, str):
-            raise CatalogError(f"The name of {self._one} must be a word. Known: {', '.join(sorted(entries))}.")
+            raise CatalogError(
+                Sentence("The name of {one} must be a word. Known: {entries}.", one=self._one, entries=sorted(entries))
+            )
         near = difflib.get_close_matches(name[:60], entries, n=1)
-        hint = f" Did you mean “{near[0]}”?" if near else ""
-        known = ", ".join(sorted(entries))
-        raise CatalogError(f"There is no {self.kind} called “{quoted(name)}”.{hint} Known: {known}.")
+        hint = Sentence(" Did you mean “{near}”?", near=near[0]) if near else ""
+        known = sorted(entries)
+        raise CatalogError(
+            Sentence(
+                "There is no {kind} called “{name}”.{hint} Known: {known}.",
+                kind=self.kind,
+                name=quoted(name),
+                hint=hint,
+                known=known,
+            )
+        )
 
     def names(self) -> list[str]:
         """Every name, in the order in which the entries want to be offered."""

@@ -8,7 +8,8 @@ its habits, numbers and sentences within the sentence too.
     counted("{n:,} step is left.", "{n:,} steps are left.", n=left)
     _("Only samples of one class.")
 
-A value that is a text is quoted (core.spec.quoting.quoted) unless it is `Quoted` already: so one says that it is ours.
+A value that is a text is quoted: put on one line, its control characters written out. `quoted` and `shown` of
+core.spec.quoting cut it besides; what is `Quoted` already stays as it is, and so one says that a text is ours.
 `f"…"`, `str.join` and most methods of str make a plain text of a sentence, which nobody can translate: use `join`.
 """
 
@@ -25,7 +26,7 @@ from typing import Any
 from core.spec.quoting import Quoted, quoted, visible
 
 _SPEC = re.compile(r"[-+ ]?0?\d{0,2},?(\.\d{1,2})?[dfgGeE%]?")  # how a number may be written; no room for mischief
-LONGEST = 10_000  # characters of a msgid that was written elsewhere
+LONGEST = 500  # characters of a value
 
 
 class Sentence(str):
@@ -40,7 +41,7 @@ class Sentence(str):
     values: Mapping[str, Any]
 
     def __new__(cls, msgid: str, /, **values: Any) -> Sentence:
-        return _made(cls, str(msgid), "", {name: _value(value) for name, value in values.items()})
+        return _made(cls, str.__str__(msgid), "", {name: _value(value) for name, value in values.items()})
 
     def __str__(self) -> str:
         return self  # str(error) is how a sentence comes out of an exception
@@ -71,7 +72,12 @@ class Sentence(str):
 
 def counted(one: str, many: str, /, *, n: float, **values: Any) -> Sentence:
     """A sentence that English says in two ways: `one` where the value `n` is 1, else `many`."""
-    return _made(Sentence, one, many, {name: _value(value) for name, value in {"n": n, **values}.items()})
+    return _made(
+        Sentence,
+        str.__str__(one),
+        str.__str__(many),
+        {name: _value(value) for name, value in {"n": n, **values}.items()},
+    )
 
 
 def _(text: str) -> Sentence:
@@ -97,12 +103,40 @@ def remade(msgid: Any, plural: Any, values: Any) -> Sentence:
     values: {name: number | text | Sentence | list or tuple of these}.
     """
     sound = isinstance(msgid, str) and isinstance(plural, str) and isinstance(values, Mapping)
-    if not sound or max(len(msgid), len(plural)) > LONGEST or not all(isinstance(name, str) for name in values):
+    if not sound or max(len(msgid), len(plural)) > 20 * LONGEST or not all(isinstance(name, str) for name in values):
         raise ValueError("no sentence")
     try:
         return _made(Sentence, visible(msgid), visible(plural), {name: _read(one) for name, one in values.items()})
     except (KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ValueError(f"no sentence: {error}") from None
+
+
+def written(value: Any) -> Any:
+    """The value as JSON keeps it: a sentence in it, however deep, as an object of what it is made of, and its text."""
+    if isinstance(value, Sentence):
+        made_of = {"msgid": value.msgid, "plural": value.plural, "values": written(dict(value.values))}
+        return {"text": str.__str__(value), **made_of}
+    if isinstance(value, dict):
+        return {name: written(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [written(one) for one in value]
+    return value
+
+
+def from_written(raw: Any) -> Any:
+    """The inverse of `written`, but for tuples. A sentence that is none, or says another thing, is its plain text."""
+    if isinstance(raw, list):
+        return [from_written(one) for one in raw]
+    if not isinstance(raw, dict):
+        return raw
+    inside = {name: from_written(one) for name, one in raw.items()}
+    if raw.keys() != {"text", "msgid", "plural", "values"}:
+        return inside
+    try:
+        made = remade(inside["msgid"], inside["plural"], inside["values"])
+    except ValueError:
+        return str(raw["text"])
+    return made if made == raw["text"] else str(raw["text"])
 
 
 def _made(cls: type[Sentence], msgid: str, plural: str, values: dict[str, Any]) -> Sentence:
@@ -113,19 +147,22 @@ def _made(cls: type[Sentence], msgid: str, plural: str, values: dict[str, Any]) 
     return made
 
 
-def _value(value: Any) -> Any:
+def _value(value: Any) -> Any:  # noqa: PLR0911 (one case a kind of value)
     """What a sentence keeps of a value: numbers, sentences and quoted texts."""
     if isinstance(value, Sentence | Quoted):
         return value
     if isinstance(value, str | bool):
-        return quoted(value)
+        return quoted(value, LONGEST)
     if isinstance(value, int | float):
         return value
     if isinstance(value, Real):  # a number of numpy
         return value.item()  # type: ignore[attr-defined]
     if isinstance(value, list | tuple):
         return tuple(_value(one) for one in value)
-    return quoted(value)
+    if isinstance(value, BaseException):  # its own sentence, or what another program says
+        text = str(value)
+        return text if isinstance(text, Sentence) else Quoted(visible(text))
+    return quoted(value, LONGEST)
 
 
 def _read(value: Any) -> Any:

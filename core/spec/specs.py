@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from core.spec import registry
 from core.spec.options import Option, Options, SpecError, _, changed, coerce, declared, option
 from core.spec.quoting import clean, parsed, quoted, shown
+from core.spec.sentences import Sentence
 
 T = TypeVar("T")
 
@@ -241,8 +242,13 @@ def _known_format(raw: dict[str, Any], place: str) -> None:
     """SpecError for a file of another version: what its fields mean there is not known here. None: of this one."""
     was = raw.get("format", FORMAT)
     if type(was) is not int or was != FORMAT:
-        hint = "Open it with the LayerLab that made it, and save it again for this one."
-        raise SpecError(place, f"format is {shown(was)}; this LayerLab reads format {FORMAT}. {hint}")
+        hint = _("Open it with the LayerLab that made it, and save it again for this one.")
+        raise SpecError(
+            place,
+            Sentence(
+                "format is {was}; this LayerLab reads format {format}. {hint}", was=shown(was), format=FORMAT, hint=hint
+            ),
+        )
 
 
 def plain_name(name: str) -> str:
@@ -258,12 +264,18 @@ def model_from_json(raw: Any) -> ModelSpec:
     options = _options(entry.options, raw.get("options", {}), "model.options")
     listed = raw.get("layers", [])
     if not isinstance(listed, list) or len(listed) > LAYER_LIMIT:
-        raise SpecError("model.layers", f"model.layers must be a list of at most {LAYER_LIMIT} layers.")
+        raise SpecError(
+            "model.layers",
+            Sentence("model.layers must be a list of at most {layer_limit} layers.", layer_limit=LAYER_LIMIT),
+        )
     layers = tuple(_layer_from_json(one, f"model.layers[{i}]") for i, one in enumerate(listed))
     names = [layer.name for layer in layers]
     for name in names:
         if names.count(name) > 1:
-            raise SpecError("model.layers", f"Two layers are called “{quoted(name)}”; give each a name of its own.")
+            raise SpecError(
+                "model.layers",
+                Sentence("Two layers are called “{name}”; give each a name of its own.", name=quoted(name)),
+            )
     return ModelSpec(entry.name, options, layers)
 
 
@@ -274,12 +286,15 @@ def _layer_from_json(raw: Any, place: str) -> LayerSpec:
     if isinstance(name, str) and len(name) <= 60:
         name = plain_name(name)
     if not isinstance(name, str) or not name.isidentifier() or len(name) > 60:
-        wanted = "letters, digits and _, such as conv1"
-        raise SpecError(f"{place}.name", f"{place}.name must be {wanted}; not {shown(name)}.")
+        wanted = _("letters, digits and _, such as conv1")
+        raise SpecError(
+            f"{place}.name",
+            Sentence("{place}.name must be {wanted}; not {name}.", place=place, wanted=wanted, name=shown(name)),
+        )
     try:
         options = _options(entry.options, raw.get("options", {}), f"{place}.options")
     except SpecError as error:  # of many layers alike the sentence must say which one
-        raise SpecError(error.field, f"{quoted(name)}: {error.message}") from None
+        raise SpecError(error.field, Sentence("{name}: {message}", name=quoted(name), message=error.message)) from None
     return LayerSpec(entry.name, options, name)
 
 
@@ -293,7 +308,9 @@ def _train_from_json(raw: Any, model: ModelSpec) -> TrainSpec:
     for name, known in _LISTS.items():
         listed = raw.get(name, [])
         if not isinstance(listed, list) or len(listed) > len(known.names()):
-            raise SpecError(f"train.{name}", f"train.{name} must be a list of {', '.join(known.names())}.")
+            raise SpecError(
+                f"train.{name}", Sentence("train.{name} must be a list of {names}.", name=name, names=known.names())
+            )
         made = [_choice_from_json(known, one, f"train.{name}[{i}]") for i, one in enumerate(listed)]
         values[name] = _in_order(known, made, f"train.{name}")
     return _at("train", lambda: TrainSpec(**values))
@@ -309,17 +326,22 @@ def _in_order(known: registry.Registry, chosen: list[Choice], place: str) -> tup
     """A list of choices as the catalog orders them, so that equal lists are equal."""
     by_name = {choice.name: choice for choice in chosen}
     if len(by_name) < len(chosen):
-        raise SpecError(place, f"{place} names one {known.kind} twice.")
+        raise SpecError(place, Sentence("{place} names one {known_kind} twice.", place=place, known_kind=known.kind))
     return tuple(by_name[name] for name in known.names() if name in by_name)
 
 
 def _object(raw: Any, place: str, known: set[str]) -> dict[str, Any]:
     if not isinstance(raw, dict):
-        raise SpecError(place, f"{place} must be an object with the fields {', '.join(sorted(known))}.")
+        raise SpecError(
+            place, Sentence("{place} must be an object with the fields {known}.", place=place, known=sorted(known))
+        )
     for key in raw:
         if key not in known:
-            names = ", ".join(sorted(known))
-            raise SpecError(f"{place}.{quoted(key)}", f"{place} has no field {shown(key)}; it has {names}.")
+            names = sorted(known)
+            raise SpecError(
+                f"{place}.{quoted(key)}",
+                Sentence("{place} has no field {key}; it has {names}.", place=place, key=shown(key), names=names),
+            )
     return raw
 
 
@@ -327,8 +349,10 @@ def options_of(cls: type[Options], values: dict[str, Any]) -> Options:
     """Options from values by name, as they are typed; SpecError names the option that is unknown or out of range."""
     for name in values:
         if name not in declared(cls):
-            names = ", ".join(declared(cls)) or "none"
-            raise SpecError(name, f"There is no option {shown(name)} here; the options: {names}.")
+            names = list(declared(cls)) or _("none")
+            raise SpecError(
+                name, Sentence("There is no option {name} here; the options: {names}.", name=shown(name), names=names)
+            )
     return cls(**values)
 
 
@@ -369,7 +393,10 @@ def assign(experiment: Experiment, changes: dict[str, Any]) -> Experiment:
 def _assign_one(experiment: Experiment, address: str, value: Any) -> Experiment:
     part, _dot, name = address.partition(".")
     if part not in ("data", "model", "train") or not name:
-        raise SpecError(address, f"{shown(address)} is no address; write data.NAME, model.NAME or train.NAME.")
+        raise SpecError(
+            address,
+            Sentence("{address} is no address; write data.NAME, model.NAME or train.NAME.", address=shown(address)),
+        )
     spec = getattr(experiment, part)
     if part == "train":
         return replace(experiment, train=_at("train", lambda: _assign_train(spec, name, value)))
@@ -379,8 +406,13 @@ def _assign_one(experiment: Experiment, address: str, value: Any) -> Experiment:
     known = declared(type(spec.options))
     if name not in known:
         chosen = getattr(spec, "name", None) or spec.architecture
-        names = ", ".join([*known, *(["seed"] if part == "data" else [])]) or "none"
-        raise SpecError(address, f"{chosen} has no option {shown(name)}; its options: {names}.")
+        names = [*known, *(["seed"] if part == "data" else [])] or _("none")
+        raise SpecError(
+            address,
+            Sentence(
+                "{chosen} has no option {name}; its options: {names}.", chosen=chosen, name=shown(name), names=names
+            ),
+        )
     options = _at(part, lambda: replace(spec.options, **{name: value}))
     return replace(experiment, **{part: replace(spec, options=options)})
 
@@ -401,7 +433,7 @@ def _assign_train(train: TrainSpec, name: str, value: Any) -> TrainSpec:
                 now = tuple(replace(choice, options=changed) if one is choice else one for one in chosen)
                 return _replaced(train, place, now if place in _LISTS else now[0])
             names += declared(type(choice.options))
-    raise SpecError(name, f"train has no field {shown(name)}; it has {', '.join(names)}.")
+    raise SpecError(name, Sentence("train has no field {name}; it has {names}.", name=shown(name), names=names))
 
 
 def _replaced(train: TrainSpec, name: str, value: Any) -> TrainSpec:
@@ -413,7 +445,9 @@ def _chosen_list(train: TrainSpec, name: str, value: Any) -> tuple[Choice, ...]:
     if isinstance(value, str):
         value = [] if value.strip().lower() in ("", NONE) else [part.strip() for part in value.split(",")]
     if not isinstance(value, list | tuple) or len(value) > 64:
-        raise SpecError(name, f"{name} must be names with commas between them, or {NONE}.")
+        raise SpecError(
+            name, Sentence("{name} must be names with commas between them, or {none}.", name=name, none=NONE)
+        )
     known, before = _LISTS[name], {choice.name: choice for choice in choices_of(train)[name]}
     entries = [_entry(known, one, name) for one in value]
     return _in_order(known, [before.get(one.name) or Choice(one.name, one.options()) for one in entries], name)
@@ -448,7 +482,7 @@ def to_link(experiment: Experiment) -> dict[str, str]:
         listed = [{"kind": k, "name": n, **({"options": o} if o else {})} for k, n, o in layers]
         link["layers"] = json.dumps(listed, separators=(",", ":"))
     if sum(len(k) + len(v) + 2 for k, v in link.items()) > LINK_LIMIT:
-        raise SpecError("link", "This model is too large for a link; save the experiment as a file instead.")
+        raise SpecError("link", _("This model is too large for a link; save the experiment as a file instead."))
     return link
 
 
@@ -468,24 +502,30 @@ def from_link(link: dict[str, str]) -> tuple[Experiment, list[str]]:
     notices: list[str] = []
     link = clean(link)
     if sum(len(k) + len(v) + 2 for k, v in link.items()) > LINK_LIMIT:
-        return preset("cnn", "digits"), [f"The link is longer than {LINK_LIMIT} characters; it was left aside."]
+        return preset("cnn", "digits"), [
+            Sentence("The link is longer than {link_limit} characters; it was left aside.", link_limit=LINK_LIMIT)
+        ]
     if link.get("v", str(FORMAT)) != str(FORMAT):
         was = shown(link["v"])
-        notice = f"v: the link is of version {was}; this LayerLab reads version {FORMAT}. It was left aside."
+        notice = Sentence(
+            "v: the link is of version {was}; this LayerLab reads version {format}. It was left aside.",
+            was=was,
+            format=FORMAT,
+        )
         return preset("cnn", "digits"), [notice]
     names = {"model": "cnn", "data": "digits"}
     for part, known in (("model", registry.ARCHITECTURES), ("data", registry.DATASETS)):
         try:
             names[part] = known.get(link.get(part, names[part])).name
         except registry.CatalogError as error:
-            notices.append(f"{part}: {error}")
+            notices.append(Sentence("{part}: {error}", part=part, error=error))
     made = preset(names["model"], names["data"])
     addresses = {k: v for k, v in link.items() if k.partition(".")[0] in ("data", "model", "train") and "." in k}
     for address in sorted(addresses, key=lambda a: a.partition(".")[2] not in {**_CHOICES, **_LISTS}):
         try:
             made = assign(made, {address: addresses[address]})
         except SpecError as error:
-            notices.append(f"{quoted(address)}: {error.message}")
+            notices.append(Sentence("{address}: {message}", address=quoted(address), message=error.message))
     if "layers" in link:
         try:
             raw = {**to_json(made.model), "layers": parsed(link["layers"])}

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from core.spec.quoting import quoted
+from core.spec.sentences import Sentence
 from core.store.files import StoreError, layerlab_home, write_json
 
 _SOCKET_PATH_LIMIT = 100  # bytes; a Unix socket's path may have about 104 on macOS, 108 on Linux
@@ -200,9 +201,11 @@ def _own_folder() -> Path:
             return place
     tried = ", ".join(map(str, _candidates()))
     raise StoreError(
-        "An engine needs a folder that belongs to this user alone, with mode 700, and none of "
-        f"{quoted(tried, 400)} can be had. "
-        "Set XDG_RUNTIME_DIR to a folder of your own with mode 700."
+        Sentence(
+            "An engine needs a folder that belongs to this user alone, with mode 700, and none of {tried} "
+            "can be had. Set XDG_RUNTIME_DIR to a folder of your own with mode 700.",
+            tried=quoted(tried, 400),
+        )
     )
 
 

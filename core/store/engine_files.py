@@ -20,6 +20,7 @@ from typing import IO
 import filelock
 
 from core.spec.quoting import quoted
+from core.spec.sentences import Sentence, _, join
 from core.store.files import DiskFull, StoreError, layerlab_home, made_folder, write_atomic
 from core.store.runs import Run
 
@@ -39,7 +40,13 @@ def hold_runs(runs: Path) -> filelock.BaseFileLock | None:
     except filelock.Timeout:
         if (pid := _holder(Path(lock.lock_file))) and (name := _stranger(Path(f"/proc/{pid}"))):
             raise StoreError(
-                f"Process {pid} of another user ({quoted(name)}) holds {quoted(runs, 200)}. {_OWN_FOLDER}"
+                Sentence(
+                    "Process {pid} of another user ({name}) holds {runs}. {own_folder}",
+                    pid=pid,
+                    name=quoted(name),
+                    runs=quoted(runs, 200),
+                    own_folder=_OWN_FOLDER,
+                )
             ) from None
         return None
     except (OSError, NotImplementedError) as error:
@@ -59,10 +66,19 @@ def _unwritable(runs: Path, error: Exception) -> StoreError:
     """Why no engine can hold the folder, and what to do."""
     folder = quoted(runs, 200)
     if getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(f"The disk of {folder} is full. Delete a run on the page “Runs”, or free some space elsewhere.")
+        return DiskFull(
+            Sentence(
+                "The disk of {folder} is full. Delete a run on the page “Runs”, or free some space elsewhere.",
+                folder=folder,
+            )
+        )
     reason = getattr(error, "strerror", None) or str(error).rstrip(".") or type(error).__name__
-    said = f"Nothing can be written to the runs folder {folder}: {quoted(reason)}. Make it writable."
-    return StoreError(f"{said} {_OWN_FOLDER}")
+    said = Sentence(
+        "Nothing can be written to the runs folder {folder}: {reason}. Make it writable.",
+        folder=folder,
+        reason=quoted(reason),
+    )
+    return StoreError(join([said, _OWN_FOLDER]))
 
 
 def short_temporary_folder() -> None:
@@ -71,7 +87,7 @@ def short_temporary_folder() -> None:
         os.environ["TMPDIR"], tempfile.tempdir = "/tmp", None  # the processes that we start read the variable
 
 
-_OWN_FOLDER = "Choose a runs folder of your own: --runs or LAYERLAB_RUNS."
+_OWN_FOLDER = _("Choose a runs folder of your own: --runs or LAYERLAB_RUNS.")
 
 
 def _lock(path: Path) -> filelock.BaseFileLock:
@@ -80,10 +96,23 @@ def _lock(path: Path) -> filelock.BaseFileLock:
     StoreError where the file is somebody else's: he could hold it whenever he likes.
     """
     if os.name == "posix" and path.is_symlink():
-        raise StoreError(f"{quoted(path, 200)} is a link to another place; remove it. {_OWN_FOLDER}")
+        raise StoreError(
+            Sentence(
+                "{path} is a link to another place; remove it. {own_folder}",
+                path=quoted(path, 200),
+                own_folder=_OWN_FOLDER,
+            )
+        )
     if name := _stranger(path):
         place = quoted(path, 200)
-        raise StoreError(f"{place} belongs to another user ({quoted(name)}), who can keep others out. {_OWN_FOLDER}")
+        raise StoreError(
+            Sentence(
+                "{place} belongs to another user ({name}), who can keep others out. {own_folder}",
+                place=place,
+                name=quoted(name),
+                own_folder=_OWN_FOLDER,
+            )
+        )
     with suppress(OSError):  # there is none yet; or it may not be changed, and the lock itself says so
         if path.stat().st_mode & 0o077:
             path.chmod(0o600)
@@ -96,7 +125,7 @@ def _stranger(path: Path) -> str:
         owner = path.lstat().st_uid
         return "" if os.name != "posix" or owner == os.geteuid() else path.owner()
     except KeyError:
-        return f"number {owner}"
+        return Sentence("number {owner}", owner=owner)
     except OSError:
         return ""
 
@@ -119,7 +148,9 @@ def hold_run(run: Run, seconds: float) -> Iterator[None]:
     try:
         lock.acquire(timeout=seconds, poll_interval=0.02)
     except filelock.Timeout:
-        raise StoreError(f"Run {run.id[:8]} is still held by another worker; try again in a moment.") from None
+        raise StoreError(
+            Sentence("Run {run_id} is still held by another worker; try again in a moment.", run_id=run.id[:8])
+        ) from None
     try:
         yield
     finally:
@@ -149,7 +180,7 @@ def last_output() -> str:
         lines = output_path().read_text(errors="replace").strip().splitlines()
         if lines:
             return lines[-1][:300]
-    return "it said nothing."
+    return _("it said nothing.")
 
 
 def keep_failure(text: str) -> Path:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.spec.quoting import clean, parsed, quoted
+from core.spec.sentences import Sentence, _
 from core.store.regular import read_regular
 
 if TYPE_CHECKING:  # numpy and safetensors come where arrays are read or written: a refusal does not wait for them
@@ -54,10 +55,14 @@ def made_folder(folder: Path) -> Path:
         with os.scandir(folder):
             return folder
     except OSError as error:
-        reason = "a file of that name is in the way" if isinstance(error, FileExistsError) else error.strerror
+        reason = _("a file of that name is in the way") if isinstance(error, FileExistsError) else error.strerror
         raise StoreError(
-            f"{quoted(folder, 200)} cannot be used as a folder: {reason}. Choose another one: --runs or LAYERLAB_RUNS "
-            "for runs, LAYERLAB_HOME for all that LayerLab keeps."
+            Sentence(
+                "{folder} cannot be used as a folder: {reason}. Choose another one: --runs or LAYERLAB_RUNS for "
+                "runs, LAYERLAB_HOME for all that LayerLab keeps.",
+                folder=quoted(folder, 200),
+                reason=reason,
+            )
         ) from None
 
 
@@ -128,8 +133,14 @@ def used(folder: Path) -> int:
 def explained(error: OSError, path: Path) -> StoreError:
     """An OSError as a sentence; a full disk or quota as DiskFull."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(f"The disk is full: {quoted(path.name)} could not be written. Free some space, then resume.")
-    return StoreError(f"{quoted(path, 200)} could not be written: {error.strerror}.")
+        return DiskFull(
+            Sentence(
+                "The disk is full: {path} could not be written. Free some space, then resume.", path=quoted(path.name)
+            )
+        )
+    return StoreError(
+        Sentence("{path} could not be written: {strerror}.", path=quoted(path, 200), strerror=error.strerror)
+    )
 
 
 def write_json(path: Path, value: Any, *, sync: bool = True) -> None:
@@ -174,15 +185,19 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], str]:
         if set(told) - {"meta"}:  # whatever the word "checksum" has become: this file had one
             found = _CHECKSUM.search(data, 8, 8 + int.from_bytes(data[:8], "little"))
             if set(told) - {"meta"} != {"checksum"} or found is None:
-                raise StoreError(f"{quoted(path.name)} cannot be read: its header is damaged")
+                raise StoreError(Sentence("{path} cannot be read: its header is damaged", path=quoted(path.name)))
             sum_then = int(found[1], 16)
             data[found.start(1) : found.end(1)] = b"0" * 8
             if zlib.crc32(data) != sum_then:
                 name = quoted(path.name)
-                raise StoreError(f"{name} cannot be read: its bytes are not those that were written (checksum)")
+                raise StoreError(
+                    Sentence("{name} cannot be read: its bytes are not those that were written (checksum)", name=name)
+                )
         return {name: np.array(value) for name, value in load(bytes(data)).items()}, str(told.get("meta", ""))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
-        raise StoreError(f"{quoted(path.name)} cannot be read: {quoted(error, 200)}") from None
+        raise StoreError(
+            Sentence("{path} cannot be read: {error}", path=quoted(path.name), error=quoted(error, 200))
+        ) from None
 
 
 def tensors_meta(path: Path) -> str:
@@ -193,13 +208,15 @@ def tensors_meta(path: Path) -> str:
         with safe_open(path, framework="numpy") as file:
             return str((file.metadata() or {}).get("meta", ""))
     except (OSError, ValueError, SafetensorError) as error:
-        raise StoreError(f"{quoted(path.name)} cannot be read: {quoted(error, 200)}") from None
+        raise StoreError(
+            Sentence("{path} cannot be read: {error}", path=quoted(path.name), error=quoted(error, 200))
+        ) from None
 
 
 def _header(data: bytearray) -> dict[str, Any]:
     size = int.from_bytes(data[:8], "little")
     if size > len(data) - 8:
-        raise ValueError("it is not whole")
+        raise ValueError(_("it is not whole"))
     header: dict[str, Any] = json.loads(data[8 : 8 + size])
     return header
 
@@ -210,15 +227,17 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = parsed(read_regular(path))
     except FileNotFoundError:
-        raise StoreError(f"{name} is missing.") from None
+        raise StoreError(Sentence("{name} is missing.", name=name)) from None
     except OSError as error:
-        raise StoreError(f"{name} cannot be read: {error.strerror}.") from None
+        raise StoreError(Sentence("{name} cannot be read: {strerror}.", name=name, strerror=error.strerror)) from None
     except RecursionError:
-        raise StoreError(f"{name} cannot be read: it is nested too deep.") from None
+        raise StoreError(Sentence("{name} cannot be read: it is nested too deep.", name=name)) from None
     except ValueError as error:
-        raise StoreError(f"{name} cannot be read: it is not JSON ({quoted(error)}).") from None
+        raise StoreError(
+            Sentence("{name} cannot be read: it is not JSON ({error}).", name=name, error=quoted(error))
+        ) from None
     if not isinstance(value, dict):
-        raise StoreError(f"{name} cannot be read: it holds no JSON object.")
+        raise StoreError(Sentence("{name} cannot be read: it holds no JSON object.", name=name))
     return value
 
 
@@ -237,8 +256,12 @@ def read_named_json(path: Path) -> Any:
         return parsed(read_regular(path, FILE_LIMIT))
     except OSError as error:
         if error.errno == errno.EFBIG:
-            words = f"{name} is larger than {FILE_LIMIT >> 20} MiB; an experiment is a few kilobytes."
+            words = Sentence(
+                "{name} is larger than {file_limit} MiB; an experiment is a few kilobytes.",
+                name=name,
+                file_limit=FILE_LIMIT >> 20,
+            )
             raise StoreError(words) from None
-        raise StoreError(f"{name} cannot be opened: {error.strerror}.") from None
+        raise StoreError(Sentence("{name} cannot be opened: {strerror}.", name=name, strerror=error.strerror)) from None
     except (ValueError, RecursionError) as error:
-        raise StoreError(f"{name} is not JSON: {quoted(error)}.") from None
+        raise StoreError(Sentence("{name} is not JSON: {error}.", name=name, error=quoted(error))) from None

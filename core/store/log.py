@@ -15,6 +15,7 @@ from typing import Any
 
 from core.spec.events import Event, Status, from_json_number, json_number
 from core.spec.quoting import parsed, quoted
+from core.spec.sentences import Sentence
 from core.store.files import DiskFull, explained, sweep, write_atomic
 
 LARGEST = 2**53  # of a count: JSON's numbers, arrays and browsers are exact up to here
@@ -117,7 +118,9 @@ class EventLog:
         if written != len(data):  # seen on a full disk: a short count and no error
             os.ftruncate(self._file, self._size)
             name = quoted(self.path.name)
-            raise DiskFull(f"The disk is full: {name} could not take a row. Free some space, then resume.")
+            raise DiskFull(
+                Sentence("The disk is full: {name} could not take a row. Free some space, then resume.", name=name)
+            )
         self._size += written
 
     def _repair(self) -> int:

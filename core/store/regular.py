@@ -8,6 +8,8 @@ import stat
 from pathlib import Path
 from typing import IO
 
+from core.spec.sentences import Sentence, _
+
 MORE = 1 << 20  # bytes that are read at once behind what the file was said to have
 
 
@@ -18,11 +20,11 @@ def open_regular(path: Path) -> IO[bytes]:
     """
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, f"it is {_kind(mode)}, not a file", str(path))
+        raise OSError(errno.EINVAL, Sentence("it is {kind}, not a file", kind=_kind(mode)), str(path))
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise OSError(errno.EINVAL, "it is not a file", str(path))
+        raise OSError(errno.EINVAL, _("it is not a file"), str(path))
     return os.fdopen(handle, "rb")
 
 
@@ -35,7 +37,7 @@ def read_regular(path: Path, most: int = 1 << 40) -> bytes:
                 data += more
             if len(data) <= most:
                 return data
-    raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
+    raise OSError(errno.EFBIG, Sentence("it has more than {most:,} bytes", most=most), str(path))
 
 
 def _kind(mode: int) -> str:

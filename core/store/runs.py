@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from core.spec.events import FINISHED, QUEUED, STATES, Event, Snapshot, Status
 from core.spec.options import SpecError
 from core.spec.quoting import quoted
+from core.spec.sentences import Sentence, _, from_written, join, written
 from core.spec.specs import Experiment, experiment_from_json, to_json
 from core.store import log
 from core.store.files import (
@@ -65,8 +66,15 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
         except OSError as error:
             told = explained(error, self.path)
             if not isinstance(told, DiskFull):
-                file = quoted(Path(os.fsdecode(error.filename)).name) if error.filename else "its folder"
-                told = StoreError(f"Run {self.id[:8]}: {file} cannot be used: {quoted(error.strerror or error)}.")
+                file = quoted(Path(os.fsdecode(error.filename)).name) if error.filename else _("its folder")
+                told = StoreError(
+                    Sentence(
+                        "Run {id}: {file} cannot be used: {reason}.",
+                        id=self.id[:8],
+                        file=file,
+                        reason=quoted(error.strerror or error),
+                    )
+                )
             raise told from error
 
     return guarded
@@ -85,9 +93,11 @@ class Checkpoint:
         """What a reader must know of where this state comes from; empty where it is the newest one."""
         if not self.damaged:
             return ""
-        return (
-            f"The newest checkpoint was damaged ({' and '.join(self.damaged)}: not the bytes that were written). The "
-            f"one before it, of step {self.step:,}, was used; the steps after it are made again."
+        return Sentence(
+            "The newest checkpoint was damaged ({damaged}: not the bytes that were written). The one before "
+            "it, of step {step:,}, was used; the steps after it are made again.",
+            damaged=join(self.damaged, _(" and ")),
+            step=self.step,
         )
 
 
@@ -110,7 +120,9 @@ class Run:
         try:
             return experiment_from_json(read_json(self.path / "experiment.json"))
         except SpecError as error:
-            raise StoreError(f"{self.id[:8]}/experiment.json: {error.message}") from None
+            raise StoreError(
+                Sentence("{id}/experiment.json: {message}", id=self.id[:8], message=error.message)
+            ) from None
 
     def about(self) -> dict[str, Any]:
         """name, created (seconds since the epoch), and whatever the engine noted (threads, device)."""
@@ -118,14 +130,23 @@ class Run:
         if about.get("format") != FORMAT:
             found = quoted(about.get("format"))
             raise StoreError(
-                f"Run {self.id[:8]} has folder format {found}; this LayerLab reads format {FORMAT}. "
-                "Open it with the LayerLab that made it."
+                Sentence(
+                    "Run {id} has folder format {found}; this LayerLab reads format {format}. Open it with the "
+                    "LayerLab that made it.",
+                    id=self.id[:8],
+                    found=found,
+                    format=FORMAT,
+                )
             )
         if not isinstance(about.get("name"), str) or not _number(about.get("created"), LATEST):
-            raise StoreError(f"{self.id[:8]}/about.json cannot be read: it has no name, or no time of its making.")
+            raise StoreError(
+                Sentence("{id}/about.json cannot be read: it has no name, or no time of its making.", id=self.id[:8])
+            )
         sound = all(_number(about.get(name, 0), log.LARGEST) for name in ("threads", "seconds"))
         if not sound or not isinstance(about.get("set", {}), dict):
-            raise StoreError(f"{self.id[:8]}/about.json cannot be read: its threads, seconds or changes are no such.")
+            raise StoreError(
+                Sentence("{id}/about.json cannot be read: its threads, seconds or changes are no such.", id=self.id[:8])
+            )
         return about
 
     def lengthen(self, experiment: Experiment, step: int) -> None:
@@ -156,18 +177,23 @@ class Run:
     def status(self) -> Status:
         """Where the run stands."""
         try:
-            status = Status(**read_json(self.path / "status.json"))
+            raw = from_written(read_json(self.path / "status.json"))
+            status = Status(**raw)
         except TypeError:
-            raise StoreError(f"{self.id[:8]}/status.json cannot be read: those are no fields of a status.") from None
+            raise StoreError(
+                Sentence("{id}/status.json cannot be read: those are no fields of a status.", id=self.id[:8])
+            ) from None
         counts = all(type(n) is int and 0 <= n <= log.LARGEST for n in (status.step, status.steps))
         sound = counts and all(isinstance(word, str) for word in (status.state, status.words, status.layer))
         if not sound or status.state not in STATES:
-            raise StoreError(f"{self.id[:8]}/status.json cannot be read: it names no state that a run can be in.")
+            raise StoreError(
+                Sentence("{id}/status.json cannot be read: it names no state that a run can be in.", id=self.id[:8])
+            )
         return status
 
     def set_status(self, status: Status) -> None:
         """Record where the run stands (the log's status rows are written by the log's one writer)."""
-        write_json(self.path / "status.json", asdict(status), sync=False)
+        write_json(self.path / "status.json", written(asdict(status)), sync=False)
 
     # numbers
     def log(self) -> log.EventLog:
@@ -261,9 +287,11 @@ class Run:
             return dict(self.load_snapshot(step).tensors)
         kept = self.load_checkpoint()
         if kept is not None and kept.step != step and kept.damaged:
-            raise StoreError(f"The weights of step {step:,} are damaged. Choose another moment of the training.")
+            raise StoreError(
+                Sentence("The weights of step {step:,} are damaged. Choose another moment of the training.", step=step)
+            )
         if kept is None or kept.step != step:
-            raise StoreError(f"Run {self.id[:8]} keeps no weights of step {step}.")
+            raise StoreError(Sentence("Run {id} keeps no weights of step {step}.", id=self.id[:8], step=step))
         return {name[6:]: value for name, value in kept.arrays.items() if name.startswith("model/")}
 
     def weights_stamp(self, step: int) -> int:
@@ -279,7 +307,12 @@ class Run:
             arrays, _meta = read_tensors(self.path / "snapshots" / f"{step:09d}.safetensors")
         except StoreError as error:
             raise StoreError(
-                f"The weights of step {step:,} are damaged (snapshots/{error}). Choose another moment of the training."
+                Sentence(
+                    "The weights of step {step:,} are damaged (snapshots/{error}). Choose another moment of the "
+                    "training.",
+                    step=step,
+                    error=error,
+                )
             ) from None
         return Snapshot(step, arrays)
 
@@ -309,8 +342,12 @@ class Run:
                     broken.append(name)
         if broken:
             raise StoreError(
-                f"Run {self.id[:8]} cannot be resumed: {' and '.join(broken)} cannot be read. "
-                "Its curves are whole; start the experiment again to go on."
+                Sentence(
+                    "Run {id} cannot be resumed: {broken} cannot be read. Its curves are whole; start the experiment "
+                    "again to go on.",
+                    id=self.id[:8],
+                    broken=join(broken, _(" and ")),
+                )
             )
         return None
 
@@ -357,7 +394,13 @@ class Store:
         except (OSError, StoreError) as error:
             shutil.rmtree(fresh, ignore_errors=True)
             reason = explained(error, fresh) if isinstance(error, OSError) else error
-            raise StoreError(f"A run could not be made in {quoted(self.root, 200)}: {quoted(reason, 300)}") from error
+            raise StoreError(
+                Sentence(
+                    "A run could not be made in {root}: {reason}",
+                    root=quoted(self.root, 200),
+                    reason=quoted(reason, 300),
+                )
+            ) from error
         return run
 
     def run(self, run_id: str, *, whole: bool = False) -> Run:
@@ -372,8 +415,20 @@ class Store:
             if len(found) == 1:
                 return found[0]
             if found:
-                raise StoreError(f"{len(found)} runs begin with {quoted(run_id)}; write more of the id.")
-        raise StoreError(f"There is no run “{quoted(run_id)}” in {quoted(self.root, 200)}; `layerlab runs` lists them.")
+                raise StoreError(
+                    Sentence(
+                        "{found} runs begin with {run_id}; write more of the id.",
+                        found=len(found),
+                        run_id=quoted(run_id),
+                    )
+                )
+        raise StoreError(
+            Sentence(
+                "There is no run “{run_id}” in {root}; `layerlab runs` lists them.",
+                run_id=quoted(run_id),
+                root=quoted(self.root, 200),
+            )
+        )
 
     def runs(self) -> list[Run]:
         """Every run, newest first; the damaged ones, too, whose methods say what is wrong with them.
@@ -385,7 +440,9 @@ class Store:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise StoreError(f"{quoted(self.root, 200)} cannot be read: {error.strerror}.") from None
+            raise StoreError(
+                Sentence("{root} cannot be read: {strerror}.", root=quoted(self.root, 200), strerror=error.strerror)
+            ) from None
         found = [Run(name, self.root / name) for name in names if _ID.fullmatch(name)]
         return sorted(found, key=_made, reverse=True)
 
@@ -398,7 +455,9 @@ class Store:
             if hidden.is_symlink() or not hidden.is_dir():
                 hidden.unlink()
         except OSError as error:
-            raise StoreError(f"Run {run.id[:8]} cannot be deleted: {error.strerror}.") from None
+            raise StoreError(
+                Sentence("Run {run_id} cannot be deleted: {strerror}.", run_id=run.id[:8], strerror=error.strerror)
+            ) from None
         shutil.rmtree(hidden, ignore_errors=True)
 
 
@@ -437,4 +496,4 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]
         meta = None
     if isinstance(meta, dict) and type(meta.get("step")) is int:
         return arrays, meta
-    raise StoreError(f"{quoted(path.name)} cannot be read: it does not say its step")
+    raise StoreError(Sentence("{path} cannot be read: it does not say its step", path=quoted(path.name)))

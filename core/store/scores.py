@@ -19,6 +19,7 @@ import numpy as np
 
 from core.spec.questions import Gate, Hanging, Measured, Scored, ScoreRow
 from core.spec.quoting import quoted
+from core.spec.sentences import Sentence, _, from_written, written
 from core.store.files import StoreError, explained, layerlab_home, write_npz
 from core.store.regular import read_regular
 
@@ -33,7 +34,7 @@ def keep_scores(scored: Scored) -> None:
     about = {f.name: getattr(scored, f.name) for f in fields(Scored) if f.name != "arrays"}
     about |= {name: [asdict(one) for one in about[name]] for name in ("rows", "gates", "hanging")}
     about["held"] = sorted(scored.arrays)  # each has a checksum in the file, but not the name under which it lies there
-    text = json.dumps({"format": FORMAT, **about}, allow_nan=False).encode()
+    text = json.dumps({"format": FORMAT, **written(about)}, allow_nan=False).encode()
     path = _path(KINDS[scored.quick])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,8 +56,10 @@ def making_scores() -> Iterator[None]:
         lock.acquire(timeout=0)
     except filelock.Timeout:
         raise StoreError(
-            "Somebody else is having the methods scored just now. Look here again in a few minutes: everybody sees the "
-            "scoreboard that is made."
+            _(
+                "Somebody else is having the methods scored just now. Look here again in a few minutes: "
+                "everybody sees the scoreboard that is made."
+            )
         ) from None
     except OSError as error:
         raise explained(error, path) from error
@@ -91,14 +94,16 @@ def _read(path: Path) -> Scored:
         with zipfile.ZipFile(held := io.BytesIO(read_regular(path, MOST))) as packed:
             if any(one.compress_type != zipfile.ZIP_STORED for one in packed.infolist()):
                 # nor can it unfold into gigabytes
-                raise StoreError(f"{quoted(path.name)} is packed; a scoreboard is not.")
+                raise StoreError(Sentence("{path} is packed; a scoreboard is not.", path=quoted(path.name)))
         with np.load(held) as loaded:
             arrays = {name: loaded[name] for name in loaded.files}
-        about: dict[str, Any] = json.loads(arrays.pop(ABOUT).tobytes())
+        about: dict[str, Any] = from_written(json.loads(arrays.pop(ABOUT).tobytes()))
         if about.pop("format") != FORMAT:
-            raise StoreError(f"{quoted(path.name)} has another format.")
+            raise StoreError(Sentence("{path} has another format.", path=quoted(path.name)))
         if about.pop("held", sorted(arrays)) != sorted(arrays):
-            raise StoreError(f"{quoted(path.name)} is damaged: it holds other arrays than were written.")
+            raise StoreError(
+                Sentence("{path} is damaged: it holds other arrays than were written.", path=quoted(path.name))
+            )
         about["rows"] = tuple(_row(row) for row in about["rows"])
         about["hanging"] = tuple(Hanging(**{**one, "share": Measured(**one["share"])}) for one in about["hanging"])
         about["gates"] = tuple(Gate(**gate) for gate in about["gates"])
@@ -108,7 +113,9 @@ def _read(path: Path) -> Scored:
     except StoreError:
         raise
     except Exception as error:  # noqa: BLE001 (a torn zip raises anything: EOFError, NotImplementedError, zlib.error …)
-        raise StoreError(f"{quoted(path.name)} cannot be read: {quoted(error, 200)}.") from None
+        raise StoreError(
+            Sentence("{path} cannot be read: {error}.", path=quoted(path.name), error=quoted(error, 200))
+        ) from None
 
 
 def _row(row: dict[str, Any]) -> ScoreRow:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.spec.quoting import quoted, shown
+from core.spec.sentences import Sentence, _
 from core.store.files import StoreError, data_home, layerlab_home
 
 
@@ -21,9 +22,15 @@ def text_file(path: str, folder: Path) -> Path:
                 return place
     except (OSError, ValueError, RuntimeError):  # a name that no file can have
         pass
-    where = f"{quoted(folder.absolute(), 200)}, nor is it a .txt file seen from {quoted(Path.cwd(), 200)}"
-    mend = "Put it into that folder, or leave the path empty."
-    raise StoreError(f"The text file {shown(path)} is not in {where}. {mend}")
+    where = Sentence(
+        "{absolute}, nor is it a .txt file seen from {cwd}",
+        absolute=quoted(folder.absolute(), 200),
+        cwd=quoted(Path.cwd(), 200),
+    )
+    mend = _("Put it into that folder, or leave the path empty.")
+    raise StoreError(
+        Sentence("The text file {path} is not in {where}. {mend}", path=shown(path), where=where, mend=mend)
+    )
 
 
 def outside_the_data(path: str) -> str:
@@ -39,7 +46,8 @@ def outside_the_data(path: str) -> str:
             return ""
     except (OSError, ValueError, RuntimeError):  # a name that no file can have: nobody may read that, either
         pass
-    return (
-        f"The text file {shown(path)} is outside of the data folder. Visitors of this server can use what lies in the "
-        "data folder; ask the person who runs it to put the file there, or leave the path empty."
+    return Sentence(
+        "The text file {path} is outside of the data folder. Visitors of this server can use what lies "
+        "in the data folder; ask the person who runs it to put the file there, or leave the path empty.",
+        path=shown(path),
     )

@@ -37,6 +37,7 @@ from core.spec.questions import (
     Sound,
     StartText,
 )
+from core.spec.sentences import Sentence
 from core.spec.specs import DataSpec, Experiment, preset
 from core.store import Store, data_home
 from core.store.scores import keep_scores, making_scores
@@ -66,7 +67,9 @@ def answer(question: Question[A], send: Send) -> A:
     SpecError where it is no question; whatever else the function raises.
     """
     if not isinstance(question, Question):
-        raise SpecError("question", f"{type(question).__name__} is no question that a worker knows.")
+        raise SpecError(
+            "question", Sentence("{name} is no question that a worker knows.", name=type(question).__name__)
+        )
     torch.set_num_threads(1)  # the cores are for the runs that train
     made: A = registry.load(question.handler)(question, send)
     return made
@@ -170,7 +173,9 @@ def _splits(data: DataSpec, folder: str) -> Splits:
 
 def doctor(_question: Doctor, _send: Send) -> dict[str, Any]:
     """See Doctor."""
-    devices = [{"name": "cpu", "detail": f"{THREADS} threads, {platform.machine()}"}]
+    devices = [
+        {"name": "cpu", "detail": Sentence("{threads} threads, {machine}", threads=THREADS, machine=platform.machine())}
+    ]
     for i in range(torch.cuda.device_count()):
         about = torch.cuda.get_device_properties(i)
         devices.append({"name": f"cuda:{i}", "detail": f"{about.name}, {about.total_memory / 2**30:.0f} GiB"})

@@ -29,6 +29,7 @@ from core.spec import registry
 from core.spec.commands import COMMANDS
 from core.spec.events import FAILED, FINISHED, PAUSED, RUNNING, STOPPED, Command, Event, Status
 from core.spec.options import SpecError
+from core.spec.sentences import Sentence, _, join
 from core.spec.specs import Experiment
 from core.store import Checkpoint, DiskFull, Run, Store, StoreError
 from core.worker.data.splits import DataError
@@ -92,7 +93,7 @@ class RunSession:
         elif checkpoint.damaged:
             self.run.drop_damaged(checkpoint)
         damaged = checkpoint.words() if checkpoint else ""
-        self.notice = " ".join(filter(None, (damaged, self._longer(experiment, checkpoint), *self.training.notes)))
+        self.notice = join(filter(None, (damaged, self._longer(experiment, checkpoint), *self.training.notes)))
         self.report(RUNNING, self.notice)
         for command in self._waiting:
             self.obey(command)
@@ -264,7 +265,7 @@ class RunSession:
 
     def _disk_full(self, error: DiskFull) -> None:
         self.paused = True
-        self.report(PAUSED, f"Paused: {error}")
+        self.report(PAUSED, Sentence("Paused: {error}", error=error))
 
     # ── telling ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -277,7 +278,7 @@ class RunSession:
             self.log.status(status)
         except DiskFull as error:  # the engine is told all the same; the files say it as soon as there is space again
             if state in (FINISHED, FAILED):
-                status = Status(state, step, steps, f"{words} {error}".strip(), layer)
+                status = Status(state, step, steps, join(filter(None, (words, str(error)))), layer)
         self._send(status)
 
     def _reached(self) -> tuple[int, int]:
@@ -305,11 +306,11 @@ class RunSession:
         now = time.perf_counter()
         if now >= self._next_report:
             self._next_report = now + REPORT_SECONDS / 4
-            self._send(Status(RUNNING, 0, 0, f"{words}, {fraction:.0%}"))
+            self._send(Status(RUNNING, 0, 0, Sentence("{words}, {fraction:.0%}", words=words, fraction=fraction)))
         while self.conn.poll(0):
             command = self._received()
             if command.verb == "stop":
-                self.report(STOPPED, "Stopped before the first step.")
+                self.report(STOPPED, _("Stopped before the first step."))
                 raise _Leave
             self._waiting.append(command)
 
@@ -353,7 +354,7 @@ def useful_threads(training: Training, most: int) -> int:
     for threads in (1, most):
         torch.set_num_threads(threads)
         times = []
-        for _ in range(5):
+        for _again in range(5):
             started = time.perf_counter()
             network(x).sum().backward()
             times.append(time.perf_counter() - started)
@@ -380,8 +381,13 @@ def in_words(error: Exception) -> str:
     """An unexpected error of a run or a question, in words."""
     text = str(error)
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in text:
-        return "The run needed more memory than there is. Try a smaller batch size, or a narrower model."
+        return _("The run needed more memory than there is. Try a smaller batch size, or a narrower model.")
     if "CUDA error" in text or "cuDNN" in text:
-        return f"The GPU reported an error ({text.splitlines()[0]}). The worker was discarded; resume to try again."
-    first = text.splitlines()[0] if text else "no message"
-    return f"The worker met an error it does not know: {type(error).__name__}: {first}."
+        return Sentence(
+            "The GPU reported an error ({line}). The worker was discarded; resume to try again.",
+            line=text.splitlines()[0],
+        )
+    first = text.splitlines()[0] if text else _("no message")
+    return Sentence(
+        "The worker met an error it does not know: {name}: {first}.", name=type(error).__name__, first=first
+    )

@@ -3,6 +3,8 @@
 A test compares this with captum.attr's public names and with the catalog.
 """
 
+from core.spec.sentences import Sentence, _, join
+
 OFFERED = {
     "Saliency": ("saliency",),
     "InputXGradient": ("input_x_gradient",),
@@ -33,13 +35,19 @@ OFFERED = {
     "NeuronIntegratedGradients": ("neuron_integrated_gradients",),
 }
 
-_AT_LAYER = "The method is offered by the input; by a layer there are {0}, which answer the same question."
-_RULES = _AT_LAYER.format("conductance and Layer Integrated Gradients")
-_SWITCHED = _AT_LAYER.format("conductance, and the interventions on a layer of the views")
-_OF_UNIT = (
+_RULES, _SWITCHED = (
+    Sentence(
+        "The method is offered by the input; by a layer there are {others}, which answer the same question.", others=one
+    )
+    for one in (
+        _("conductance and Layer Integrated Gradients"),
+        _("conductance, and the interventions on a layer of the views"),
+    )
+)
+_OF_UNIT = _(
     "The method is offered for the answer; for one unit there are its gradient, Integrated Gradients and conductance."
 )
-_LANGUAGE = "It is for large language models that write an answer to a prompt; a run here has a few classes."
+_LANGUAGE = _("It is for large language models that write an answer to a prompt; a run here has a few classes.")
 
 NOT_OFFERED = {
     "LayerDeepLift": _RULES,
@@ -47,15 +55,15 @@ NOT_OFFERED = {
     "LayerGradientShap": _RULES,
     "LayerLRP": _RULES,
     "LayerFeatureAblation": _SWITCHED,
-    "LayerFeaturePermutation": _SWITCHED + " With a target Captum's class fails (it takes the target twice).",
+    "LayerFeaturePermutation": join([_SWITCHED, _("With a target Captum's class fails (it takes the target twice).")]),
     "NeuronDeepLift": _OF_UNIT,
     "NeuronDeepLiftShap": _OF_UNIT,
     "NeuronGradientShap": _OF_UNIT,
     "NeuronGuidedBackprop": _OF_UNIT,
     "NeuronDeconvolution": _OF_UNIT,
     "NeuronFeatureAblation": _OF_UNIT,
-    "LimeBase": "Lime with parts of one's own, which are lines of Python: from a notebook it is Captum's.",
-    "DataLoaderAttribution": "It is of a whole data set; a map here is of one sample.",
+    "LimeBase": _("Lime with parts of one's own, which are lines of Python: from a notebook it is Captum's."),
+    "DataLoaderAttribution": _("It is of a whole data set; a map here is of one sample."),
     "LLMAttribution": _LANGUAGE,
     "LLMGradientAttribution": _LANGUAGE,
     "RemoteLLMAttribution": _LANGUAGE,

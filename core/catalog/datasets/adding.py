@@ -28,7 +28,7 @@ ENTRY = Dataset(
     options=Adding,
     load="core.worker.data.adding:load",
     form=lambda o: DataForm(SEQUENCE, (o.length, 2), 1, task=NUMBER),
-    source="drawn by LayerLab after Hochreiter & Schmidhuber (1997)",
+    source=_("drawn by LayerLab after Hochreiter & Schmidhuber (1997)"),
     licence="Apache-2.0",
     examples=(Adding(samples=1000), Adding(length=6, samples=200)),
     order=7,

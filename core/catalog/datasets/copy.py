@@ -26,7 +26,7 @@ ENTRY = Dataset(
     options=Copy,
     load="core.worker.data.copy:load",
     form=lambda o: DataForm(TOKENS, (2 * o.items + o.gap,), o.symbols, vocabulary=FIRST + o.symbols, task=EACH_STEP),
-    source="drawn by LayerLab after Arjovsky, Shah & Bengio (2016), section 5.1",
+    source=_("drawn by LayerLab after Arjovsky, Shah & Bengio (2016), section 5.1"),
     licence="Apache-2.0",
     examples=(Copy(samples=1000), Copy(items=4, gap=3, symbols=3, samples=300)),
     order=8,

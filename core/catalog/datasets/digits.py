@@ -25,8 +25,8 @@ ENTRY = Dataset(
     options=Digits,
     load="core.worker.data.digits:load",
     form=lambda o: DataForm(PICTURE, (1, o.size, o.size), 10),
-    source="E. Alpaydin & C. Kaynak, Optical Recognition of Handwritten Digits (UCI), as shipped by scikit-learn",
-    licence="CC BY 4.0",
+    source=_("E. Alpaydin & C. Kaynak, Optical Recognition of Handwritten Digits (UCI), as shipped by scikit-learn"),
+    licence=_("CC BY 4.0"),
     examples=(Digits(), Digits(size=8)),
     order=1,
 )

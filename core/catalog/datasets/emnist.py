@@ -32,8 +32,10 @@ ENTRY = Dataset(
     options=Emnist,
     load="core.worker.data.emnist:load",
     form=lambda o: DataForm(PICTURE, (1, 28, 28), CLASSES[o.split]),
-    source="G. Cohen, S. Afshar, J. Tapson, A. van Schaik: EMNIST, from NIST Special Database 19, through torchvision",
-    licence="none stated by its authors",
+    source=_(
+        "G. Cohen, S. Afshar, J. Tapson, A. van Schaik: EMNIST, from NIST Special Database 19, through torchvision"
+    ),
+    licence=_("none stated by its authors"),
     files=True,
     examples=(Emnist(samples=200), Emnist(split="digits", samples=200), Emnist(split="balanced", samples=200)),
     order=23,

@@ -25,7 +25,7 @@ ENTRY = Dataset(
     options=FashionMnist,
     load="core.worker.data.mnist:load_fashion",
     form=lambda _o: DataForm(PICTURE, (1, 28, 28), 10),
-    source="H. Xiao, K. Rasul, R. Vollgraf (Zalando): Fashion-MNIST, read through torchvision",
+    source=_("H. Xiao, K. Rasul, R. Vollgraf (Zalando): Fashion-MNIST, read through torchvision"),
     licence="MIT",
     files=True,
     examples=(FashionMnist(samples=200),),

@@ -27,7 +27,7 @@ ENTRY = Dataset(
     options=Order,
     load="core.worker.data.order:load",
     form=lambda o: DataForm(TOKENS, (o.length,), 2, vocabulary=SPECIAL + o.noise),
-    source="drawn by LayerLab",
+    source=_("drawn by LayerLab"),
     licence="Apache-2.0",
     examples=(Order(samples=1000), Order(length=8, noise=2, samples=200)),
     order=4,

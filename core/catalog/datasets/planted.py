@@ -35,7 +35,7 @@ ENTRY = Dataset(
     options=Planted,
     load="core.worker.data.planted:load",
     form=lambda o: DataForm(TOKENS, (o.length,), o.classes, vocabulary=1 + tokens_of(o) + o.noise),
-    source="drawn by LayerLab",
+    source=_("drawn by LayerLab"),
     licence="Apache-2.0",
     examples=(Planted(samples=1000), Planted(length=8, classes=3, pattern=1, noise=3, samples=300)),
     order=5,

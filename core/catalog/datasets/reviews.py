@@ -37,7 +37,7 @@ ENTRY = Dataset(
     options=Reviews,
     load="core.worker.data.reviews:load",
     form=lambda o: DataForm(TOKENS, (LONGEST * (o.facts + 1),), 2, vocabulary=len(vocabulary())),
-    source="made by LayerLab from a grammar; nobody wrote them",
+    source=_("made by LayerLab from a grammar; nobody wrote them"),
     licence="Apache-2.0",
     examples=(Reviews(samples=600), Reviews(facts=1, negation=1.0, decoys=True, samples=300)),
     order=6,

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from core.spec.options import declared
 from core.spec.quoting import quoted
+from core.spec.sentences import Sentence, join
 from core.store import StoreError
 from core.store.regular import open_regular
 from core.store.texts import text_file
@@ -39,8 +40,14 @@ def load(options: Any, seed: int, folder: Path, _report: Report) -> Splits:
         least = round((options.length + 1) / SHARES[0])
         name = quoted(path, 200)
         raise DataError(
-            f"{name} has {len(text):,} characters; for windows of {options.length} it needs at least {least:,}. "
-            "Choose a longer text or a smaller length."
+            Sentence(
+                "{name} has {text:,} characters; for windows of {length} it needs at least {least:,}. Choose a "
+                "longer text or a smaller length.",
+                name=name,
+                text=len(text),
+                length=options.length,
+                least=least,
+            )
         )
     found = Counter(parts[0])
     known = tuple(c for c, _count in found.most_common(options.vocabulary - FIRST))
@@ -60,7 +67,11 @@ def _asked(part: tuple[Tensor, Tensor], path: Path) -> tuple[Tensor, Tensor]:
     y = torch.where(y == UNKNOWN, NOT_ASKED, y)
     some = (y != NOT_ASKED).any(1)
     if not bool(some.any()):
-        raise DataError(f"{quoted(path, 200)} has a part in which no character is known. Choose a larger vocabulary.")
+        raise DataError(
+            Sentence(
+                "{path} has a part in which no character is known. Choose a larger vocabulary.", path=quoted(path, 200)
+            )
+        )
     return x[some], y[some]
 
 
@@ -70,11 +81,21 @@ def _unknown(different: int, known: int, test: np.ndarray, options: Any) -> str:
     most = declared(type(options))["vocabulary"][2].high or 0
     more = ""
     if different > known:
-        more = f" To know {'all' if enough <= most else 'more'}, set vocabulary to {min(enough, int(most)):,}."
-    return (
-        f"The training text has {different:,} different characters; {known:,} are kept. {share:.1%} of the test text's "
-        f"characters are unknown: they are not asked for, and count neither in loss nor in accuracy.{more}"
+        n = min(enough, int(most))
+        more = (
+            Sentence("To know all, set vocabulary to {n:,}.", n=n)
+            if enough <= most
+            else Sentence("To know more, set vocabulary to {n:,}.", n=n)
+        )
+    kept = Sentence(
+        "The training text has {different:,} different characters; {known:,} are kept. {share:.1%} of "
+        "the test text's characters are unknown: they are not asked for, and count neither in loss nor "
+        "in accuracy.",
+        different=different,
+        known=known,
+        share=share,
     )
+    return join([kept, more]) if more else kept
 
 
 def find(path: str, folder: Path) -> Path:
@@ -94,12 +115,22 @@ def read(path: Path) -> tuple[str, tuple[str, ...]]:
     except UnicodeDecodeError as error:
         name = quoted(path, 200)
         raise DataError(
-            f"{name} is no UTF-8 text (expected UTF-8, found the byte 0x{error.object[error.start]:02x} at place "
-            f"{error.start:,}). Save it as UTF-8."
+            Sentence(
+                "{name} is no UTF-8 text (expected UTF-8, found the byte {byte} at place {place:,}). Save it as UTF-8.",
+                name=name,
+                byte=f"0x{error.object[error.start]:02x}",
+                place=error.start,
+            )
         ) from None
     except OSError as error:
-        raise DataError(f"{quoted(path, 200)} cannot be read: {error.strerror}.") from None
-    return text, ((f"Only the first {len(text):,} characters of {path.name} are used.",) if more else ())
+        raise DataError(
+            Sentence("{path} cannot be read: {strerror}.", path=quoted(path, 200), strerror=error.strerror)
+        ) from None
+    return text, (
+        (Sentence("Only the first {text:,} characters of {path} are used.", text=len(text), path=path.name),)
+        if more
+        else ()
+    )
 
 
 def _overlapping(ids: np.ndarray, options: Any, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ import numpy as np
 from torchvision.datasets import CIFAR10
 
 from core.spec.quoting import quoted, shown
+from core.spec.sentences import Sentence, _
 from core.store.regular import read_regular
 from core.worker.data.download import Unreachable, fetched, offline
 from core.worker.data.splits import DataError, Report, Splits, pictures, split_by_class
@@ -22,7 +23,7 @@ BATCH = 10_000  # pictures in each file of the full set
 VALUES = 3 * 32 * 32
 FILE_LIMIT = 256 << 20  # bytes; a full batch has 31 MB
 VALIDATION = 0.1  # of the training pictures
-MEND = "Put a whole file of that name there, or remove its folder to have the set downloaded again."
+MEND = _("Put a whole file of that name there, or remove its folder to have the set downloaded again.")
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
@@ -34,8 +35,14 @@ def load(options: Any, seed: int, folder: Path, report: Report) -> Splits:
         place = folder / SUBSET
         train, test = read_batch(place / TRAIN[0]), read_batch(place / TEST[0])
         notes = (
-            f"The full CIFAR-10 is not in {folder.absolute()}; its subset in {SUBSET} is used: "
-            f"{len(train[1]):,} training and {len(test[1]):,} test pictures.",
+            Sentence(
+                "The full CIFAR-10 is not in {absolute}; its subset in {subset} is used: {train:,} training and "
+                "{test:,} test pictures.",
+                absolute=folder.absolute(),
+                subset=SUBSET,
+                train=len(train[1]),
+                test=len(test[1]),
+            ),
         )
     else:
         _fetch(place, report)
@@ -56,13 +63,18 @@ def _complete(place: Path) -> bool:
 def _fetch(place: Path, report: Report) -> None:
     if _complete(place):
         return
-    words = "downloading CIFAR-10 (170 MB)"
+    words = _("downloading CIFAR-10 (170 MB)")
     try:
         with fetched([CIFAR10.url], CIFAR10.tgz_md5, place, lambda share: report(share, words)) as packed:
             _unpack(packed, place)
     except Unreachable as error:
-        names = ", ".join((*TRAIN, *TEST))
-        raise offline("CIFAR-10", place.absolute(), error, f"the six files {names} of cifar-10-python.tar.gz") from None
+        names = (*TRAIN, *TEST)
+        raise offline(
+            "CIFAR-10",
+            place.absolute(),
+            error,
+            Sentence("the six files {names} of cifar-10-python.tar.gz", names=names),
+        ) from None
 
 
 def _unpack(archive: Path, place: Path) -> None:
@@ -71,7 +83,13 @@ def _unpack(archive: Path, place: Path) -> None:
         for name in (*TRAIN, *TEST, META):
             source = held.extractfile(f"{FOLDER}/{name}")
             if source is None:
-                raise DataError(f"CIFAR-10's archive has no {FOLDER}/{name}; expected it there. Try again later.")
+                raise DataError(
+                    Sentence(
+                        "CIFAR-10's archive has no {folder}/{name}; expected it there. Try again later.",
+                        folder=FOLDER,
+                        name=name,
+                    )
+                )
             unpacked = archive.with_name(name)
             unpacked.write_bytes(source.read())
             unpacked.replace(place / name)
@@ -84,7 +102,9 @@ class _Plain(pickle.Unpickler):
         of_numpy = module.split(".")[0] == "numpy" and name in ("_reconstruct", "ndarray", "dtype", "_frombuffer")
         if of_numpy or (module, name) == ("_codecs", "encode"):
             return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"it names {module}.{name}, which no batch of pictures needs")
+        raise pickle.UnpicklingError(
+            Sentence("it names {module}.{name}, which no batch of pictures needs", module=module, name=name)
+        )
 
 
 def _held(data: Any, labels: Any, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -94,9 +114,11 @@ def _held(data: Any, labels: Any, size: int) -> tuple[np.ndarray, np.ndarray]:
     """
     plain = isinstance(labels, list) and len(labels) <= size and all(isinstance(one, int | str) for one in labels)
     if not isinstance(data, np.ndarray) or not (plain or isinstance(labels, np.ndarray)):
-        raise TypeError(f"{type(data).__name__} of pictures and {type(labels).__name__} of labels")
+        raise TypeError(
+            Sentence("{name} of pictures and {name2} of labels", name=type(data).__name__, name2=type(labels).__name__)
+        )
     if max(data.nbytes, getattr(labels, "nbytes", 0)) > size:
-        raise ValueError(f"an array of {data.nbytes:,} bytes in a file of {size:,}")
+        raise ValueError(Sentence("an array of {nbytes:,} bytes in a file of {size:,}", nbytes=data.nbytes, size=size))
     return data, np.asarray(labels)
 
 
@@ -105,24 +127,57 @@ def read_batch(path: Path, count: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
     DataError names the file, what was expected and what was found.
     """
-    wanted = f"{count:,} pictures of {VALUES:,} bytes" if count else f"pictures of {VALUES:,} bytes"
+    wanted = (
+        Sentence("{count:,} pictures of {values:,} bytes", count=count, values=VALUES)
+        if count
+        else Sentence("pictures of {values:,} bytes", values=VALUES)
+    )
     try:
         file = read_regular(path, FILE_LIMIT)
         held = _Plain(io.BytesIO(file), encoding="latin1").load()
         data, labels = _held(held["data"], held["labels"], len(file))
     except Exception as error:  # noqa: BLE001 (a torn pickle raises anything)
         reason = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
-        found = f"expected a batch of CIFAR-10 with {wanted}, found {reason}"
-        raise DataError(f"{quoted(path, 200)} cannot be read: {found}. {MEND}") from None
+        found = Sentence("expected a batch of CIFAR-10 with {wanted}, found {reason}", wanted=wanted, reason=reason)
+        raise DataError(
+            Sentence("{path} cannot be read: {found}. {mend}", path=quoted(path, 200), found=found, mend=MEND)
+        ) from None
     fits = data.ndim == 2 and data.shape[1] == VALUES and data.dtype == np.uint8 and labels.shape == data.shape[:1]
     if not fits or not len(data) or len(data) != (count or len(data)):
-        found = f"{data.dtype} {'×'.join(map(str, data.shape))} with labels {'×'.join(map(str, labels.shape))}"
+        found = Sentence(
+            "{dtype} {shape} with labels {others}",
+            dtype=data.dtype,
+            shape="×".join(map(str, data.shape)),
+            others="×".join(map(str, labels.shape)),
+        )
         name = quoted(path, 200)
-        raise DataError(f"{name} holds another shape: expected {wanted} with a label each, found {found}. {MEND}")
+        raise DataError(
+            Sentence(
+                "{name} holds another shape: expected {wanted} with a label each, found {found}. {mend}",
+                name=name,
+                wanted=wanted,
+                found=found,
+                mend=MEND,
+            )
+        )
     if labels.dtype.kind not in "iu":
-        found = f"{labels.dtype}, the first {shown(labels[0].item())}"
-        raise DataError(f"{quoted(path, 200)} holds other labels: expected whole numbers 0 … 9, found {found}. {MEND}")
+        found = Sentence("{dtype}, the first {item}", dtype=labels.dtype, item=shown(labels[0].item()))
+        raise DataError(
+            Sentence(
+                "{path} holds other labels: expected whole numbers 0 … 9, found {found}. {mend}",
+                path=quoted(path, 200),
+                found=found,
+                mend=MEND,
+            )
+        )
     if labels.min() < 0 or labels.max() > 9:
-        found = f"{labels.min()} … {labels.max()}"
-        raise DataError(f"{quoted(path, 200)} holds other labels: expected 0 … 9, found {found}. {MEND}")
+        found = Sentence("{least} … {largest}", least=labels.min(), largest=labels.max())
+        raise DataError(
+            Sentence(
+                "{path} holds other labels: expected 0 … 9, found {found}. {mend}",
+                path=quoted(path, 200),
+                found=found,
+                mend=MEND,
+            )
+        )
     return data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels.astype(np.int64)

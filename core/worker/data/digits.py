@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from core.spec.quoting import quoted
+from core.spec.sentences import Sentence, _
 from core.worker.data.splits import DataError, Report, Splits, pictures, split_by_class
 
 
@@ -22,14 +23,18 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
     """
     installed = find_spec("sklearn")
     if installed is None or not installed.submodule_search_locations:
-        raise DataError("The digits come with scikit-learn, which is not installed; install it, or choose other data.")
+        raise DataError(
+            _("The digits come with scikit-learn, which is not installed; install it, or choose other data.")
+        )
     file = Path(installed.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
     try:
         with gzip.open(file, "rt") as text:
             rows = np.loadtxt(text, delimiter=",")
     except (OSError, ValueError) as error:
         why = quoted(error, 200)
-        raise DataError(f"The digits of scikit-learn cannot be read ({why}); install it again.") from None
+        raise DataError(
+            Sentence("The digits of scikit-learn cannot be read ({why}); install it again.", why=why)
+        ) from None
     return rows[:, :-1].reshape(-1, 8, 8), rows[:, -1].astype(int)
 
 

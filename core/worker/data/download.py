@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from core.spec.quoting import quoted
+from core.spec.sentences import Sentence, _
 from core.worker.data.splits import DataError, Report
 
 CHUNK = 1 << 16
@@ -46,8 +47,14 @@ def offline(title: str, folder: Path, reason: object, put: str) -> DataError:
     """The one sentence for a set that is neither here nor to be had."""
     place = quoted(folder, 200)
     return DataError(
-        f"{title} is not in {place} and could not be downloaded ({reason}); put {put} there, or choose another data "
-        "folder (--data-dir, LAYERLAB_DATA)."
+        Sentence(
+            "{title} is not in {place} and could not be downloaded ({reason}); put {put} there, or choose "
+            "another data folder (--data-dir, LAYERLAB_DATA).",
+            title=title,
+            place=place,
+            reason=reason,
+            put=put,
+        )
     )
 
 
@@ -61,7 +68,7 @@ def fetched(urls: list[str], md5: str, folder: Path, report: Callable[[float], N
         folder.mkdir(parents=True, exist_ok=True)
         temporary = tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True)
     except OSError as error:
-        raise Unreachable(f"the folder cannot be written to: {error.strerror}") from None
+        raise Unreachable(Sentence("the folder cannot be written to: {strerror}", strerror=error.strerror)) from None
     try:
         with temporary as place:
             packed = Path(place) / "packed"
@@ -75,7 +82,7 @@ def fetched(urls: list[str], md5: str, folder: Path, report: Callable[[float], N
 
 
 def _from_any(urls: list[str], md5: str, target: Path, report: Callable[[float], None]) -> None:
-    reason: object = "no address is known"
+    reason: object = _("no address is known")
     for url in urls:
         try:
             found = _copy(url, target, report)
@@ -84,7 +91,9 @@ def _from_any(urls: list[str], md5: str, target: Path, report: Callable[[float],
             continue
         if found == md5:
             return
-        raise DataError(f"{url} gave another content than expected (its checksum differs). Try again later.")
+        raise DataError(
+            Sentence("{url} gave another content than expected (its checksum differs). Try again later.", url=url)
+        )
     raise Unreachable(str(reason))
 
 

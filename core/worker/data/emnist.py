@@ -14,6 +14,7 @@ from typing import Any
 
 from torchvision.datasets import EMNIST
 
+from core.spec.sentences import Sentence, _
 from core.worker.data.download import fetched, here
 from core.worker.data.idx import IdxSet, load_idx
 from core.worker.data.splits import DataError, Report, Splits
@@ -34,14 +35,14 @@ def idx_set(split: str) -> IdxSet:
     )
 
     def fetch(raw: Path, report: Report) -> None:
-        title = "downloading EMNIST (562 MB)"
+        title = _("downloading EMNIST (562 MB)")
         with fetched([EMNIST.url], EMNIST.md5, raw, lambda share: report(share, title)) as packed:
             _unpack(packed, [name for name in (*train, *test) if not here(raw / name)], raw)
 
     named = EMNIST.classes_split_dict[split]
     letters = split == "letters"  # numbered from 1, with a name for the 0 that never comes
     return IdxSet(
-        f"EMNIST ({split})",
+        Sentence("EMNIST ({split})", split=split),
         "EMNIST/raw",
         train,
         test,
@@ -61,5 +62,7 @@ def _unpack(archive: Path, names: list[str], raw: Path) -> None:
                 with held.open(f"gzip/{name}.gz") as packed, gzip.open(packed) as source, unpacked.open("wb") as file:
                     shutil.copyfileobj(source, file)
             except KeyError:
-                raise DataError(f"EMNIST's archive has no gzip/{name}.gz. Try again later.") from None
+                raise DataError(
+                    Sentence("EMNIST's archive has no gzip/{name}.gz. Try again later.", name=name)
+                ) from None
             unpacked.replace(raw / name)

@@ -17,6 +17,7 @@ from typing import IO
 import numpy as np
 
 from core.spec.quoting import quoted
+from core.spec.sentences import Sentence, _
 from core.store.regular import open_regular
 from core.worker.data.download import Unreachable, here, offline
 from core.worker.data.splits import DataError, Report, Splits, pictures, split_by_class
@@ -47,8 +48,13 @@ def load_idx(known: IdxSet, samples: int, seed: int, folder: Path, report: Repor
         try:
             known.fetch(raw, report)
         except Unreachable as error:
-            names = ", ".join((*known.train, *known.test))
-            raise offline(known.title, raw.absolute(), error, f"the four files {names} (as they are, or .gz)") from None
+            names = (*known.train, *known.test)
+            raise offline(
+                known.title,
+                raw.absolute(),
+                error,
+                Sentence("the four files {names} (as they are, or .gz)", names=names),
+            ) from None
     images, labels = _pair(known, raw, known.train, known.counts[0])
     keep, validation, _none = split_by_class(labels, (VALIDATION / len(labels), 0.0), seed)
     keep, validation = np.concatenate([keep, validation[VALIDATION:]])[:samples], validation[:VALIDATION]
@@ -64,8 +70,15 @@ def _pair(known: IdxSet, raw: Path, names: tuple[str, str], count: int) -> tuple
     if labels.min() < known.first_label or labels.max() > last:
         name = quoted(raw / names[1], 200)
         raise DataError(
-            f"{name} holds labels {labels.min()} … {labels.max()}, expected {known.first_label} … {last}. "
-            "Remove it to have it downloaded again."
+            Sentence(
+                "{name} holds labels {min} … {max}, expected {first_label} … {last}. Remove it to have it "
+                "downloaded again.",
+                name=name,
+                min=labels.min(),
+                max=labels.max(),
+                first_label=known.first_label,
+                last=last,
+            )
         )
     return images.transpose(0, 2, 1) if known.transposed else images, labels - np.uint8(known.first_label)
 
@@ -74,7 +87,7 @@ def read_idx(path: Path, expected: tuple[int, ...]) -> np.ndarray:
     """The bytes [expected] of an IDX file, or of its .gz. DataError names the file, what was expected and was found."""
     if not path.exists():
         path = path.with_name(f"{path.name}.gz")
-    again = "Remove the file to have it downloaded again."
+    again = _("Remove the file to have it downloaded again.")
     axes, count, wanted = len(expected), math.prod(expected), " × ".join(f"{n:,}" for n in expected)
     start = 4 + 4 * axes
     try:
@@ -82,20 +95,58 @@ def read_idx(path: Path, expected: tuple[int, ...]) -> np.ndarray:
             data = _at_most(file, path.suffix == ".gz", start + count + 1)
     except (OSError, EOFError, zlib.error) as error:
         why = quoted(getattr(error, "strerror", None) or error, 200)
-        raise DataError(f"{quoted(path, 200)} cannot be read ({why}). {again}") from None
+        raise DataError(
+            Sentence("{path} cannot be read ({why}). {again}", path=quoted(path, 200), why=why, again=again)
+        ) from None
     if len(data) < start or data[:4] != bytes((0, 0, 8, axes)):
-        begins = data[:4].hex(" ") or "nothing"
-        size = f"{len(data):,}" if len(data) <= start + count else f"more than {start + count:,}"
-        found = f"expected it to begin with 00 00 08 {axes:02x}, found {begins} in {size} bytes"
-        raise DataError(f"{quoted(path, 200)} is no IDX file of {wanted} bytes: {found}. {again}")
+        begins = data[:4].hex(" ") or _("nothing")
+        size = f"{len(data):,}" if len(data) <= start + count else Sentence("more than {start:,}", start=start + count)
+        found = Sentence(
+            "expected it to begin with 00 00 08 {axes:02d}, found {begins} in {size} bytes",
+            axes=axes,
+            begins=begins,
+            size=size,
+        )
+        raise DataError(
+            Sentence(
+                "{path} is no IDX file of {wanted} bytes: {found}. {again}",
+                path=quoted(path, 200),
+                wanted=wanted,
+                found=found,
+                again=again,
+            )
+        )
     shape = tuple(np.frombuffer(data, ">u4", axes, 4).tolist())
     if shape != expected:
-        raise DataError(f"{quoted(path, 200)} holds {' × '.join(f'{n:,}' for n in shape)}, expected {wanted}. {again}")
+        raise DataError(
+            Sentence(
+                "{path} holds {shape}, expected {wanted}. {again}",
+                path=quoted(path, 200),
+                shape=" × ".join(f"{n:,}" for n in shape),
+                wanted=wanted,
+                again=again,
+            )
+        )
     if len(data) > start + count:
-        raise DataError(f"{quoted(path, 200)} is too long: expected {count:,} values, found more. {again}")
+        raise DataError(
+            Sentence(
+                "{path} is too long: expected {count:,} values, found more. {again}",
+                path=quoted(path, 200),
+                count=count,
+                again=again,
+            )
+        )
     if len(data) < start + count:
         name = quoted(path, 200)
-        raise DataError(f"{name} is not whole: expected {count:,} values, found {len(data) - start:,}. {again}")
+        raise DataError(
+            Sentence(
+                "{name} is not whole: expected {count:,} values, found {data:,}. {again}",
+                name=name,
+                count=count,
+                data=len(data) - start,
+                again=again,
+            )
+        )
     # a copy: torch wants an array that may be written to
     return np.frombuffer(data, np.uint8, offset=start).reshape(expected).copy()
 

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.spec.sentences import Sentence, _
+
 Report = Callable[[float, str], None]  # fraction done, what is being done
 
 SHARES = (0.10, 0.20)  # of validation and test, in sets without an official split
@@ -63,8 +65,10 @@ class Splits:
 
 
 NOTHING = {
-    "same inputs": "All training samples are the same: no answer can be told from them. Check the files of the data.",
-    "one answer": "All training samples have the same answer: there is nothing to learn. Check the labels.",
+    "same inputs": _(
+        "All training samples are the same: no answer can be told from them. Check the files of the data."
+    ),
+    "one answer": _("All training samples have the same answer: there is nothing to learn. Check the labels."),
 }
 
 
@@ -130,8 +134,11 @@ def split_rows(rows: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, 
     count = int(group.max()) + 1
     if count < 10:
         raise DataError(
-            f"These options make only {count} different rows; at least 10 are needed for a training, a validation and "
-            "a test set. Make the rows longer, or use more tokens."
+            Sentence(
+                "These options make only {count} different rows; at least 10 are needed for a training, a "
+                "validation and a test set. Make the rows longer, or use more tokens.",
+                count=count,
+            )
         )
     place = rng.permutation(count)[group]  # of a row's group, in a random order of groups
     first, second = max(1, round(count * SHARES[0])), max(1, round(count * SHARES[1]))

@@ -8,6 +8,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
+from core.spec.sentences import Sentence
 from core.worker.data.splits import DataError, Splits
 from core.worker.model.build import Network
 from core.worker.model.trace import looking
@@ -31,11 +32,16 @@ def start_of(splits: Splits, prompt: str) -> Tensor:
     places = {word: place for place, word in enumerate(words) if place and word != UNKNOWN}
     if missing := sorted({character for character in prompt if character not in places}):
         named = ", ".join(f"“{character}”" if character.isprintable() else repr(character) for character in missing[:8])
-        more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
+        more = Sentence(" and {missing} more", missing=len(missing) - 8) if len(missing) > 8 else ""
         there = "".join(word for word in places if word.isprintable()).strip()[:100]
         raise DataError(
-            f"The start text has characters that the model has never read: {named}{more}. Leave them out; "
-            f"besides spaces and line ends it knows only {there}"
+            Sentence(
+                "The start text has characters that the model has never read: {named}{more}. Leave them out; "
+                "besides spaces and line ends it knows only {there}",
+                named=named,
+                more=more,
+                there=there,
+            )
         )
     begin = places.get("\n", int(splits.test[0][0, 0].item()))
     return torch.tensor([places[character] for character in prompt] or [begin], device=splits.test[0].device)

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.catalog.entries import CLASSES, EACH_STEP, NUMBER
+from core.spec.sentences import Sentence, _
 from core.worker.data.splits import NOT_ASKED
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -83,10 +84,11 @@ def verdict(task: str, latest: dict[str, float], targets: Tensor) -> str:
     """One sentence on a finished training, from its last figures and the test set's targets."""
     if task == NUMBER:
         guess = float(targets.var(correction=0))
-        return (
-            f"The mean squared error on the test samples is {latest.get('test/mse', float('nan')):.3g} "
-            f"(always answering their mean has {guess:.3g})."
+        return Sentence(
+            "The mean squared error on the test samples is {mse:.3g} (always answering their mean has {guess:.3g}).",
+            mse=latest.get("test/mse", float("nan")),
+            guess=guess,
         )
     accuracy = latest.get("test/accuracy", float("nan"))
-    what = "the steps asked in the test samples" if task == EACH_STEP else "the test samples"
-    return f"{accuracy:.1%} of {what} are answered right."
+    what = _("the steps asked in the test samples") if task == EACH_STEP else _("the test samples")
+    return Sentence("{accuracy:.1%} of {what} are answered right.", accuracy=accuracy, what=what)

@@ -13,6 +13,8 @@ from typing import Protocol
 import numpy as np
 
 from core.catalog.entries import Schedule
+from core.spec.quoting import Quoted
+from core.spec.sentences import Sentence, _
 from core.spec.specs import TrainSpec
 from core.worker.model.build import Network, load_state, state_arrays
 
@@ -77,10 +79,16 @@ class EarlyStopping:
         """Where it ended, and where it was best."""
         if not self.best_step:
             return ""
-        best = f"the validation loss was smallest at step {self.best_step} ({self.best:.3g})"
-        if self.keeps_best and self.best_step < step:
-            best += ", and the weights of that step are kept"
-        return f"Stopped early at step {step} of {steps}: {best}." if step < steps else f"{best.capitalize()}."
+        values = {"best_step": self.best_step, "best": self.best}
+        kept = self.keeps_best and self.best_step < step
+        end = _(", and the weights of that step are kept.") if kept else Quoted(".")
+        if step >= steps:
+            best = Sentence("The validation loss was smallest at step {best_step} ({best:.3g})", **values)
+            return Sentence("{best}{end}", best=best, end=end)
+        best = Sentence("the validation loss was smallest at step {best_step} ({best:.3g})", **values)
+        return Sentence(
+            "Stopped early at step {step} of {steps}: {best}{end}", step=step, steps=steps, best=best, end=end
+        )
 
     def go_on(self) -> None:
         """The run is trained on for more steps: patience begins anew, the best so far stands."""
@@ -132,12 +140,21 @@ class RangeTest:
     def words(self, step: int, steps: int) -> str:
         """The suggestion, and what it is read from."""
         suggested, lowest = self._suggested()
-        ended = f" The test ended at step {step} of {steps}, where the loss exploded." if step < steps else ""
+        ended = (
+            Sentence(" The test ended at step {step} of {steps}, where the loss exploded.", step=step, steps=steps)
+            if step < steps
+            else ""
+        )
         if not suggested:
-            return f"No learning rate of the range test made the loss fall; try a wider range.{ended}"
-        return (
-            f"Suggested learning rate: {suggested:.2g}, where the loss fell fastest; "
-            f"it was smallest at {lowest:.2g}.{ended}"
+            return Sentence(
+                "No learning rate of the range test made the loss fall; try a wider range.{ended}", ended=ended
+            )
+        return Sentence(
+            "Suggested learning rate: {suggested:.2g}, where the loss fell fastest; it was smallest at "
+            "{lowest:.2g}.{ended}",
+            suggested=suggested,
+            lowest=lowest,
+            ended=ended,
         )
 
     def state(self) -> dict[str, np.ndarray]:

@@ -29,6 +29,7 @@ from core.spec import registry
 from core.spec.events import Event, Frame, Snapshot
 from core.spec.options import SpecError, coerce, declared
 from core.spec.quoting import quoted
+from core.spec.sentences import Sentence, _, join
 from core.spec.specs import Choice, Experiment, TrainSpec
 from core.store import Checkpoint, data_home
 from core.worker.data.splits import Report, Splits
@@ -125,8 +126,10 @@ class Training:
         if spec.early_stopping and not len(self.splits.validation[0]):
             raise SpecError(
                 "train.early_stopping",
-                "early_stopping watches the validation loss, and this data set is too small to "
-                "have validation samples: set early_stopping to 0, or take more samples.",
+                _(
+                    "early_stopping watches the validation loss, and this data set is too small to have validation "
+                    "samples: set early_stopping to 0, or take more samples."
+                ),
             )
         self._judge = judge_of(spec, schedule, self.steps)
         self._best = Best() if isinstance(self._judge, EarlyStopping) and spec.keep_best else None
@@ -259,11 +262,19 @@ class Training:
         step, (x, y) = self.step + 1, self._picked(self._fatal)
         layer = first_non_finite(self.network, self._augment(x, y)[0] if self._augment else x)
         lr = self.lr_at(step)
-        where = f"the first layer to go non-finite is {layer}" if layer else "the logits are finite, the loss is not"
+        where = (
+            Sentence("the first layer to go non-finite is {layer}", layer=layer)
+            if layer
+            else _("the logits are finite, the loss is not")
+        )
         was, less = (f"{float(f'{value:.2g}'):g}" for value in (lr, lr / 10))  # 100, not 1e+02
-        words = (
-            f"The loss stopped being a number at step {step}; {where}. Try a smaller learning rate "
-            f"(it was {was}; try {less}), or clip the gradient norm at 1."
+        words = Sentence(
+            "The loss stopped being a number at step {step}; {where}. Try a smaller learning rate (it was "
+            "{was}; try {less}), or clip the gradient norm at 1.",
+            step=step,
+            where=where,
+            was=was,
+            less=less,
         )
         return Diverged(step, layer, words)
 
@@ -272,7 +283,14 @@ class Training:
     def set(self, name: str, value: Any) -> None:
         """Change lr, weight_decay or clip_norm from the next step on, marked on the curves. SpecError in words."""
         if name not in self.values:
-            raise SpecError(name, f"{quoted(name)} cannot be changed while training; {', '.join(self.values)} can.")
+            raise SpecError(
+                name,
+                Sentence(
+                    "{name} cannot be changed while training; {values} can.",
+                    name=quoted(name),
+                    values=list(self.values),
+                ),
+            )
         kind, _default, known = declared(TrainSpec)[name]
         self.values[name] = coerce(name, kind, value, known)
         if name == "weight_decay":
@@ -478,7 +496,7 @@ class Training:
         said = [self._judge.words(self.step, self.planned)] if self._judge else []
         if not (self._judge and self._judge.tolerant):
             said.append(verdict(self.task, latest, self.splits.test[1]))
-        return " ".join(filter(None, said))
+        return join(filter(None, said))
 
     def snapshot(self) -> Snapshot:
         """The weights of the step that was made last."""
@@ -568,8 +586,12 @@ def _cut_short(asked: int, taken: int) -> tuple[str, ...]:
     if taken == asked:
         return ()
     return (
-        f"A batch of {asked:,} samples was asked for, and there are {taken:,} training samples: every step takes them "
-        "all.",
+        Sentence(
+            "A batch of {asked:,} samples was asked for, and there are {taken:,} training samples: every "
+            "step takes them all.",
+            asked=asked,
+            taken=taken,
+        ),
     )
 
 

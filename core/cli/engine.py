@@ -14,6 +14,7 @@ from core.cli.output import runs_folder, say
 from core.engine.protocol import EngineError, EngineGone, EngineSilent
 from core.spec.question_base import Question
 from core.store import Store
+from core.spec.sentences import Sentence
 
 if TYPE_CHECKING:
     from core.engine.client import ClientEngine
@@ -81,7 +82,7 @@ def found_again(engine: ClientEngine, told: str) -> str:
         return ""
     except EngineSilent as error:
         if not told.startswith("layerlab:"):
-            told = f"layerlab: {error}"
+            told = Sentence("layerlab: {error}", error=error)
             say(told, file=sys.stderr)
         time.sleep(0.5)
         return told

@@ -201,7 +201,7 @@ def _can_work(engine: ClientEngine, experiment: Experiment) -> None:
     for problem in found.problems:
         raise Mistake(problem.sentence())
     for remark in found.remarks:
-        say(f"Note: {remark.sentence()}", file=sys.stderr)
+        say(Sentence("Note: {remark}", remark=remark.sentence()), file=sys.stderr)
 
 
 def _with_its_text(experiment: Experiment) -> Experiment:

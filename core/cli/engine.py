@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 from core.cli.output import runs_folder, say
 from core.engine.protocol import EngineError, EngineGone, EngineSilent
 from core.spec.question_base import Question
-from core.store import Store
 from core.spec.sentences import Sentence
+from core.store import Store
 
 if TYPE_CHECKING:
     from core.engine.client import ClientEngine

@@ -5,7 +5,9 @@ from __future__ import annotations
 import tomllib
 from typing import Any
 
+import numpy as np
 import pytest
+from skimage.color import rgb2lab
 from streamlit import config
 
 from tests.walls import ROOT
@@ -65,6 +67,15 @@ def test_words_and_curves_can_be_read_in_both_themes(theme: str) -> None:
         assert _contrast(colours["primaryColor"], ground) >= 3
     assert _contrast("#ffffff", colours["primaryColor"]) >= 4.5  # the words on a primary button
     assert min(_contrast(c, colours["backgroundColor"]) for c in colours["chartCategoricalColors"]) >= 3
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_ten_classes_have_ten_colours_that_can_be_told_apart(theme: str) -> None:
+    colours = SETTINGS["theme"][theme]["chartCategoricalColors"]
+    pixels = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in colours], np.uint8)
+    lab = rgb2lab(pixels[None])[0]
+    apart = np.linalg.norm(lab[:, None] - lab[None], axis=-1)
+    assert len(colours) == 10 and apart[~np.eye(10, dtype=bool)].min() >= 25
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -8,6 +8,22 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from core.catalog.views.attention import (
+    ABLATION,
+    MASKED,
+    QUERY,
+    READ,
+    REAL,
+    REMOVAL,
+    SCORES,
+    SHOWN,
+    VALUES,
+    WEIGHTS,
+    AttentionFacts,
+    entropy_of,
+    rollout_of,
+    uniform_of,
+)
 from core.figures import attention as figures
 from core.figures.literal import Markup, escaped
 from core.spec.questions import Seen
@@ -24,15 +40,15 @@ MOST_LAYERS = 8  # whose rollout is shown: the last
 _mount = web_part("attention", STAGE + 70)
 
 
-def page(seen: Seen) -> None:
+def page(seen: Seen[AttentionFacts]) -> None:
     """The stage of the page."""
     draw(seen, choice(seen))
     look.below(seen, table=table(seen))
 
 
-def kinds(seen: Seen) -> dict[str, str]:
+def kinds(seen: Seen[AttentionFacts]) -> dict[str, str]:
     """The pictures that this sample can be shown in, by key."""
-    over = {"picture": _("over the picture")} if seen.facts["grid"][0] else {}
+    over = {"picture": _("over the picture")} if seen.facts.grid[0] else {}
     lines = {} if over else {"lines": _("token to token")}
     return {
         **over,
@@ -44,7 +60,7 @@ def kinds(seen: Seen) -> dict[str, str]:
     }
 
 
-def choice(seen: Seen) -> str:
+def choice(seen: Seen[AttentionFacts]) -> str:
     """Which picture."""
     names = kinds(seen)
     if st.session_state.get("attention.kind") not in names:
@@ -62,27 +78,27 @@ def choice(seen: Seen) -> str:
     )
 
 
-def draw(seen: Seen, kind: str) -> None:
+def draw(seen: Seen[AttentionFacts], kind: str) -> None:
     """The chosen picture."""
     {"lines": lines, "picture": picture, "maps": maps, "row": row, "rollout": rollout, "worth": worth}[kind](seen)
 
 
-def weights(seen: Seen) -> np.ndarray:
+def weights(seen: Seen[AttentionFacts]) -> np.ndarray:
     """[head, query, key] of the chosen layer as the options show them."""
-    return seen.arrays.get("shown", seen.arrays[seen.layer])
+    return seen.arrays.get(SHOWN, seen.arrays[seen.layer])
 
 
-def real(seen: Seen) -> np.ndarray:
+def real(seen: Seen[AttentionFacts]) -> np.ndarray:
     """The places that are no padding."""
-    return np.flatnonzero(seen.arrays["real"])
+    return np.flatnonzero(seen.arrays[REAL])
 
 
-def window(seen: Seen) -> np.ndarray:
+def window(seen: Seen[AttentionFacts]) -> np.ndarray:
     """The real places that are drawn: all, or the page that the query stands on."""
     places = real(seen)
     if len(places) <= PAGE:
         return places
-    at = int(np.searchsorted(places, seen.facts["query"]))
+    at = int(np.searchsorted(places, seen.facts.query))
     start = min(at // PAGE * PAGE, len(places) - 1)
     shown = places[start : start + PAGE]
     said = _(
@@ -93,33 +109,33 @@ def window(seen: Seen) -> np.ndarray:
     return shown
 
 
-def names(seen: Seen, places: np.ndarray) -> list[str]:
+def names(seen: Seen[AttentionFacts], places: np.ndarray) -> list[str]:
     """The tokens at these places; steps by their number alone."""
-    return [visible(str(seen.facts["tokens"][i])).removeprefix("step ") for i in places]
+    return [visible(str(seen.facts.tokens[i])).removeprefix("step ") for i in places]
 
 
-def head_names(seen: Seen) -> list[str]:
+def head_names(seen: Seen[AttentionFacts]) -> list[str]:
     """head 0, head 1, …"""
-    return [_("head {n}").format(n=i) for i in range(seen.facts["heads"])]
+    return [_("head {n}").format(n=i) for i in range(seen.facts.heads)]
 
 
-def titles(seen: Seen) -> list[str]:
+def titles(seen: Seen[AttentionFacts]) -> list[str]:
     """The same, the chosen one bold."""
-    bold = seen.facts["head"]
+    bold = seen.facts.head
     return [Markup(f"<b>{escaped(name)}</b>") if i == bold else name for i, name in enumerate(head_names(seen))]
 
 
 # ── who reads whom ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def lines(seen: Seen) -> None:
+def lines(seen: Seen[AttentionFacts]) -> None:
     """Tokens twice, with lines."""
     places = window(seen)
-    part = np.ix_(range(seen.facts["heads"]), places, places)
-    share = np.where(seen.arrays["read"][np.ix_(places, places)], np.rint(weights(seen)[part] * 1000), -1).astype(int)
+    part = np.ix_(np.arange(seen.facts.heads), places, places)
+    share = np.where(seen.arrays[READ][np.ix_(places, places)], np.rint(weights(seen)[part] * 1000), -1).astype(int)
     colors = cards.colors() or ["#0072b2"]
-    hidden = int((seen.arrays["real"] == 0).sum())
-    at = np.flatnonzero(places == seen.facts["query"])
+    hidden = int((seen.arrays[REAL] == 0).sum())
+    at = np.flatnonzero(places == seen.facts.query)
     _mount(
         key=KEY,
         data={
@@ -127,7 +143,7 @@ def lines(seen: Seen) -> None:
             "said": [spoken(seen, int(i)) for i in places],
             "numbers": places.tolist(),
             "query": int(at[0]) if len(at) else -1,
-            "head": seen.facts["head"],
+            "head": seen.facts.head,
             "heads": [
                 {"name": name, "color": colors[i % len(colors)], "weights": share[i].tolist()}
                 for i, name in enumerate(head_names(seen))
@@ -169,10 +185,10 @@ def _set(name: str) -> None:
         look.choose(VIEW, **{name: int(value)})
 
 
-def picture(seen: Seen) -> None:
+def picture(seen: Seen[AttentionFacts]) -> None:
     """Each head's weights over the picture."""
-    first, (rows, columns) = seen.facts["classes"], seen.facts["grid"]
-    query = seen.facts["query"]
+    first, (rows, columns) = seen.facts.classes, seen.facts.grid
+    query = seen.facts.query
     own = weights(seen)[:, query]
     shown = own[:, first:].reshape(-1, rows, columns)
     over = titles(seen)
@@ -181,7 +197,7 @@ def picture(seen: Seen) -> None:
             _("{head} · class token {share:.2f}").format(head=h, share=w) for h, w in zip(over, own[:, 0], strict=True)
         ]
     fig = figures.on_picture(
-        seen.facts["shown"],
+        seen.facts.shown,
         shown,
         titles=over,
         bar_title=_("weight"),
@@ -206,22 +222,22 @@ def picture(seen: Seen) -> None:
         )
 
 
-def reader(seen: Seen) -> str:
+def reader(seen: Seen[AttentionFacts]) -> str:
     """The query, in words."""
-    return spoken(seen, seen.facts["query"])
+    return spoken(seen, seen.facts.query)
 
 
-def spoken(seen: Seen, place: int) -> str:
+def spoken(seen: Seen[AttentionFacts], place: int) -> str:
     """A token, in words."""
-    name = visible(str(seen.facts["tokens"][place]))
-    if place < seen.facts["classes"]:
+    name = visible(str(seen.facts.tokens[place]))
+    if place < seen.facts.classes:
         return _("the class token")
-    return name if seen.facts["grid"][0] or name.startswith("step ") else f"“{name}”"
+    return name if seen.facts.grid[0] or name.startswith("step ") else f"“{name}”"
 
 
-def patch_name(seen: Seen) -> str:
+def patch_name(seen: Seen[AttentionFacts]) -> str:
     """What a patch is called under the pointer."""
-    return _("row {row}, column {column}") if seen.facts["grid"][1] > 1 else _("row {row}")
+    return _("row {row}, column {column}") if seen.facts.grid[1] > 1 else _("row {row}")
 
 
 def _patch(point: dict[str, Any]) -> None:
@@ -229,11 +245,11 @@ def _patch(point: dict[str, Any]) -> None:
         look.choose(VIEW, query=int(point["customdata"]))
 
 
-def maps(seen: Seen) -> None:
+def maps(seen: Seen[AttentionFacts]) -> None:
     """Every head's whole map."""
     places = real(seen)
-    square = np.ix_(range(seen.facts["heads"]), places, places)
-    shown = figures.masked_out(weights(seen)[square], seen.arrays["read"][np.ix_(places, places)])
+    square = np.ix_(np.arange(seen.facts.heads), places, places)
+    shown = figures.masked_out(weights(seen)[square], seen.arrays[READ][np.ix_(places, places)])
     axes = _("key: is read"), _("query: reads"), _("weight")
     size = _maps(
         seen,
@@ -252,7 +268,7 @@ def maps(seen: Seen) -> None:
         st.caption(fill(said, n=figures.FEW * size))
 
 
-def rollout(seen: Seen) -> None:
+def rollout(seen: Seen[AttentionFacts]) -> None:
     """All layers together."""
     st.markdown(
         _(
@@ -262,20 +278,20 @@ def rollout(seen: Seen) -> None:
             "of the colours; empty: nothing can have come from there."
         )
     )
-    found = {name: seen.arrays[f"rollout/{name}"] for name in seen.facts["layers"] if f"rollout/{name}" in seen.arrays}
+    found = {name: seen.arrays[rollout_of(name)] for name in seen.facts.layers if rollout_of(name) in seen.arrays}
     layers = [name for name, one in found.items() if one.shape == found[seen.layer].shape][-MOST_LAYERS:]
     own = np.stack([found[name] for name in layers])
-    query, places = seen.facts["query"], real(seen)
+    query, places = seen.facts.query, real(seen)
     over = [
         _("after {layer} · itself {share:.2f}").format(layer=name, share=one[query, query])
         for name, one in zip(layers, own, strict=True)
     ]
     itself = np.eye(own.shape[1], dtype=bool)  # it would outshine all others
     own = np.where(itself | (own == 0), np.nan, own)
-    if seen.facts["grid"][0]:
-        first, (rows, columns) = seen.facts["classes"], seen.facts["grid"]
+    if seen.facts.grid[0]:
+        first, (rows, columns) = seen.facts.classes, seen.facts.grid
         fig = figures.on_picture(
-            seen.facts["shown"],
+            seen.facts.shown,
             own[:, query, first:].reshape(-1, rows, columns),
             titles=over,
             bar_title=_("share"),
@@ -289,7 +305,7 @@ def rollout(seen: Seen) -> None:
     axes = _("token at the beginning"), _("token after the layer"), _("share")
     _maps(
         seen,
-        own[np.ix_(range(len(own)), places, places)],
+        own[np.ix_(np.arange(len(own)), places, places)],
         places,
         over,
         "attention.rollout",
@@ -299,11 +315,17 @@ def rollout(seen: Seen) -> None:
 
 
 def _maps(
-    seen: Seen, shown: np.ndarray, places: np.ndarray, over: list[str], key: str, axes: tuple[str, str, str], alt: str
+    seen: Seen[AttentionFacts],
+    shown: np.ndarray,
+    places: np.ndarray,
+    over: list[str],
+    key: str,
+    axes: tuple[str, str, str],
+    alt: str,
 ) -> int:
     """Maps [map, query, key]; axes: the titles of key, query and value. Gives how many tokens one block holds."""
     blocks, labels, size = figures.in_blocks(shown, names(seen, places))
-    at = int(np.searchsorted(places, seen.facts["query"])) // size
+    at = int(np.searchsorted(places, seen.facts.query)) // size
     fig = figures.heads(blocks, labels, titles=over, x_title=axes[0], y_title=axes[1], bar_title=axes[2], query=at)
     if size > 1:
         said = _(
@@ -322,18 +344,18 @@ def _maps(
 # ── arithmetic and worth ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def row(seen: Seen) -> None:
+def row(seen: Seen[AttentionFacts]) -> None:
     """One query of one head, step by step."""
-    features = len(seen.arrays["query"])
+    features = len(seen.arrays[QUERY])
     said = _(
         "Head {head}, **{who}**: query · key / √{d} gives a **score** for each token; masked ones are left out (×); "
         "the softmax turns scores into **weights** that sum to 1; each token's **value** times its weight, all "
         "added, is what the head says."
     )
-    st.markdown(fill(said, head=seen.facts["head"], who=reader(seen), d=features))
+    st.markdown(fill(said, head=seen.facts.head, who=reader(seen), d=features))
     places = window(seen)
-    part = {name: seen.arrays[name][places] for name in ("masked", "weights", "values", "scores")}
-    why = [_("masked: later") if seen.facts["why_masked"][i] == "later" else _("masked: padding") for i in places]
+    part = {name: seen.arrays[name][places] for name in (MASKED, WEIGHTS, VALUES, SCORES)}
+    why = [_("masked: later") if seen.facts.why_masked[i] == "later" else _("masked: padding") for i in places]
     one = figures.Row(names(seen, places), part["scores"], part["masked"], part["weights"], part["values"], why)
     fig = figures.row(
         one,
@@ -349,19 +371,19 @@ def row(seen: Seen) -> None:
     )
 
 
-def worth(seen: Seen) -> None:
+def worth(seen: Seen[AttentionFacts]) -> None:
     """Entropy of every head, and the loss without it."""
-    layers = seen.facts["layers"]
-    most = max(len(seen.arrays[f"entropy/{name}"]) for name in layers)
+    layers = seen.facts.layers
+    most = max(len(seen.arrays[entropy_of(name)]) for name in layers)
     spread = np.full((len(layers), most), np.nan)
     for i, name in enumerate(layers):
-        spread[i, : len(seen.arrays[f"entropy/{name}"])] = seen.arrays[f"entropy/{name}"]
-    even = float(seen.arrays[f"uniform/{seen.layer}"][0])
-    unit = seen.facts["unit"] or _("squared units")
+        spread[i, : len(seen.arrays[entropy_of(name)])] = seen.arrays[entropy_of(name)]
+    even = float(seen.arrays[uniform_of(seen.layer)][0])
+    unit = seen.facts.unit or _("squared units")
     fig = figures.measured(
         layers,
         spread,
-        seen.arrays.get("ablation"),
+        seen.arrays.get(ABLATION),
         x_title=_("head"),
         entropy_title=_("entropy of its weights (nats; even: {even:.2f})").format(even=even),
         rise_title=_("rise of the test loss without it ({unit})").format(unit=unit),
@@ -372,7 +394,7 @@ def worth(seen: Seen) -> None:
         on_click=_head,
         alt=_("For every head of every layer its entropy and, once measured, the rise of the test loss without it."),
     )
-    if "ablation" not in seen.arrays:
+    if ABLATION not in seen.arrays:
         st.button(
             _("Measure what each head is worth"),
             icon=":material/straighten:",
@@ -382,7 +404,7 @@ def worth(seen: Seen) -> None:
         st.caption(_("Silences one head after the other and runs up to 512 test samples each time."))
     else:
         said = _("Loss with all heads: {loss:.3g} {unit} on {n} test samples. Press a head to look at it.")
-        st.caption(fill(said, loss=seen.facts["loss"], unit=unit, n=seen.facts["ablation_samples"]))
+        st.caption(fill(said, loss=seen.facts.loss, unit=unit, n=seen.facts.ablation_samples))
 
 
 def _head(point: dict[str, Any]) -> None:
@@ -392,18 +414,18 @@ def _head(point: dict[str, Any]) -> None:
         look.choose(VIEW, head=int(head))
 
 
-def table(seen: Seen) -> list[dict[str, Any]]:
+def table(seen: Seen[AttentionFacts]) -> list[dict[str, Any]]:
     """The arithmetic of the row, one line a key."""
-    a, effect = seen.arrays, seen.arrays.get("removal")
+    a, effect = seen.arrays, seen.arrays.get(REMOVAL)
     why = {"": "", "later": _("later"), "padding": _("padding")}
     lines_ = []
-    for i, name in enumerate(seen.facts["tokens"]):
+    for i, name in enumerate(seen.facts.tokens):
         line = {
             _("token"): i,
             _("key"): visible(str(name)),
-            _("score"): float(a["scores"][i]),
-            _("masked"): why[seen.facts["why_masked"][i]],
-            _("weight"): float(a["weights"][i]),
+            _("score"): float(a[SCORES][i]),
+            _("masked"): why[seen.facts.why_masked[i]],
+            _("weight"): float(a[WEIGHTS][i]),
         }
         if effect is not None:
             line[_("answer falls without it by")] = float(effect[i]) if np.isfinite(effect[i]) else None

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import streamlit as st
 
+from core.catalog.views.draw import ANSWERS, DrawFacts
 from core.spec import drawings, registry
 from core.spec.questions import Look, Seen
 from pages.kit import location, look, moments, waiting
@@ -91,9 +92,9 @@ def question(run_id: str, step: int, layer: str) -> Look:
     return Look(run_id, view.name, 0 if drawn else location.sample(), layer, step, view.options(), drawn)
 
 
-def what_to_draw(seen: Seen) -> str:
+def what_to_draw(seen: Seen[DrawFacts]) -> str:
     """Which classes the network knows."""
-    classes = seen.facts["classes"]
+    classes = seen.facts.classes
     names = ", ".join(classes[:CLASSES]) + (" …" if len(classes) > CLASSES else "")
     said = _("Draw one of what this network has learned: {names}.").format(names=names)
     if location.drawing():
@@ -101,12 +102,11 @@ def what_to_draw(seen: Seen) -> str:
     return said
 
 
-def table(seen: Seen) -> list[dict[str, object]]:
+def table(seen: Seen[DrawFacts]) -> list[dict[str, object]]:
     """The shares of the classes, as rows."""
-    shares = seen.arrays["answers"].tolist()
+    shares = seen.arrays[ANSWERS].tolist()
     return [
-        {_("class"): name, _("share"): round(share, 4)}
-        for name, share in zip(seen.facts["classes"], shares, strict=True)
+        {_("class"): name, _("share"): round(share, 4)} for name, share in zip(seen.facts.classes, shares, strict=True)
     ]
 
 

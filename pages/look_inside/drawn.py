@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from core.catalog.views.draw import ANSWERS, SALIENCY, DrawFacts
 from core.engine.live import encode_frame
 from core.engine.protocol import EngineError
 from core.spec import registry
@@ -74,12 +75,12 @@ def question(text: str | None) -> Look:
     return Look(view=VIEW, options=registry.VIEWS.get(VIEW).options(), **fields)
 
 
-def frame(seen: Seen) -> Frame:
+def frame(seen: Seen[DrawFacts]) -> Frame:
     """What the page paints."""
     facts, layer = seen.facts, seen.arrays[seen.layer]
     view, low, high = quantised(layer[:MAPS] if layer.ndim == 3 else layer)
-    saliency, _least, steepest = quantised(seen.arrays["saliency"], low=0.0)
-    sure = facts["confidence"]
+    saliency, _least, steepest = quantised(seen.arrays[SALIENCY], low=0.0)
+    sure = facts.confidence
     meta = {
         "sample": seen.sample,
         "layer": seen.layer,
@@ -89,16 +90,16 @@ def frame(seen: Seen) -> Frame:
         "total": len(layer),
         "steepest": steepest,
         "words": list(seen.words),
-        "predicted": facts["predicted"],
-        "target": facts["target"],
+        "predicted": facts.predicted,
+        "target": facts.target,
         "confidence": sure if math.isfinite(sure) else 0.0,
-        "classes": facts["classes"],
-        "box": facts["box"],
-        "middle": facts["middle"],
-        "blur": facts["blur"],
+        "classes": facts.classes,
+        "box": facts.box,
+        "middle": facts.middle,
+        "blur": facts.blur,
     }
-    answers = np.nan_to_num(seen.arrays["answers"]).astype(np.float32)
-    arrays = {"answers": answers, "saliency": saliency, "shown": facts["shown"], "view": view}
+    answers = np.nan_to_num(seen.arrays[ANSWERS]).astype(np.float32)
+    arrays = {"answers": answers, "saliency": saliency, "shown": facts.shown, "view": view}
     return Frame(seen.step, time.time(), meta, arrays)
 
 

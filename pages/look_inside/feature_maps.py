@@ -8,6 +8,17 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from core.catalog.views.feature_maps import (
+    DEAD,
+    KERNEL,
+    KERNELS,
+    STRENGTH,
+    TOP_PICTURES,
+    TOP_SAMPLES,
+    TOP_VALUES,
+    FeatureMapsFacts,
+    of_layer,
+)
 from core.figures import feature_maps as figures
 from core.spec.questions import Seen
 from pages.kit import figure, location, look
@@ -23,14 +34,14 @@ _mount = web_part("maps", HEIGHT)
 VIEW = "feature_maps"
 
 
-def page(seen: Seen) -> None:
+def page(seen: Seen[FeatureMapsFacts]) -> None:
     """The stage of the page."""
     draw(seen)
     top(seen)
     look.below(seen, table=table(seen))
 
 
-def draw(seen: Seen) -> None:
+def draw(seen: Seen[FeatureMapsFacts]) -> None:
     """The chosen layer: maps on the canvas, a sequence as a heat-map, a vector as bars."""
     values = seen.arrays[seen.layer]
     {3: _maps, 2: _sequence, 1: _vector}[values.ndim](seen, values)
@@ -39,22 +50,22 @@ def draw(seen: Seen) -> None:
 # ── maps ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _maps(seen: Seen, values: np.ndarray) -> None:
+def _maps(seen: Seen[FeatureMapsFacts], values: np.ndarray) -> None:
     _mount(key="maps", data=told(seen, values), height=HEIGHT, on_map_change=_chosen, on_page_change=_turned)
 
 
-def told(seen: Seen, values: np.ndarray) -> dict[str, Any]:
+def told(seen: Seen[FeatureMapsFacts], values: np.ndarray) -> dict[str, Any]:
     """What the canvas shows: the maps of one page, and the chosen one large with its kernel."""
-    options, facts = seen.facts["options"], seen.facts
-    order = [unit for unit in facts["order"] if unit < len(values)]
-    units, unit = figures.on_page(order, options.page), min(facts["map"], len(values) - 1)
+    options, facts = seen.facts.options, seen.facts
+    order = [unit for unit in facts.order if unit < len(values)]
+    units, unit = figures.on_page(order, options.page), min(facts.map, len(values) - 1)
     sheet, large = figures.coarse(values[units], figures.SIDE), figures.coarse(values[unit][None], figures.LARGE_SIDE)
-    dead = seen.arrays.get(f"{seen.layer}/dead", np.zeros(len(values), np.uint8))
-    strength = seen.arrays[f"{seen.layer}/strength"]
+    dead = seen.arrays.get(of_layer(seen.layer, DEAD), np.zeros(len(values), np.uint8))
+    strength = seen.arrays[of_layer(seen.layer, STRENGTH)]
     every, every_large = (-(-values.shape[1] // shown.shape[1]) for shown in (sheet, large))
     finite = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    kernel, kernels = (seen.arrays.get(f"{facts['kernels_of']}/{name}") for name in ("kernel", "kernels"))
-    given = facts["given"] if options.overlay else None
+    kernel, kernels = (seen.arrays.get(of_layer(facts.kernels_of, what)) for what in (KERNEL, KERNELS))
+    given = facts.given if options.overlay else None
     return {
         "name": seen.layer,
         "height": HEIGHT,
@@ -93,18 +104,20 @@ def _text(data: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(data).tobytes()).decode()
 
 
-def _words(seen: Seen, values: np.ndarray, units: list[int], every: int, channels: int) -> dict[str, str]:
-    count, unit = len(values), min(seen.facts["map"], len(values) - 1)
+def _words(
+    seen: Seen[FeatureMapsFacts], values: np.ndarray, units: list[int], every: int, channels: int
+) -> dict[str, str]:
+    count, unit = len(values), min(seen.facts.map, len(values) - 1)
     height, width = values.shape[1:]
     about = _("{count} maps of {height}×{width}").format(count=f"{count:,}", height=height, width=width)
     if len(units) < count:
-        page = min(seen.facts["options"].page, figures.pages(count))
+        page = min(seen.facts.options.page, figures.pages(count))
         about += " · " + _("page {page} of {pages}, {shown} maps").format(
             page=page, pages=figures.pages(count), shown=len(units)
         )
     if every > 1:
         about += " · " + _("small maps: means over {n}×{n} squares").format(n=every)
-    kernel = _("Its kernel in {layer}").format(layer=seen.facts["kernels_of"])
+    kernel = _("Its kernel in {layer}").format(layer=seen.facts.kernels_of)
     if channels > 1:
         kernel += ", " + _("one for each of {n} channels").format(n=channels)
     if channels > figures.KERNELS:
@@ -124,7 +137,7 @@ def _words(seen: Seen, values: np.ndarray, units: list[int], every: int, channel
         "png": _("Download as a PNG picture"),
         "before": _("Page before"),
         "after": _("Next page"),
-        "note": covered if seen.facts["options"].overlay and seen.facts["given"] is not None else "",
+        "note": covered if seen.facts.options.overlay and seen.facts.given is not None else "",
     }
 
 
@@ -143,9 +156,9 @@ def _turned() -> None:
 # ── sequences and vectors ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _sequence(seen: Seen, values: np.ndarray) -> None:
+def _sequence(seen: Seen[FeatureMapsFacts], values: np.ndarray) -> None:
     fig, every = figures.sequence(
-        values, seen.facts["map"], x_title=_("step"), y_title=_("feature"), z_title=_("activation")
+        values, seen.facts.map, x_title=_("step"), y_title=_("feature"), z_title=_("activation")
     )
     alt = _("{layer} of this sample: {steps} steps of {features} features, as a heat-map").format(
         layer=seen.layer, steps=len(values), features=values.shape[1]
@@ -155,31 +168,31 @@ def _sequence(seen: Seen, values: np.ndarray) -> None:
         st.caption(fill(_("Too many values for one picture: every {n}th step is drawn."), n=every))
 
 
-def _vector(seen: Seen, values: np.ndarray) -> None:
-    order = [unit for unit in seen.facts["order"] if unit < len(values)]
-    units = figures.on_page(order, seen.facts["options"].page)
-    classes = seen.facts["names"]
+def _vector(seen: Seen[FeatureMapsFacts], values: np.ndarray) -> None:
+    order = [unit for unit in seen.facts.order if unit < len(values)]
+    units = figures.on_page(order, seen.facts.options.page)
+    classes = seen.facts.names
     names = [classes[unit] if unit < len(classes) else str(unit) for unit in units]
     fig = figures.vector(
-        values, units, names, seen.facts["map"], x_title=_("class") if classes else _("unit"), y_title=_("activation")
+        values, units, names, seen.facts.map, x_title=_("class") if classes else _("unit"), y_title=_("activation")
     )
     alt = _("{layer} of this sample: {n} numbers, as bars").format(layer=seen.layer, n=len(values))
     figure.show(fig, key="maps.vector", alt=alt, on_click=lambda point: look.choose(VIEW, map=int(point["customdata"])))
     if len(units) < len(order):
         of = figures.pages(len(order))
         said = _("Page {page} of {pages}: {shown} of {n} units.")
-        page = min(seen.facts["options"].page, of)
+        page = min(seen.facts.options.page, of)
         st.caption(fill(said, page=page, pages=of, shown=len(units), n=f"{len(order):,}"))
 
 
 # ── what drives a map ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def top(seen: Seen) -> None:
+def top(seen: Seen[FeatureMapsFacts]) -> None:
     """The test samples with the largest values of the chosen map; each can be made the current sample."""
-    unit = seen.facts["map"]
-    which, values = (seen.arrays[f"{seen.layer}/{name}"][unit] for name in ("top", "top_values"))
-    name = {"map": _("map {n}"), "feature": _("feature {n}"), "unit": _("unit {n}")}[seen.facts["unit"]].format(n=unit)
+    unit = seen.facts.map
+    which, values = (seen.arrays[of_layer(seen.layer, what)][unit] for what in (TOP_SAMPLES, TOP_VALUES))
+    name = {"map": _("map {n}"), "feature": _("feature {n}"), "unit": _("unit {n}")}[seen.facts.unit].format(n=unit)
     st.markdown("**" + fill(_("What drives {name} most"), name=name) + "**")
     if len(values) > 1 and values[0] == values[-1]:
         st.caption(
@@ -188,7 +201,7 @@ def top(seen: Seen) -> None:
             )
         )
         return
-    pictures = seen.arrays.get(f"{seen.layer}/top_pictures")
+    pictures = seen.arrays.get(of_layer(seen.layer, TOP_PICTURES))
     for rank, place in enumerate(st.columns(len(which), gap="small")):
         with place, st.container(gap="xxsmall"):
             sample = int(which[rank])
@@ -209,12 +222,12 @@ def top(seen: Seen) -> None:
             st.caption(f"{values[rank]:.3g}")
 
 
-def table(seen: Seen) -> list[dict[str, Any]]:
+def table(seen: Seen[FeatureMapsFacts]) -> list[dict[str, Any]]:
     """One row for each unit of the chosen layer: how strong it is, whether it is dead, which sample drives it most."""
-    strength = seen.arrays[f"{seen.layer}/strength"]
-    dead = seen.arrays.get(f"{seen.layer}/dead")
-    first, most = (seen.arrays[f"{seen.layer}/{name}"][:, 0] for name in ("top", "top_values"))
-    name = {"map": _("map"), "feature": _("feature"), "unit": _("unit")}[seen.facts["unit"]]
+    strength = seen.arrays[of_layer(seen.layer, STRENGTH)]
+    dead = seen.arrays.get(of_layer(seen.layer, DEAD))
+    first, most = (seen.arrays[of_layer(seen.layer, what)][:, 0] for what in (TOP_SAMPLES, TOP_VALUES))
+    name = {"map": _("map"), "feature": _("feature"), "unit": _("unit")}[seen.facts.unit]
     return [
         {
             name: unit,
@@ -223,5 +236,5 @@ def table(seen: Seen) -> list[dict[str, Any]]:
             _("largest on test samples"): float(most[unit]),
             _("of sample"): int(first[unit]),
         }
-        for unit in seen.facts["order"]
+        for unit in seen.facts.order
     ]

@@ -8,6 +8,27 @@ import numpy as np
 import streamlit as st
 
 from core.catalog.entries import EACH_STEP, NUMBER, PICTURE, SEQUENCE
+from core.catalog.views.mistakes import (
+    BIN_ACCURACY,
+    BIN_CONFIDENCE,
+    BIN_COUNT,
+    CONFIDENCE,
+    CONFUSION,
+    EDGES,
+    LOSS,
+    PRECISION,
+    PREDICTED,
+    RECALL,
+    SAMPLES,
+    SHOWN,
+    STEP_ACCURACY,
+    STEP_ASKED,
+    STEPS,
+    SUPPORT,
+    TARGET,
+    MistakesFacts,
+    in_gallery,
+)
 from core.figures import mistakes
 from core.figures.mistakes import Tile
 from core.spec.questions import Seen
@@ -23,19 +44,19 @@ BEFORE = 24  # tokens written before the step that is asked
 VIEW = "mistakes"
 
 
-def page(seen: Seen) -> None:
+def page(seen: Seen[MistakesFacts]) -> None:
     """The stage of the page."""
     draw(seen)
     gallery(seen)
     look.below(seen, table=table(seen))
 
 
-def draw(seen: Seen) -> None:
+def draw(seen: Seen[MistakesFacts]) -> None:
     """The matrix with a second picture beside it; for numbers the answers against the targets."""
-    if seen.facts["task"] == NUMBER:
+    if seen.facts.task == NUMBER:
         _numbers(seen)
         return
-    occurring = int(np.count_nonzero(seen.arrays["confusion"].sum(0) + seen.arrays["confusion"].sum(1)))
+    occurring = int(np.count_nonzero(seen.arrays[CONFUSION].sum(0) + seen.arrays[CONFUSION].sum(1)))
     if occurring > MANY:
         _confusion(seen, 640)
         _second(seen)
@@ -47,38 +68,38 @@ def draw(seen: Seen) -> None:
         _second(seen)
 
 
-def gallery(seen: Seen) -> None:
+def gallery(seen: Seen[MistakesFacts]) -> None:
     """The samples behind the chosen cell, row, column, or all; one click makes one the current sample."""
-    target, predicted = seen.facts["chosen"]
+    target, predicted = seen.facts.chosen
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(_heading(seen))
         if (target, predicted) != (-1, -1):
             st.button(_("Show all"), icon=":material/close:", type="tertiary", on_click=_choose, args=("", ""))
-    if not len(seen.arrays["gallery/samples"]):
+    if not len(seen.arrays[in_gallery(SAMPLES)]):
         st.caption(_("No sample is here."))
-    elif seen.facts["kind"] in (PICTURE, SEQUENCE):
+    elif seen.facts.kind in (PICTURE, SEQUENCE):
         _tiles(seen)
     else:
         _texts(seen)
 
 
-def table(seen: Seen) -> list[dict[str, Any]]:
+def table(seen: Seen[MistakesFacts]) -> list[dict[str, Any]]:
     """One row a class; for numbers one a shown sample."""
     a = seen.arrays
-    if seen.facts["task"] == NUMBER:
+    if seen.facts.task == NUMBER:
         return [
             {_("sample"): int(n), _("target"): float(t), _("answer"): float(p), _("answer − target"): float(p - t)}
-            for n, t, p in zip(a["gallery/samples"], a["gallery/target"], a["gallery/predicted"], strict=True)
+            for n, t, p in zip(a[in_gallery(SAMPLES)], a[in_gallery(TARGET)], a[in_gallery(PREDICTED)], strict=True)
         ]
     columns = {_("precision"): "precision", _("recall"): "recall", _("F1"): "f1"}
     return [
         {
             _("class"): visible(name),
             **{title: _share(a[f"class/{key}"][k]) for title, key in columns.items()},
-            _("support"): int(a["class/support"][k]),
+            _("support"): int(a[SUPPORT][k]),
         }
-        for k, name in enumerate(seen.facts["classes"])
-        if a["class/support"][k] or a["confusion"][:, k].any()
+        for k, name in enumerate(seen.facts.classes)
+        if a[SUPPORT][k] or a[CONFUSION][:, k].any()
     ]
 
 
@@ -89,9 +110,9 @@ def _share(value: float) -> float | None:
 # ── the pictures ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _confusion(seen: Seen, height: int) -> None:
-    names = [visible(name) for name in seen.facts["classes"]]
-    counts = seen.arrays["confusion"]
+def _confusion(seen: Seen[MistakesFacts], height: int) -> None:
+    names = [visible(name) for name in seen.facts.classes]
+    counts = seen.arrays[CONFUSION]
     only = st.toggle(_("colour the mistakes only"), value=True, key="mistakes.only", persist_state="session")
     picture = mistakes.confusion(
         counts,
@@ -100,17 +121,17 @@ def _confusion(seen: Seen, height: int) -> None:
         scale_title=_("answers"),
         only_mistakes=only,
         hover=_("{n} answers: is {target}, says {predicted}"),
-        chosen=seen.facts["chosen"],
+        chosen=seen.facts.chosen,
         height=height,
     )
     said = _("Confusion matrix of {n} answers, {right} of them right.")
-    alt = said.format(n=f"{seen.facts['answers']:,}", right=f"{seen.facts['right']:,}")
+    alt = said.format(n=f"{seen.facts.answers:,}", right=f"{seen.facts.right:,}")
     figure.show(picture, key="mistakes.confusion", alt=alt, on_click=lambda point: _cell(seen, point))
 
 
-def _second(seen: Seen) -> None:
+def _second(seen: Seen[MistakesFacts]) -> None:
     titles = {"calibration": _("confidence"), "classes": _("classes")}
-    titles |= {"steps": _("steps")} if seen.facts["task"] == EACH_STEP else {}
+    titles |= {"steps": _("steps")} if seen.facts.task == EACH_STEP else {}
     kept = st.session_state.get("mistakes.second")
     if kept is not None and kept not in titles:
         st.session_state["mistakes.second"] = "calibration"
@@ -127,28 +148,28 @@ def _second(seen: Seen) -> None:
     {"classes": _classes, "steps": _steps}.get(str(chosen), _calibration)(seen)
 
 
-def _calibration(seen: Seen) -> None:
+def _calibration(seen: Seen[MistakesFacts]) -> None:
     a = seen.arrays
     picture = mistakes.reliability(
-        a["calibration/edges"],
-        a["calibration/count"],
-        a["calibration/confidence"],
-        a["calibration/accuracy"],
+        a[EDGES],
+        a[BIN_COUNT],
+        a[BIN_CONFIDENCE],
+        a[BIN_ACCURACY],
         titles=(_("confidence: how sure it is"), _("answered right"), _("answers")),
         colors=colors(),
         height=HEIGHT - 12,
         names=(_("answered right"), _("as sure as right")),
         hover=_("{n} answers {low} – {high} sure: on average {confidence} sure, {accuracy} right"),
     )
-    alt = _("Reliability diagram; expected calibration error {ece:.3f}.").format(ece=seen.facts["ece"])
+    alt = _("Reliability diagram; expected calibration error {ece:.3f}.").format(ece=seen.facts.ece)
     figure.show(picture, key="mistakes.calibration", alt=alt)
 
 
-def _classes(seen: Seen) -> None:
+def _classes(seen: Seen[MistakesFacts]) -> None:
     a = seen.arrays
-    there = np.flatnonzero(a["class/support"] + a["confusion"].sum(0))
-    names = [visible(seen.facts["classes"][k]) for k in there]
-    precision, recall = a["class/precision"][there], a["class/recall"][there]
+    there = np.flatnonzero(a[SUPPORT] + a[CONFUSION].sum(0))
+    names = [visible(seen.facts.classes[k]) for k in there]
+    precision, recall = a[PRECISION][there], a[RECALL][there]
     picture = mistakes.per_class(
         names,
         precision,
@@ -162,26 +183,26 @@ def _classes(seen: Seen) -> None:
     figure.show(picture, key="mistakes.classes", alt=_("Precision and recall: {all}.").format(all="; ".join(said)))
 
 
-def _steps(seen: Seen) -> None:
+def _steps(seen: Seen[MistakesFacts]) -> None:
     a = seen.arrays
     picture = mistakes.by_step(
-        a["step/accuracy"],
-        a["step/asked"],
+        a[STEP_ACCURACY],
+        a[STEP_ASKED],
         colors=colors(),
         height=HEIGHT - 12,
         titles=(_("step of the row"), _("answered right")),
     )
-    asked = a["step/accuracy"][a["step/asked"] > 0]
+    asked = a[STEP_ACCURACY][a[STEP_ASKED] > 0]
     alt = _("Share right by step: from {first:.0%} at the first asked step to {last:.0%} at the last.")
     figure.show(picture, key="mistakes.steps", alt=alt.format(first=asked[0], last=asked[-1]))
 
 
-def _numbers(seen: Seen) -> None:
-    a, name = seen.arrays, seen.facts["classes"][0]
+def _numbers(seen: Seen[MistakesFacts]) -> None:
+    a, name = seen.arrays, seen.facts.classes[0]
     picture = mistakes.numbers(
-        a["target"],
-        a["predicted"],
-        samples=a["samples"],
+        a[TARGET],
+        a[PREDICTED],
+        samples=a[SAMPLES],
         current=seen.sample,
         colors=colors(),
         height=HEIGHT + 20,
@@ -190,17 +211,17 @@ def _numbers(seen: Seen) -> None:
         name=_("test samples"),
         current_name=_("sample {n}").format(n=seen.sample),
     )
-    alt = _("Answers against targets; mean squared error {mse:.3g}.").format(mse=seen.facts["mse"])
+    alt = _("Answers against targets; mean squared error {mse:.3g}.").format(mse=seen.facts.mse)
     figure.show(picture, key="mistakes.numbers", alt=alt, on_click=_clicked)
 
 
 # ── the samples ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _heading(seen: Seen) -> Markdown:
-    target, predicted = seen.facts["chosen"]
-    names = [visible(seen.facts["classes"][k]) if k >= 0 else "" for k in (target, predicted)]
-    shown, fits = len(seen.arrays["gallery/samples"]), seen.facts["fits"]
+def _heading(seen: Seen[MistakesFacts]) -> Markdown:
+    target, predicted = seen.facts.chosen
+    names = [visible(seen.facts.classes[k]) if k >= 0 else "" for k in (target, predicted)]
+    shown, fits = len(seen.arrays[in_gallery(SAMPLES)]), seen.facts.fits
     if target >= 0 and predicted >= 0:
         said = _("**{target}** answered as **{predicted}**: {fits}")
     elif target >= 0:
@@ -211,12 +232,12 @@ def _heading(seen: Seen) -> Markdown:
     return Markdown(fill(said, target=names[0], predicted=names[1], fits=f"{fits:,}") + rest)
 
 
-def _tiles(seen: Seen) -> None:
+def _tiles(seen: Seen[MistakesFacts]) -> None:
     a, ink = seen.arrays, colors()
     tiles = []
-    for i, sample in enumerate(a["gallery/samples"]):
-        shown = a["gallery/shown"][i]
-        source = sparkline(shown, ink) if seen.facts["kind"] == SEQUENCE else png(_enlarged(shown))
+    for i, sample in enumerate(a[in_gallery(SAMPLES)]):
+        shown = a[in_gallery(SHOWN)][i]
+        source = sparkline(shown, ink) if seen.facts.kind == SEQUENCE else png(_enlarged(shown))
         caption, hover, wrong = _caption(seen, i)
         tiles.append(Tile(source, caption, hover, int(sample), wrong, int(sample) == seen.sample))
     longest = max(len(tile.caption) for tile in tiles)
@@ -236,26 +257,26 @@ def _enlarged(pixels: np.ndarray) -> np.ndarray:
     return pixels.repeat(times, 0).repeat(times, 1)
 
 
-def _caption(seen: Seen, i: int) -> tuple[str, str, bool]:
+def _caption(seen: Seen[MistakesFacts], i: int) -> tuple[str, str, bool]:
     """(what stands under the sample, what hovering says, is it wrong?)."""
     a = seen.arrays
-    sample, target, predicted = int(a["gallery/samples"][i]), a["gallery/target"][i], a["gallery/predicted"][i]
-    if seen.facts["task"] == NUMBER:
+    sample, target, predicted = int(a[in_gallery(SAMPLES)][i]), a[in_gallery(TARGET)][i], a[in_gallery(PREDICTED)][i]
+    if seen.facts.task == NUMBER:
         said = _("sample {n}: is {target:.3f}, says {predicted:.3f}")
         return f"{target:.2f} → {predicted:.2f}", said.format(n=sample, target=target, predicted=predicted), False
-    names = [visible(seen.facts["classes"][int(k)]) for k in (target, predicted)]
+    names = [visible(seen.facts.classes[int(k)]) for k in (target, predicted)]
     said = _("sample {n}: is {target}, says {predicted} ({sure:.0%}), loss {loss:.3g} nats")
     hover = said.format(
-        n=sample, target=names[0], predicted=names[1], sure=a["gallery/confidence"][i], loss=a["gallery/loss"][i]
+        n=sample, target=names[0], predicted=names[1], sure=a[in_gallery(CONFIDENCE)][i], loss=a[in_gallery(LOSS)][i]
     )
     wrong = bool(target != predicted)
     return f"{names[0]} → {names[1]}" if wrong else names[0], hover, wrong
 
 
-def _texts(seen: Seen) -> None:
+def _texts(seen: Seen[MistakesFacts]) -> None:
     """Rows of tokens, or places in the plane: a button each."""
     places = st.columns(2, gap="small")
-    for i, sample in enumerate(seen.arrays["gallery/samples"]):
+    for i, sample in enumerate(seen.arrays[in_gallery(SAMPLES)]):
         caption, hover, wrong = _caption(seen, i)
         answer = f":red[**{plain(caption)}**]" if wrong else f"**{plain(caption)}**"  # first: a long row is cut off
         places[i % 2].button(
@@ -268,14 +289,14 @@ def _texts(seen: Seen) -> None:
         )
 
 
-def _written(seen: Seen, i: int) -> str:
+def _written(seen: Seen[MistakesFacts], i: int) -> str:
     """The sample in short; where a step is asked, what comes before it."""
-    shown, words = seen.arrays["gallery/shown"][i], seen.facts["vocabulary"]
+    shown, words = seen.arrays[in_gallery(SHOWN)][i], seen.facts.vocabulary
     if not words:
         return "(" + ", ".join(f"{value:.2f}" for value in np.ravel(shown)) + ")"
     tokens = [int(token) for token in shown]
-    if seen.facts["task"] == EACH_STEP:
-        end = int(seen.arrays["gallery/steps"][i]) + 1
+    if seen.facts.task == EACH_STEP:
+        end = int(seen.arrays[in_gallery(STEPS)][i]) + 1
         tokens = tokens[max(0, end - BEFORE) : end]
     said = [visible(words[token]) if words[token] != " " else " " for token in tokens if token]
     together = all(len(word) == 1 for word in said)
@@ -289,14 +310,14 @@ def _clicked(point: dict[str, Any]) -> None:
         location.look_at(sample=int(point["customdata"]))
 
 
-def _cell(seen: Seen, point: dict[str, Any]) -> None:
+def _cell(seen: Seen[MistakesFacts], point: dict[str, Any]) -> None:
     """A clicked cell chooses its samples; clicked again, all."""
     cell = point.get("customdata")
     if not isinstance(cell, list) or len(cell) != 2:
         return
     target, predicted = int(cell[0]), int(cell[1])
-    names = seen.facts["classes"]
-    again = (target, predicted) == tuple(seen.facts["chosen"])
+    names = seen.facts.classes
+    again = (target, predicted) == tuple(seen.facts.chosen)
     _choose("" if again else visible(names[target]), "" if again else visible(names[predicted]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
@@ -139,7 +140,7 @@ def test_what_is_no_number_can_be_told(run: Run) -> None:
         **{
             **vars(seen),
             "arrays": {name: array * np.nan for name, array in seen.arrays.items()},
-            "facts": seen.facts | {"confidence": float("nan")},
+            "facts": dataclasses.replace(seen.facts, confidence=float("nan")),
         }
     )
     frame = drawn.frame(broken)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ def test_a_clicked_cell_chooses_its_samples_and_clicked_again_all(
     monkeypatch.setattr(mistakes.look, "choose", lambda _view, **values: chosen.append(values))
     seen = ask(run, "mistakes")
     mistakes._cell(seen, {"customdata": [3, 5], "x": 5, "y": 3})
-    seen.facts["chosen"] = (3, 5)
+    seen = replace(seen, facts=replace(seen.facts, chosen=(3, 5)))
     mistakes._cell(seen, {"customdata": [3, 5], "x": 5, "y": 3})
     mistakes._cell(seen, {"customdata": None})
     assert chosen == [{"target": "3", "predicted": "5"}, {"target": "", "predicted": ""}]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import EACH_STEP, PICTURE, SEQUENCE, TOKENS, DataForm, View
+from core.spec.facts import Facts
 from core.spec.options import Options, _, option
 from core.spec.specs import LayerSpec
 
@@ -66,12 +67,53 @@ def offers(name: str, _layer: LayerSpec | None, specs: tuple[LayerSpec, ...], fo
     return {"pictures": form.kind == PICTURE and not rows, "steps": rows}.get(name, True)
 
 
+# n points, k = 2 or 3 axes; a point is a test sample, or where every step is asked, one asked step of a row:
+POINTS = "points"  # [n, k]: places, in the layer's own units (t-SNE, UMAP: without a unit)
+SAMPLES = "samples"  # [n]: index in the test set
+STEPS = "steps"  # [n], where every step is asked: place in the row
+TARGET, PREDICTED = "target", "predicted"  # [n]: class, or number
+CORRECT, CONFIDENCE = "correct", "confidence"  # [n], for classes; confidence: probability of the answer
+ERROR = "error"  # [n], for numbers: |predicted − target|
+MARKED = "marked"  # [m, k]: places of the current sample (m = 0: not among the points, and cannot be placed)
+# PCA only:
+COMPONENTS = "components"  # [n, k]: the scores on the principal components, largest first
+EXPLAINED = "explained"  # [k]: their shares of the variance
+TURN = "turn"  # [k, k]: points = components @ turn, a rotation or reflection
+SEPARATION = "separation"  # [layer of facts.layers], with the option every_layer: what facts.separation is of the shown
+# For data in the plane:
+BOUNDARY = "boundary"  # [row, column]: the class that the network names at these places, and …
+BOUNDARY_CONFIDENCE = "boundary/confidence"  # … its probability
+BOUNDARY_X, BOUNDARY_Y = "boundary/x", "boundary/y"  # [column], [row]: the places
+BOUNDARY_POINTS = "boundary/points"  # [n, 2]: where the samples lie
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingsFacts(Facts):
+    """How well the layer separates what is asked for."""
+
+    task: str  # of the data: CLASSES, NUMBER or EACH_STEP
+    kind: str  # of the data's form
+    classes: tuple[str, ...]
+    separation: float  # by the nearest neighbours: share of points named right, or of the variance explained
+    chance: float  # of always naming the most frequent class; 0 for a number
+    features: int  # values of the layer
+    input: float | None  # the separation of the bare input; None for tokens, and where every step is asked
+    method: str  # PCA, t-SNE or UMAP
+    layers: tuple[str, ...] = ()  # with the option every_layer: all that were asked, from first to last
+
+
 ENTRY = View(
     "embeddings",
     _("Where are the classes?"),
     "core.worker.look.embeddings:look",
     needs="",
     options=Embeddings,
+    facts=EmbeddingsFacts,
+    arrays=(POINTS, SAMPLES, TARGET, PREDICTED, MARKED),
+    optional_arrays=(
+        *(STEPS, CORRECT, CONFIDENCE, ERROR, COMPONENTS, EXPLAINED, TURN, SEPARATION),
+        *(BOUNDARY, BOUNDARY_CONFIDENCE, BOUNDARY_X, BOUNDARY_Y, BOUNDARY_POINTS),
+    ),
     layers=layers,
     offers=offers,
     of_sample=False,

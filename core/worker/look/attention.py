@@ -1,26 +1,6 @@
 """Attention: what each token reads of each other token, the arithmetic of one row, and what each head is worth.
 
-arrays, for T tokens (a class token, where there is one, is the first; padding stands at the end):
-LAYER (block1, …)   [head, query, key]  the model's own weights for this sample, of every layer with attention; each row
-                    sums to 1 (of very long rows only the chosen layer's are kept; the words say so)
-shown               [head, query, key]  the chosen layer's with the temperature and the mask of the options; only there
-                    where these differ from the model's own
-rollout             [query, key]  all layers together (Abnar & Zuidema 2020, section 3); each row sums to 1
-rollout/LAYER       [query, key]  the layers up to this one together
-entropy/LAYER       [head]  nats; of a row's weights, the mean over the queries that are no padding
-uniform/LAYER       [1]  nats; the same if each query read all it may evenly: the most that can be
-real                [key]  1 where there is a token, 0 at padding
-read                [query, key]  1 where the chosen layer's query may read the key, with the options' mask
-query, keys, values [feature], [key, feature], [key, feature]  of the chosen head and query; feature = width / heads
-scores              [key]  query · key / √features
-masked              [key]  what enters the softmax: scores / temperature, −inf where the key may not be read
-weights             [key]  softmax(masked)
-result              [feature]  Σ weights · values: the head's output at this query
-removal             [key]  logit (or number) that the model gives, minus what it gives without this token: a token read
-                    as padding, a patch or step at the training mean. NaN where there is nothing to take away. Left out
-                    of models and samples that are too large for it
-ablation            [layer, head]  on request: by how much the test loss rises with the head silenced; NaN where a layer
-                    has fewer heads. ablation_loss [1] is the loss with all heads
+What it gives is declared in core.catalog.views.attention.
 """
 
 from __future__ import annotations
@@ -28,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -37,8 +17,28 @@ import torch
 from torch import Tensor
 
 from core.catalog.entries import EACH_STEP, NUMBER, PICTURE, TOKENS, DataForm
+from core.catalog.views.attention import (
+    ABLATION,
+    ABLATION_LOSS,
+    KEYS,
+    MASKED,
+    QUERY,
+    READ,
+    REAL,
+    REMOVAL,
+    RESULT,
+    ROLLOUT,
+    SCORES,
+    SHOWN,
+    VALUES,
+    WEIGHTS,
+    AttentionFacts,
+    blocks,
+    entropy_of,
+    rollout_of,
+    uniform_of,
+)
 from core.catalog.views.attention import Attention as Options
-from core.catalog.views.attention import blocks
 from core.spec import registry
 from core.spec.questions import Seen
 from core.spec.specs import ModelSpec
@@ -88,7 +88,7 @@ class Heads:
     words: list[str]
 
 
-def look(subject: Subject, options: Options, report: Report) -> Seen[Any]:
+def look(subject: Subject, options: Options, report: Report) -> Seen[AttentionFacts]:
     """The weights of every layer, one row of the chosen head, and on request what every head is worth."""
     names = list(blocks(subject.layers, subject.form))
     with torch.no_grad():
@@ -103,41 +103,40 @@ def look(subject: Subject, options: Options, report: Report) -> Seen[Any]:
         row = one_row(attention, x, read, options.temperature, head, query)
         removal = removed(subject, tokens, query)
     arrays: dict[str, Any] = {
-        "rollout": heads.rollout[names[-1]],
-        "real": tokens.real,
-        "read": read,
-        "query": row.query,
-        "keys": row.keys,
-        "values": row.values,
-        "scores": row.scores,
-        "masked": row.masked,
-        "weights": row.weights,
-        "result": row.result,
+        ROLLOUT: heads.rollout[names[-1]],
+        REAL: tokens.real,
+        READ: read,
+        QUERY: row.query,
+        KEYS: row.keys,
+        VALUES: row.values,
+        SCORES: row.scores,
+        MASKED: row.masked,
+        WEIGHTS: row.weights,
+        RESULT: row.result,
     }
     for name in names:
-        arrays |= {f"entropy/{name}": heads.entropy[name], f"uniform/{name}": np.array([heads.uniform[name]])}
+        arrays |= {entropy_of(name): heads.entropy[name], uniform_of(name): np.array([heads.uniform[name]])}
         if name in heads.weights:
-            arrays[f"rollout/{name}"] = heads.rollout[name]
+            arrays[rollout_of(name)] = heads.rollout[name]
     if removal is not None:
-        arrays["removal"] = removal
+        arrays[REMOVAL] = removal
     what_if = options.temperature != 1 or (options.causal and not attention.causal)
     if what_if:
-        arrays["shown"] = shown
-    facts = {
-        "tokens": tokens.names,
-        "classes": tokens.classes,
-        "grid": tokens.grid,
-        "layers": names,
-        "head": head,
-        "query": query,
-        "heads": attention.heads,
-        "causal": attention.causal,
-        "what_if": what_if,
-        "why_masked": _why_masked(read[query], tokens),
-        "unit": "" if subject.form.task == NUMBER else "nats",
-        "loss": 0.0,
-        "ablation_samples": 0,
-    }
+        arrays[SHOWN] = shown
+    facts = AttentionFacts(
+        **vars(subject.answer()),
+        tokens=tokens.names,
+        classes=tokens.classes,
+        grid=tokens.grid,
+        layers=names,
+        head=head,
+        query=query,
+        heads=attention.heads,
+        causal=attention.causal,
+        what_if=what_if,
+        why_masked=_why_masked(read[query], tokens),
+        unit="" if subject.form.task == NUMBER else "nats",
+    )
     said = [
         _row_words(subject, options, row, tokens, head, query),
         *_arithmetic_words(options, row, tokens),
@@ -145,9 +144,9 @@ def look(subject: Subject, options: Options, report: Report) -> Seen[Any]:
     ]
     if options.ablation:
         measured = ablation(subject, names, report)
-        arrays |= {"ablation": measured.rise, "ablation_loss": np.array([measured.loss])}
-        facts |= {"loss": measured.loss, "ablation_samples": measured.samples}
-        said.append(_worth_words(measured, heads, names, str(facts["unit"])))
+        arrays |= {ABLATION: measured.rise, ABLATION_LOSS: np.array([measured.loss])}
+        facts = replace(facts, loss=measured.loss, ablation_samples=measured.samples)
+        said.append(_worth_words(measured, heads, names, facts.unit))
     said += [_entropy_words(heads, subject.layer), *_what_if_words(options, attention), *_padding_words(tokens)]
     said += ["Weights are those of this sample alone; another sample has others.", *words, *heads.words]
     code = code_of(subject.layer, names, head, query, options, what_if)

@@ -1,25 +1,6 @@
 """One output cell of a convolution: the patch it reads, the kernel, their products, the bias, and what follows.
 
-arrays, with k×l the kernel and g the input maps that the cell's group reads (all of them in a plain convolution):
-
-input            [in_channel, height, width]  what the convolution gets, without padding
-output           [out_channel, height, width] what it gives
-patch            [g, k, l]  the values under the kernel; those of the padding included
-padding          [k, l] bool  which of these places lie outside the input
-kernel, products [g, k, l]  products = patch · kernel
-contributions    [g]  the sum of each input map's products
-channels         [g] int  which input map each row of these four is
-order            [g] int  rows by |contribution|, the largest first
-rows, columns    [k], [l] int  where in the input the window's places lie; below 0 or beyond its end in the padding
-sum, bias, value []  the sum of all products, what is added, and both together
-receptive_field  [height, width] bool  which pixels of the network's input the cell can depend on
-
-facts: address (of the convolution), inner (those of the chosen layer, named below it; [] where the layer is one),
-chosen (one of inner, or ""), map, row, column, maps, kernel_size, stride, dilation, padding (left, right, top, bottom),
-padding_mode, groups, listed (how many rows a page shows), rest (the sum of the other rows), padded (how many places of
-the window are padding), difference (|value − the layer's own output|), agrees, reads_input (it gets the network's
-input itself), after (what follows up to the next thing that is not a norm or an activation: address, kind, value and,
-for a batch norm, the cell's scale and shift), then (the kind of what comes after that in a sentence, or "").
+What it gives is declared in core.catalog.views.convolution.
 
 Sums are taken in float64 of the network's float32 numbers. The receptive field (Luo 2016) is found on a copy whose
 kernels are all ones, so that nothing cancels: a pixel belongs to it where the cell's gradient is not zero.
@@ -28,7 +9,7 @@ kernels are all ones, so that nothing cancels: a pixel belongs to it where the c
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +17,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.catalog.views.convolution import LARGEST, Convolution
+from core.catalog.views.convolution import (
+    BIAS,
+    CHANNELS,
+    COLUMNS,
+    CONTRIBUTIONS,
+    INPUT,
+    KERNEL,
+    LARGEST,
+    ORDER,
+    OUTPUT,
+    PADDING,
+    PATCH,
+    PRODUCTS,
+    RECEPTIVE_FIELD,
+    ROWS,
+    SUM,
+    VALUE,
+    Convolution,
+    ConvolutionFacts,
+    Following,
+)
 from core.spec.questions import Seen
 from core.spec.quoting import quoted
 from core.worker.look.subject import CannotShow, Report, Subject
@@ -85,7 +86,7 @@ class Window:
     outside: np.ndarray  # bool [k, l]
 
 
-def look(subject: Subject, options: Convolution, report: Report) -> Seen[Any]:
+def look(subject: Subject, options: Convolution, report: Report) -> Seen[ConvolutionFacts]:
     """The arithmetic of one cell."""
     report(0.0, "Running the network on the sample.")
     words: list[str] = []
@@ -108,46 +109,47 @@ def look(subject: Subject, options: Convolution, report: Report) -> Seen[Any]:
     difference = abs(total + bias - own)
     after = _after(subject, ran, cell)
     arrays = {
-        "input": given,
-        "output": made,
-        "patch": window.patch,
-        "padding": window.outside,
-        "kernel": kernel,
-        "products": products,
-        "contributions": contributions,
-        "channels": np.array(window.channels),
-        "order": order.numpy(),
-        "rows": window.rows,
-        "columns": window.columns,
-        "sum": np.array(total),
-        "bias": np.array(bias),
-        "value": np.array(total + bias),
-        "receptive_field": field,
+        INPUT: given,
+        OUTPUT: made,
+        PATCH: window.patch,
+        PADDING: window.outside,
+        KERNEL: kernel,
+        PRODUCTS: products,
+        CONTRIBUTIONS: contributions,
+        CHANNELS: np.array(window.channels),
+        ORDER: order.numpy(),
+        ROWS: window.rows,
+        COLUMNS: window.columns,
+        SUM: np.array(total),
+        BIAS: np.array(bias),
+        VALUE: np.array(total + bias),
+        RECEPTIVE_FIELD: field,
     }
-    facts = {
-        "address": address,
-        "inner": inner,
-        "chosen": chosen,
-        "map": cell.map,
-        "row": cell.row,
-        "column": cell.column,
-        "maps": len(made),
-        "kernel_size": conv.kernel_size,
-        "stride": conv.stride,
-        "dilation": conv.dilation,
-        "padding": pads(conv),
-        "padding_mode": conv.padding_mode,
-        "groups": conv.groups,
-        "has_bias": conv.bias is not None,
-        "listed": min(SHOWN, len(order)),
-        "rest": float(contributions[order[SHOWN:]].sum()),
-        "padded": int(window.outside.sum()),
-        "difference": difference,
-        "agrees": difference <= TOLERANCE * max(1.0, float(products.abs().sum()) + abs(bias)),
-        "reads_input": given.shape == subject.x.shape[1:] and torch.equal(given, subject.x[0]),
-        "after": after,
-        "then": _then(subject, cell, after),
-    }
+    facts = ConvolutionFacts(
+        **vars(subject.answer()),
+        address=address,
+        inner=inner,
+        chosen=chosen,
+        map=cell.map,
+        row=cell.row,
+        column=cell.column,
+        maps=len(made),
+        kernel_size=conv.kernel_size,
+        stride=conv.stride,
+        dilation=conv.dilation,
+        padding=pads(conv),
+        padding_mode=conv.padding_mode,
+        groups=conv.groups,
+        has_bias=conv.bias is not None,
+        listed=min(SHOWN, len(order)),
+        rest=float(contributions[order[SHOWN:]].sum()),
+        padded=int(window.outside.sum()),
+        difference=difference,
+        agrees=difference <= TOLERANCE * max(1.0, float(products.abs().sum()) + abs(bias)),
+        reads_input=given.shape == subject.x.shape[1:] and torch.equal(given, subject.x[0]),
+        after=after,
+        then=_then(subject, cell, after),
+    )
     return subject.seen(arrays, facts, [*words, *_words(arrays, facts)], _code(conv, cell))
 
 
@@ -269,9 +271,9 @@ def window_of(conv: nn.Conv2d, given: Tensor, out_map: int, row: int, column: in
 # ── what follows ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _after(subject: Subject, ran: dict[str, tuple[Tensor, Tensor]], cell: Cell) -> list[dict[str, Any]]:
+def _after(subject: Subject, ran: dict[str, tuple[Tensor, Tensor]], cell: Cell) -> list[Following]:
     """The norms and activations that take exactly what the convolution gives, one after the other."""
-    found: list[dict[str, Any]] = []
+    found: list[Following] = []
     value: Tensor | None = ran[""][1]
     while value is not None:
         takers = [name for name, (got, gave) in ran.items() if name and got is value and gave is not value]
@@ -282,23 +284,23 @@ def _after(subject: Subject, ran: dict[str, tuple[Tensor, Tensor]], cell: Cell) 
     return found
 
 
-def _step(module: nn.Module, address: str, value: Tensor, cell: Cell) -> dict[str, Any] | None:
+def _step(module: nn.Module, address: str, value: Tensor, cell: Cell) -> Following | None:
     if isinstance(module, SAME):
         return None
     kind = type(module).__name__
     there = float(value[0, cell.map, cell.row, cell.column])
-    step = {"address": address, "kind": NAMES.get(kind, kind), "value": there}
+    step = Following(address=address, kind=NAMES.get(kind, kind), value=there)
     if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None and module.running_var is not None:
         gamma = module.weight[cell.map] if module.affine else torch.ones(())
         beta = module.bias[cell.map] if module.affine else torch.zeros(())
         scale = gamma / (module.running_var[cell.map] + module.eps).sqrt()
-        step |= {"scale": float(scale), "shift": float(beta - module.running_mean[cell.map] * scale)}
+        return replace(step, scale=float(scale), shift=float(beta - module.running_mean[cell.map] * scale))
     return step
 
 
-def _then(subject: Subject, cell: Cell, after: list[dict[str, Any]]) -> str:
+def _then(subject: Subject, cell: Cell, after: list[Following]) -> str:
     """Where the last value goes, in a sentence: a block adds and gates in its own way, a layer's successor is known."""
-    last = after[-1]["address"] if after else cell.address
+    last = after[-1].address if after else cell.address
     layer = last.split(".")[0]
     if last != layer:
         return f"The block {layer} goes on with this value."
@@ -382,52 +384,52 @@ def _place_only(module: nn.Module) -> nn.Module:
 # ── words and code ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _words(arrays: dict[str, Any], facts: dict[str, Any]) -> list[str]:
+def _words(arrays: dict[str, Any], facts: ConvolutionFacts) -> list[str]:
     said = [_sum_words(arrays, facts)]
-    if facts["padded"]:
-        how = "zeros" if facts["padding_mode"] == "zeros" else f"values made by “{facts['padding_mode']}” padding"
-        places = arrays["padding"].size
-        said.append(f"{facts['padded']} of the window's {places} places lie outside its input, in the padding: {how}.")
-    if facts["groups"] > 1:
+    if facts.padded:
+        how = "zeros" if facts.padding_mode == "zeros" else f"values made by “{facts.padding_mode}” padding"
+        places = arrays[PADDING].size
+        said.append(f"{facts.padded} of the window's {places} places lie outside its input, in the padding: {how}.")
+    if facts.groups > 1:
         said.append(_group_words(arrays, facts))
     said += _after_words(facts)
-    field = arrays["receptive_field"].numpy()
+    field = arrays[RECEPTIVE_FIELD].numpy()
     seen, total = int(field.sum()), field.size
     height, width = (int(field.any(axis).sum()) for axis in (1, 0))
     size = f"{height} × {width} pixels" if seen == height * width else f"{seen} pixels in {height} × {width} places"
     said.append(
         f"Receptive field: of the network's input the cell can see {size}, {100 * seen / total:.3g} % of the {total}."
     )
-    own = f"The layer's own output differs from this sum by {facts['difference']:.1e}"
-    said.append(f"{own}, a rounding." if facts["agrees"] else f"{own}: more than rounding. Please report this.")
+    own = f"The layer's own output differs from this sum by {facts.difference:.1e}"
+    said.append(f"{own}, a rounding." if facts.agrees else f"{own}: more than rounding. Please report this.")
     return said
 
 
-def _sum_words(arrays: dict[str, Any], facts: dict[str, Any]) -> str:
-    maps, (k, j) = len(arrays["channels"]), facts["kernel_size"]
+def _sum_words(arrays: dict[str, Any], facts: ConvolutionFacts) -> str:
+    maps, (k, j) = len(arrays[CHANNELS]), facts.kernel_size
     over = f"{maps} input maps × {k} × {j}" if maps > 1 else f"{k} × {j}"
-    where = f"Map {facts['map']} of {facts['address']}, row {facts['row']}, column {facts['column']}"
-    value, total = float(arrays["value"]), float(arrays["sum"])
-    bias = f"; the bias adds {float(arrays['bias']):.4g}" if facts["has_bias"] else "; this convolution has no bias"
+    where = f"Map {facts.map} of {facts.address}, row {facts.row}, column {facts.column}"
+    value, total = float(arrays[VALUE]), float(arrays[SUM])
+    bias = f"; the bias adds {float(arrays[BIAS]):.4g}" if facts.has_bias else "; this convolution has no bias"
     return f"{where}: {value:.4g}. The {maps * k * j} products ({over}) sum to {total:.4g}{bias}."
 
 
-def _group_words(arrays: dict[str, Any], facts: dict[str, Any]) -> str:
-    first, last = int(arrays["channels"][0]), int(arrays["channels"][-1])
+def _group_words(arrays: dict[str, Any], facts: ConvolutionFacts) -> str:
+    first, last = int(arrays[CHANNELS][0]), int(arrays[CHANNELS][-1])
     which = f"map {first}" if first == last else f"maps {first} to {last}"
-    return f"The convolution works in {facts['groups']} groups: this cell reads only {which} of its input."
+    return f"The convolution works in {facts.groups} groups: this cell reads only {which} of its input."
 
 
-def _after_words(facts: dict[str, Any]) -> list[str]:
-    parts = [f"{step['kind']} {step['address']}{_how(step)} makes it {step['value']:.4g}" for step in facts["after"]]
-    return [f"Then {', then '.join(parts)}. {facts['then']}" if parts else facts["then"]]
+def _after_words(facts: ConvolutionFacts) -> list[str]:
+    parts = [f"{step.kind} {step.address}{_how(step)} makes it {step.value:.4g}" for step in facts.after]
+    return [f"Then {', then '.join(parts)}. {facts.then}" if parts else facts.then]
 
 
-def _how(step: dict[str, Any]) -> str:
-    if "scale" not in step:
+def _how(step: Following) -> str:
+    if step.scale is None:
         return ""
-    sign = "minus" if step["shift"] < 0 else "plus"
-    return f" (times {step['scale']:.4g}, {sign} {abs(step['shift']):.4g})"
+    sign = "minus" if step.shift < 0 else "plus"
+    return f" (times {step.scale:.4g}, {sign} {abs(step.shift):.4g})"
 
 
 def _code(conv: nn.Conv2d, cell: Cell) -> str:

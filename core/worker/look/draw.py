@@ -1,11 +1,6 @@
 """What the network makes of a drawing, or of a test sample where none is given: one forward and one backward pass.
 
-arrays: answers [class], shares that sum to 1 · saliency [height, width], how much the predicted class's logit changes
-for a small change of that pixel: |∂logit/∂x|, the largest over the channels, per unit of the standardised x (Simonyan
-2014, section 3) · layer address → what the chosen layer makes of it: [channel, height, width], [step, feature] or
-[feature].
-facts: shown, kind, target, predicted, confidence as of every view of a sample · classes, the names in the order of the
-answers · box, middle, blur: see `habit`.
+What it gives is declared in core.catalog.views.draw.
 """
 
 from __future__ import annotations
@@ -17,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.catalog.views.draw import ANSWERS, SALIENCY, DrawFacts
 from core.spec.options import Options
 from core.spec.questions import Seen
 from core.spec.specs import DataSpec
@@ -27,22 +23,22 @@ LOOKED_AT = 256  # test samples from which the data's habit is taken
 _habits: dict[tuple[DataSpec, int], dict[str, Any]] = {}
 
 
-def look(subject: Subject, _options: Options, _report: Report) -> Seen[Any]:
+def look(subject: Subject, _options: Options, _report: Report) -> Seen[DrawFacts]:
     """Answers, saliency and the chosen layer's output."""
     logits, slope, kept = passes(subject)
     answers, saliency = logits.softmax(-1), slope.abs().amax(0)
     sure, order = answers.sort(descending=True)
     best = int(order[0])
-    facts = {
-        "shown": subject.shown,
-        "kind": subject.form.kind,
-        "target": "" if subject.y is None else subject.label(int(subject.y)),
-        "predicted": subject.label(best),
-        "confidence": float(sure[0]),
-        "classes": [subject.label(k) for k in range(len(answers))],
+    facts = DrawFacts(
+        shown=subject.shown,
+        kind=subject.form.kind,
+        target="" if subject.y is None else subject.label(int(subject.y)),
+        predicted=subject.label(best),
+        confidence=float(sure[0]),
+        classes=[subject.label(k) for k in range(len(answers))],
         **known_habit(subject),
-    }
-    arrays = {"answers": answers, "saliency": saliency, subject.layer: kept}
+    )
+    arrays = {ANSWERS: answers, SALIENCY: saliency, subject.layer: kept}
     words = sentences(subject, sure, order, saliency)
     return subject.seen(arrays, facts, words, code(subject.layer))
 

@@ -3,18 +3,7 @@
 A point is a test sample; where an answer is asked at every step, it is one asked step of a row. At most MOST of them,
 evenly spread over the test set, so that they are the same at every moment. n points, k = 2 or 3 axes.
 
-points [n, k]: places, in the layer's own units (t-SNE, UMAP: without a unit) · samples [n]: index in the test set ·
-steps [n] (each_step only): place in the row · target, predicted [n]: class, or number · correct [n] (classes only) ·
-error [n] (numbers only): |predicted − target| · confidence [n] (classes only): probability of the answer ·
-marked [m, k]: places of the current sample (m = 0: it is not among the points and cannot be placed).
-
-PCA only: components [n, k]: the scores on the principal components, largest first · explained [k]: their shares of the
-variance · turn [k, k]: points = components @ turn, a rotation or reflection.
-
-separation [layer] (option every_layer): of each layer in fact "layers", what fact "separation" is of the shown one.
-
-For data in the plane: boundary [row, column]: the class that the network names at the places boundary/x [column] and
-boundary/y [row], boundary/confidence [row, column]: its probability; boundary/points [n, 2]: where the samples lie.
+What it gives is declared in core.catalog.views.embeddings.
 
 Sources: PCA by the singular values of the centred rows (Pearson 1901; here through the matrix of their products, which
 has the same left singular vectors); t-SNE: van der Maaten & Hinton 2008, scikit-learn's; the turn: orthogonal
@@ -28,7 +17,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +25,27 @@ import torch
 from torch import Tensor
 
 from core.catalog.entries import CLASSES, EACH_STEP, NUMBER, TOKENS, VECTOR
-from core.catalog.views.embeddings import Embeddings
+from core.catalog.views.embeddings import (
+    BOUNDARY,
+    BOUNDARY_CONFIDENCE,
+    BOUNDARY_POINTS,
+    BOUNDARY_X,
+    BOUNDARY_Y,
+    COMPONENTS,
+    CONFIDENCE,
+    CORRECT,
+    ERROR,
+    EXPLAINED,
+    POINTS,
+    PREDICTED,
+    SAMPLES,
+    SEPARATION,
+    STEPS,
+    TARGET,
+    TURN,
+    Embeddings,
+    EmbeddingsFacts,
+)
 from core.catalog.views.embeddings import layers as offered_layers
 from core.spec.questions import Seen
 from core.worker.data.splits import NOT_ASKED
@@ -78,7 +87,7 @@ class Cloud:
     """Everything about the points but which of them is the current sample; extra [1, k] is its place, if it has one."""
 
     arrays: Arrays
-    facts: dict[str, Any]
+    facts: EmbeddingsFacts
     words: tuple[str, ...]
     extra: np.ndarray
 
@@ -94,7 +103,7 @@ class Products:
 _known: OrderedDict[Any, Cloud] = OrderedDict()
 
 
-def look(subject: Subject, options: Embeddings, report: Report) -> Seen[Any]:
+def look(subject: Subject, options: Embeddings, report: Report) -> Seen[EmbeddingsFacts]:
     """The points at the subject's layer."""
     picks = pick(subject)
     extra = subject.sample if subject.form.task != EACH_STEP and subject.sample not in picks.samples else -1
@@ -106,7 +115,7 @@ def look(subject: Subject, options: Embeddings, report: Report) -> Seen[Any]:
     while len(_known) > KEPT:
         _known.popitem(last=False)
     found = _known[key]
-    marked = found.extra if extra >= 0 else found.arrays["points"][picks.samples == subject.sample]
+    marked = found.extra if extra >= 0 else found.arrays[POINTS][picks.samples == subject.sample]
     words = list(found.words)
     if extra >= 0 and not len(marked):
         words.append(
@@ -306,11 +315,11 @@ def boundary(subject: Subject, points: np.ndarray) -> Arrays:
     with torch.no_grad():
         sure, named = subject.network(torch.from_numpy(grid.reshape(-1, 2))).softmax(-1).max(-1)
     return {
-        "boundary": named.numpy().reshape(GRID, GRID),
-        "boundary/confidence": sure.numpy().reshape(GRID, GRID),
-        "boundary/x": x,
-        "boundary/y": y,
-        "boundary/points": points,
+        BOUNDARY: named.numpy().reshape(GRID, GRID),
+        BOUNDARY_CONFIDENCE: sure.numpy().reshape(GRID, GRID),
+        BOUNDARY_X: x,
+        BOUNDARY_Y: y,
+        BOUNDARY_POINTS: points,
     }
 
 
@@ -327,7 +336,7 @@ def _cloud(subject: Subject, options: Embeddings, picks: Picks, extra: int, repo
     report(0.3, "measuring distances")
     of = products(found.rows, n)
     arrays = _answers(subject, picks, found.given[:n])
-    target = arrays["target"]
+    target = arrays[TARGET]
     given = _input(subject, picks)
     report(0.35, "placing the points")
     scores, score, shares = principal(of, axes)
@@ -337,23 +346,24 @@ def _cloud(subject: Subject, options: Embeddings, picks: Picks, extra: int, repo
         scores, score = scores - scores.mean(0), np.zeros((0, axes))
     bare = principal(given, axes)[0] if given else np.zeros((n, axes))
     turn = turn_of(scores, reference_of(target, 0 if number else subject.form.classes, bare, axes))
-    arrays = {"points": scores @ turn, **arrays}
+    arrays = {POINTS: scores @ turn, **arrays}
     if options.method == "PCA":
-        arrays |= {"components": scores, "explained": shares, "turn": turn}
+        arrays |= {COMPONENTS: scores, EXPLAINED: shares, TURN: turn}
     near = separation(of, target, picks.samples, number)
-    facts: dict[str, Any] = {
-        "task": subject.form.task,
-        "kind": subject.form.kind,
-        "classes": subject.splits.classes,
-        "separation": near,
-        "chance": 0.0 if number else float(np.bincount(target).max() / n),
-        "features": found.rows.shape[1],
-        "input": separation(given, target, picks.samples, number) if given else None,
-        "method": options.method,
-    }
+    facts = EmbeddingsFacts(
+        task=subject.form.task,
+        kind=subject.form.kind,
+        classes=subject.splits.classes,
+        separation=near,
+        chance=0.0 if number else float(np.bincount(target).max() / n),
+        features=found.rows.shape[1],
+        input=separation(given, target, picks.samples, number) if given else None,
+        method=options.method,
+    )
     words = [_separated(subject, facts), *_placed(subject, options, facts, shares), *words, *found.words]
     if options.every_layer:
-        arrays["separation"], facts["layers"] = _by_layer(subject, options, picks, target, report)
+        arrays[SEPARATION], layers = _by_layer(subject, options, picks, target, report)
+        facts = replace(facts, layers=layers)
     if subject.form.kind == VECTOR and subject.form.shape == (2,) and subject.form.task == CLASSES:
         arrays |= boundary(subject, subject.splits.test[0].numpy()[picks.samples])
     return Cloud(arrays, facts, tuple(words), score @ turn)
@@ -369,17 +379,17 @@ def _answers(subject: Subject, picks: Picks, given: Tensor) -> Arrays:
     y = subject.splits.test[1].numpy()
     if subject.form.task == NUMBER:
         target, predicted = y[picks.samples], given.reshape(-1).numpy()
-        return {"samples": picks.samples, "target": target, "predicted": predicted, "error": np.abs(predicted - target)}
-    steps = {"steps": picks.steps} if subject.form.task == EACH_STEP else {}
+        return {SAMPLES: picks.samples, TARGET: target, PREDICTED: predicted, ERROR: np.abs(predicted - target)}
+    steps = {STEPS: picks.steps} if subject.form.task == EACH_STEP else {}
     target = y[picks.samples, picks.steps] if steps else y[picks.samples]
     sure, named = given.softmax(-1).max(-1)
     return {
-        "samples": picks.samples,
+        SAMPLES: picks.samples,
         **steps,
-        "target": target,
-        "predicted": named.numpy(),
-        "correct": named.numpy() == target,
-        "confidence": sure.numpy(),
+        TARGET: target,
+        PREDICTED: named.numpy(),
+        CORRECT: named.numpy() == target,
+        CONFIDENCE: sure.numpy(),
     }
 
 
@@ -420,23 +430,23 @@ def _which(subject: Subject, picks: Picks) -> str:
     return f"Each of the {n:,} points is a test sample ({all_of})."
 
 
-def _separated(subject: Subject, facts: dict[str, Any]) -> str:
-    where = f"at {subject.layer} ({facts['features']:,} values)"
+def _separated(subject: Subject, facts: EmbeddingsFacts) -> str:
+    where = f"at {subject.layer} ({facts.features:,} values)"
     if subject.form.task == NUMBER:
-        on_input = f"; on the bare input {facts['input']:.0%}" if facts["input"] is not None else ""
+        on_input = f"; on the bare input {facts.input:.0%}" if facts.input is not None else ""
         return (
-            f"The mean of a sample's {NEIGHBOURS} nearest neighbours {where} explains {facts['separation']:.0%} of the "
+            f"The mean of a sample's {NEIGHBOURS} nearest neighbours {where} explains {facts.separation:.0%} of the "
             f"variance of the {subject.splits.classes[0]}{on_input}; always answering the overall mean explains 0%."
         )
-    on_input = f"; on the bare input for {facts['input']:.1%}" if facts["input"] is not None else ""
+    on_input = f"; on the bare input for {facts.input:.1%}" if facts.input is not None else ""
     left_out = "all steps of its own row left out" if subject.form.task == EACH_STEP else "itself left out"
     return (
-        f"The {NEIGHBOURS} nearest neighbours {where} name a point's class for {facts['separation']:.1%} of the "
-        f"points ({left_out}){on_input}. Always naming the most frequent class is right for {facts['chance']:.1%}."
+        f"The {NEIGHBOURS} nearest neighbours {where} name a point's class for {facts.separation:.1%} of the "
+        f"points ({left_out}){on_input}. Always naming the most frequent class is right for {facts.chance:.1%}."
     )
 
 
-def _placed(subject: Subject, options: Embeddings, facts: dict[str, Any], shares: np.ndarray) -> list[str]:
+def _placed(subject: Subject, options: Embeddings, facts: EmbeddingsFacts, shares: np.ndarray) -> list[str]:
     turned = "so that each class lies in about the same direction at every moment and layer"
     if subject.form.task == NUMBER:
         turned = "so that the target rises to the right at every moment and layer"
@@ -449,7 +459,7 @@ def _placed(subject: Subject, options: Embeddings, facts: dict[str, Any], shares
         return ["This layer gives the same for every sample: all points lie on one place."]
     each = ", ".join(f"{share:.1%}" for share in shares)
     return [
-        f"The picture keeps {shares.sum():.1%} of the variance of the {facts['features']:,} values ({each} by its "
+        f"The picture keeps {shares.sum():.1%} of the variance of the {facts.features:,} values ({each} by its "
         f"components). It is turned, which changes no distance, {turned}.",
     ]
 

@@ -1,20 +1,6 @@
 """What every layer makes of one sample, and what the chosen layer makes of the test set.
 
-arrays: layer address → [channel, height, width] (a picture), [step, feature] (a sequence) or [feature], for every
-layer. A unit is a channel, a feature of a sequence, or a number of a vector. Of the chosen layer L besides:
-
-- `L/strength` [unit]: the mean of the absolute values for this sample.
-- `L/dead` [unit], 1 = never above zero on the searched test samples; only where L gives what a ReLU has cut at zero.
-- `L/top` [unit, rank] int64: the test samples (their index) with the unit's largest values, and `L/top_values`
-  [unit, rank]: those values, each the maximum (or the mean, as the option `measure` says) over all places or steps.
-- `L/top_pictures` [rank, height, width(, 3)] uint8: the samples of the unit that the option `map` names, where samples
-  are pictures.
-- `C/kernels` [channel, in_channel, height, width], C the convolution whose kernels made these maps one for one, where
-  there is one and its weights are not too many; `C/kernel` [in_channel, height, width]: that of the chosen map.
-
-facts: order: the units as they are to be shown · map: the chosen one · searched, tested: how many test samples were
-looked at, of how many · kernels_of: C, or "" · rectified: does `dead` apply · given [height, width(, 3)] uint8: the
-picture as the network got it, where it got one · options · names: of the last layer's units, where they are classes.
+What it gives is declared in core.catalog.views.feature_maps.
 """
 
 from __future__ import annotations
@@ -31,7 +17,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.catalog.entries import CLASSES, PICTURE
-from core.catalog.views.feature_maps import FeatureMaps
+from core.catalog.views.feature_maps import (
+    DEAD,
+    KERNEL,
+    KERNELS,
+    STRENGTH,
+    TOP_PICTURES,
+    TOP_SAMPLES,
+    TOP_VALUES,
+    FeatureMaps,
+    FeatureMapsFacts,
+    of_layer,
+)
 from core.spec.questions import Seen
 from core.spec.specs import LayerSpec
 from core.worker.look.subject import DIVERGED, Report, Subject
@@ -63,7 +60,7 @@ CUTS_AT_ZERO = frozenset({"relu", "residual", "depthwise_separable"})  # ends wi
 KEEPS_ZERO = frozenset({"max_pool", "avg_pool", "global_pool", "dropout", "flatten", "rows"})  # above zero or not
 
 
-def look(subject: Subject, options: FeatureMaps, report: Report) -> Seen[Any]:
+def look(subject: Subject, options: FeatureMaps, report: Report) -> Seen[FeatureMapsFacts]:
     """Every layer's output for the sample; of the chosen layer what is dead and which samples drive it most."""
     outputs = {address: output[0].float() for address, output in subject.outputs().items()}
     address = subject.layer
@@ -75,37 +72,38 @@ def look(subject: Subject, options: FeatureMaps, report: Report) -> Seen[Any]:
     count = min(asked, max(TOP, MOST_SEARCHED // each))
     found = search(subject, count, options.measure, report)
     arrays, smaller = fitted(outputs, address)
-    arrays[f"{address}/strength"] = strength
+    arrays[of_layer(address, STRENGTH)] = strength
     rectified = after_relu(subject.layers, address)
     top, values = found.top[address], found.values[address]
     if rectified:
         largest = search(subject, count, LARGEST, report).values[address]
-        arrays[f"{address}/dead"] = (largest[:, 0] <= 0).astype(np.uint8)
-    arrays |= {f"{address}/top": top, f"{address}/top_values": values}
+        arrays[of_layer(address, DEAD)] = (largest[:, 0] <= 0).astype(np.uint8)
+    arrays |= {of_layer(address, TOP_SAMPLES): top, of_layer(address, TOP_VALUES): values}
     pictures = subject.form.kind == PICTURE
     if pictures:
-        arrays[f"{address}/top_pictures"] = subject.splits.shown[top[unit]]
+        arrays[of_layer(address, TOP_PICTURES)] = subject.splits.shown[top[unit]]
     kernels_of, kernels = kernels_behind(subject, address)
     if kernels is not None:
-        arrays[f"{kernels_of}/kernel"] = kernels[unit]
+        arrays[of_layer(kernels_of, KERNEL)] = kernels[unit]
         if kernels.numel() <= MOST_WEIGHTS:
-            arrays[f"{kernels_of}/kernels"] = kernels
-    facts = {
-        "order": order.tolist(),
-        "map": unit,
-        "searched": found.searched,
-        "tested": len(subject.splits.test[0]),
-        "kernels_of": kernels_of,
-        "rectified": rectified,
-        "unit": unit_name(chosen),
-        "names": names(subject),
-        "given": given(subject) if pictures else None,
-        "options": options,
-    }
+            arrays[of_layer(kernels_of, KERNELS)] = kernels
+    facts = FeatureMapsFacts(
+        **vars(subject.answer()),
+        order=order.tolist(),
+        map=unit,
+        searched=found.searched,
+        tested=len(subject.splits.test[0]),
+        kernels_of=kernels_of,
+        rectified=rectified,
+        unit=unit_name(chosen),
+        names=names(subject),
+        given=given(subject) if pictures else None,
+        options=options,
+    )
     words = [
         _what(subject, chosen, strength),
         *_asked_for(options.map, unit, chosen),
-        _dead(subject, chosen, arrays.get(f"{address}/dead"), found.searched),
+        _dead(subject, chosen, arrays.get(of_layer(address, DEAD)), found.searched),
         *_top(subject, chosen, unit, found, options.measure),
         *_kernels(address, kernels_of, kernels, unit),
         *_fewer(asked, count, each),

@@ -1,21 +1,7 @@
 """What the network says of the whole test set.
 
-An answer is what is asked once: a sample's class or number, or the class at one asked step of a row (each_step).
-N answers, K classes. Arrays for classes and each_step:
-
-confusion [target, predicted]: counts over all answers · class/precision, class/recall, class/f1 [K]: share of 1, NaN
-where nothing can be divided · class/support [K]: answers that are this class · calibration/edges [bins + 1]: shares of
-1 · calibration/count, calibration/confidence, calibration/accuracy [bins]: answers in the bin (low, high], their mean
-confidence and the share that is right, NaN in an empty bin · confidence, margin [N]: probability of the answer, and how
-far it is above the second (both left out above MOST answers, as the next four) · samples [N]: index in the test set ·
-steps [N]: place in the row (each_step only) · target, predicted [N] · loss [N]: cross-entropy in nats.
-step/accuracy [step], step/asked [step] (each_step only): share right (NaN where nothing is asked), answers asked.
-
-For a number: samples, target, predicted, residual (predicted − target), loss (its square) [N], float32.
-
-gallery/samples [m], gallery/steps [m]: the answers that fit the options target and predicted, in the asked order, the
-first `count` of them; gallery/index [m]: their place among the N; gallery/shown [m, …]: the samples as people see them;
-gallery/target, gallery/predicted, gallery/confidence, gallery/loss, gallery/margin [m].
+What it gives is declared in core.catalog.views.mistakes. An answer is what is asked once: a sample's
+class or number, or the class at one asked step of a row (each_step). N answers, K classes.
 
 Sources: calibration and ECE: Guo et al. 2017, On Calibration of Modern Neural Networks, section 2, equations 2, 3, 5.
 """
@@ -31,7 +17,28 @@ import torch
 from torch import Tensor
 
 from core.catalog.entries import CLASSES, EACH_STEP, NUMBER
-from core.catalog.views.mistakes import Mistakes
+from core.catalog.views.mistakes import (
+    BIN_ACCURACY,
+    BIN_CONFIDENCE,
+    BIN_COUNT,
+    CONFIDENCE,
+    CONFUSION,
+    INDEX,
+    LOSS,
+    MARGIN,
+    PREDICTED,
+    RESIDUAL,
+    SAMPLES,
+    SHOWN,
+    STEP_ACCURACY,
+    STEP_ASKED,
+    STEPS,
+    SUPPORT,
+    TARGET,
+    Mistakes,
+    MistakesFacts,
+    in_gallery,
+)
 from core.spec.questions import Seen
 from core.worker.data.splits import NOT_ASKED
 from core.worker.look.subject import Report, Subject, finite
@@ -61,7 +68,7 @@ class Answers:
 _known: OrderedDict[Any, Answers] = OrderedDict()
 
 
-def look(subject: Subject, options: Mistakes, report: Report) -> Seen[Any]:
+def look(subject: Subject, options: Mistakes, report: Report) -> Seen[MistakesFacts]:
     """The whole test set. CannotShow where an answer is no number."""
     found = answers_of(subject, report)
     finite(torch.from_numpy(found.loss))
@@ -111,10 +118,10 @@ def _judged(given: Tensor, y: Tensor, task: str, start: int) -> tuple[Tensor, ..
 # ── classes ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _classes(subject: Subject, options: Mistakes, found: Answers) -> Seen[Any]:
+def _classes(subject: Subject, options: Mistakes, found: Answers) -> Seen[MistakesFacts]:
     count = subject.form.classes
     confusion = confusion_of(found.target, found.predicted, count)
-    arrays: Arrays = {"confusion": confusion, **per_class(confusion)}
+    arrays: Arrays = {CONFUSION: confusion, **per_class(confusion)}
     right = found.target == found.predicted
     arrays |= {f"calibration/{n}": v for n, v in calibration(found.confidence, right, options.bins).items()}
     if subject.form.task == EACH_STEP:
@@ -126,18 +133,16 @@ def _classes(subject: Subject, options: Mistakes, found: Answers) -> Seen[Any]:
     fits = np.flatnonzero(in_row & in_column)
     chosen = fits[_order(found, options.order)[fits].argsort(kind="stable")][: options.count]
     arrays |= _gallery(subject, found, chosen) | _one_by_one(subject, found, words)
-    error = expected_calibration_error(
-        arrays["calibration/count"], arrays["calibration/confidence"], arrays["calibration/accuracy"]
-    )
-    facts = {
+    error = expected_calibration_error(arrays[BIN_COUNT], arrays[BIN_CONFIDENCE], arrays[BIN_ACCURACY])
+    facts = MistakesFacts(
         **_facts(subject, fits),
-        "chosen": (target, predicted),
-        "ece": error,
-        "right": int(right.sum()),
-        "accuracy": float(right.mean()) if len(right) else float("nan"),
-        "answers": len(right),
-        "confidence": float(found.confidence.mean()) if len(right) else float("nan"),
-    }
+        chosen=(target, predicted),
+        ece=error,
+        right=int(right.sum()),
+        accuracy=float(right.mean()) if len(right) else float("nan"),
+        answers=len(right),
+        confidence=float(found.confidence.mean()) if len(right) else float("nan"),
+    )
     return subject.seen(arrays, facts, [*_said(subject, facts, confusion), *words], _CLASSES_CODE)
 
 
@@ -151,7 +156,7 @@ def per_class(confusion: np.ndarray) -> Arrays:
     hits, support, said = np.diag(confusion).astype(float), confusion.sum(1), confusion.sum(0)
     with np.errstate(invalid="ignore", divide="ignore"):
         ratios = {"precision": hits / said, "recall": hits / support, "f1": 2 * hits / (said + support)}
-    return {**{f"class/{name}": value for name, value in ratios.items()}, "class/support": support}
+    return {**{f"class/{name}": value for name, value in ratios.items()}, SUPPORT: support}
 
 
 def calibration(confidence: np.ndarray, right: np.ndarray, bins: int) -> Arrays:
@@ -195,7 +200,7 @@ def _by_step(found: Answers, right: np.ndarray, steps: int) -> Arrays:
     asked = np.bincount(found.steps, minlength=steps)
     with np.errstate(invalid="ignore"):
         share = np.bincount(found.steps, right, steps) / np.where(asked > 0, asked, np.nan)
-    return {"step/accuracy": share, "step/asked": asked}
+    return {STEP_ACCURACY: share, STEP_ASKED: asked}
 
 
 def _one_by_one(subject: Subject, found: Answers, words: list[str]) -> Arrays:
@@ -204,28 +209,28 @@ def _one_by_one(subject: Subject, found: Answers, words: list[str]) -> Arrays:
         words.append(f"The {len(found.samples):,} answers are too many to be handed out one by one.")
         return {}
     each = {
-        "samples": found.samples,
-        "target": found.target,
-        "predicted": found.predicted,
-        "loss": found.loss,
-        "confidence": found.confidence,
-        "margin": found.margin,
+        SAMPLES: found.samples,
+        TARGET: found.target,
+        PREDICTED: found.predicted,
+        LOSS: found.loss,
+        CONFIDENCE: found.confidence,
+        MARGIN: found.margin,
     }
-    return each | ({"steps": found.steps} if subject.form.task == EACH_STEP else {})
+    return each | ({STEPS: found.steps} if subject.form.task == EACH_STEP else {})
 
 
 def _gallery(subject: Subject, found: Answers, chosen: np.ndarray) -> Arrays:
     samples = found.samples[chosen]
     return {
-        "gallery/index": chosen,
-        "gallery/samples": samples,
-        "gallery/steps": found.steps[chosen],
-        "gallery/shown": subject.splits.shown[samples],
-        "gallery/target": found.target[chosen],
-        "gallery/predicted": found.predicted[chosen],
-        "gallery/loss": found.loss[chosen],
-        "gallery/confidence": found.confidence[chosen],
-        "gallery/margin": found.margin[chosen],
+        in_gallery(INDEX): chosen,
+        in_gallery(SAMPLES): samples,
+        in_gallery(STEPS): found.steps[chosen],
+        in_gallery(SHOWN): subject.splits.shown[samples],
+        in_gallery(TARGET): found.target[chosen],
+        in_gallery(PREDICTED): found.predicted[chosen],
+        in_gallery(LOSS): found.loss[chosen],
+        in_gallery(CONFIDENCE): found.confidence[chosen],
+        in_gallery(MARGIN): found.margin[chosen],
     }
 
 
@@ -240,11 +245,11 @@ def _facts(subject: Subject, fits: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _said(subject: Subject, facts: dict[str, Any], confusion: np.ndarray) -> list[str]:
-    n, right = facts["answers"], facts["right"]
+def _said(subject: Subject, facts: MistakesFacts, confusion: np.ndarray) -> list[str]:
+    n, right = facts.answers, facts.right
     each_step = subject.form.task == EACH_STEP
-    what = f"asked steps of the {facts['test_samples']:,} test rows" if each_step else "test samples"
-    words = [f"Of {n:,} {what}, {right:,} are answered right ({facts['accuracy']:.1%}) and {n - right:,} wrong."]
+    what = f"asked steps of the {facts.test_samples:,} test rows" if each_step else "test samples"
+    words = [f"Of {n:,} {what}, {right:,} are answered right ({facts.accuracy:.1%}) and {n - right:,} wrong."]
     wrong = confusion - np.diag(np.diag(confusion))
     if wrong.any():
         target, predicted = (int(i) for i in np.unravel_index(wrong.argmax(), wrong.shape))
@@ -253,11 +258,11 @@ def _said(subject: Subject, facts: dict[str, Any], confusion: np.ndarray) -> lis
         times = "once" if wrong.max() == 1 else f"{int(wrong.max())} times"
         most = "The most frequent mistake" if alike == 1 else f"{alike} mistakes are equally frequent. One of them"
         words.append(f"{most}: {names[0]} was predicted as {names[1]}, {times}.")
-    gap = round(facts["confidence"] - facts["accuracy"], 3)  # as it is written
+    gap = round(facts.confidence - facts.accuracy, 3)  # as it is written
     side = "surer than it is right" if gap > 0 else "less sure than it is right" if gap else "as sure as it is right"
     words.append(
-        f"On average it is {facts['confidence']:.1%} sure and {facts['accuracy']:.1%} right: {side}. The expected "
-        f"calibration error, the mean gap over the bins of confidence, is {facts['ece']:.3f} (0 is best)."
+        f"On average it is {facts.confidence:.1%} sure and {facts.accuracy:.1%} right: {side}. The expected "
+        f"calibration error, the mean gap over the bins of confidence, is {facts.ece:.3f} (0 is best)."
     )
     if 0 < n < 1000:
         words.append(f"With {n:,} answers, bins and classes that hold few of them say little.")
@@ -301,20 +306,22 @@ with torch.no_grad():
 # ── numbers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _numbers(subject: Subject, options: Mistakes, found: Answers) -> Seen[Any]:
+def _numbers(subject: Subject, options: Mistakes, found: Answers) -> Seen[MistakesFacts]:
     order = "worst first" if options.order == "least certain first" else options.order
     chosen = _order(found, order).argsort(kind="stable")[: options.count]
     residual = found.predicted - found.target
     arrays: Arrays = {
-        "samples": found.samples,
-        "target": found.target,
-        "predicted": found.predicted,
-        "residual": residual,
-        "loss": found.loss,
+        SAMPLES: found.samples,
+        TARGET: found.target,
+        PREDICTED: found.predicted,
+        RESIDUAL: residual,
+        LOSS: found.loss,
         **_gallery(subject, found, chosen),
     }
     mse, guess = float(np.mean(found.loss)), float(np.var(found.target))
-    facts = {**_facts(subject, found.samples), "chosen": (-1, -1), "answers": len(residual), "mse": mse, "guess": guess}
+    facts = MistakesFacts(
+        **_facts(subject, found.samples), chosen=(-1, -1), answers=len(residual), mse=mse, guess=guess
+    )
     words = [
         f"The mean squared error over {len(residual):,} test samples is {mse:.3g}; always answering their mean would "
         f"have {guess:.3g}, so {max(0.0, 1 - mse / guess) if guess else 0.0:.0%} of the variance is explained.",

@@ -94,7 +94,7 @@ def test_padding_is_never_read(trained: Trained) -> None:
     assert not seen.arrays["rollout"][~padding][:, padding].any()
     np.testing.assert_array_equal(seen.arrays["real"], ~padding)
     assert np.isneginf(seen.arrays["masked"][padding]).all()
-    assert all(why == ("padding" if gone else "") for why, gone in zip(seen.facts["why_masked"], padding, strict=True))
+    assert all(why == ("padding" if gone else "") for why, gone in zip(seen.facts.why_masked, padding, strict=True))
     assert any(f"{padding.sum()} padding tokens" in sentence for sentence in seen.words)
 
 
@@ -205,7 +205,7 @@ def test_a_token_taken_away_is_read_as_padding(trained: Trained) -> None:
             without[0, place] = 0
             fall = (whole - at.network(without)[0])[whole.argmax()]
             assert seen.arrays["removal"][place] == pytest.approx(float(fall), abs=1e-4)
-    able = [i for i in range(len(seen.arrays["real"])) if seen.arrays["real"][i] and i != seen.facts["query"]]
+    able = [i for i in range(len(seen.arrays["real"])) if seen.arrays["real"][i] and i != seen.facts.query]
     most = max(able, key=lambda i: seen.arrays["weights"][i])
     worth = max(able, key=lambda i: abs(seen.arrays["removal"][i]))
     assert any("disagree: of the other tokens" in sentence for sentence in seen.words) == (most != worth)
@@ -215,9 +215,9 @@ def test_a_patch_taken_away_is_grey(trained: Trained) -> None:
     preset, data, changes = CASES["patches"]
     run = trained(preset, data, 12, **changes)
     seen, at = ask(run, "attention", sample=3), subject(run, "attention", sample=3)
-    assert seen.facts["tokens"][:2] == ["class", "row 0, column 0"]
-    assert seen.facts["tokens"][6] == "row 1, column 1"
-    assert seen.facts["grid"] == (4, 4)
+    assert seen.facts.tokens[:2] == ["class", "row 0, column 0"]
+    assert seen.facts.tokens[6] == "row 1, column 1"
+    assert seen.facts.grid == (4, 4)
     assert np.isnan(seen.arrays["removal"][0])
     with torch.no_grad():
         whole = at.network(at.x)[0]
@@ -229,18 +229,18 @@ def test_a_patch_taken_away_is_grey(trained: Trained) -> None:
 
 def test_the_query_that_is_shown_first_is_the_one_that_is_read_out(trained: Trained) -> None:
     words = ask(trained("transformer", "reviews", 12, **TEXT), "attention", sample=3)
-    assert words.facts["query"] == int(words.arrays["real"].sum()) - 1
+    assert words.facts.query == int(words.arrays["real"].sum()) - 1
     preset, data, changes = CASES["words with a class token"]
     token = ask(trained(preset, data, 12, **changes), "attention", sample=3)
-    assert token.facts["query"] == 0
-    assert token.facts["tokens"][0] == "class"
+    assert token.facts.query == 0
+    assert token.facts.tokens[0] == "class"
     assert token.arrays["block1"].shape[1] == words.arrays["block1"].shape[1] + 1
 
 
 def test_a_head_or_token_that_is_not_there_is_told(trained: Trained) -> None:
     run = trained("transformer", "reviews", 12, **TEXT)
     seen = ask(run, "attention", head=9, query=4000)
-    assert seen.facts["head"] == 1
+    assert seen.facts.head == 1
     assert any("heads 0 to 1" in sentence for sentence in seen.words)
     assert any("is shown" in sentence and "tokens 0 to" in sentence for sentence in seen.words)
 

@@ -14,6 +14,7 @@ from torch import nn
 from core.catalog.entries import PICTURE, SEQUENCE, DataForm
 from core.catalog.views.convolution import Convolution, with_convolution
 from core.spec import registry
+from core.spec.facts import AboutSample
 from core.spec.options import Options
 from core.spec.questions import Look, Seen
 from core.spec.specs import LayerSpec
@@ -47,9 +48,12 @@ def subject_of_modules(modules: dict[str, nn.Module], layer: str, shape: tuple[i
     x = torch.randn((1, *shape), generator=drawn)
     nothing: Any = None
     form = DataForm(PICTURE, shape)
-    return Subject(
+    made = Subject(
         Look("r", "convolution"), nothing, nothing, specs, form, network, nothing, 0, 0, layer, x, None, np.zeros(1)
     )
+    # these networks end with maps, and so have no answer
+    made.answer = lambda: AboutSample(shown=made.shown, kind=PICTURE, target="", predicted="")  # type: ignore[method-assign]
+    return made
 
 
 def seen_of(at: Subject, **options: Any) -> Seen:
@@ -131,15 +135,15 @@ def test_twenty_cells_are_what_torch_gives_and_what_loops_give(name: str) -> Non
         seen = seen_of(at, map=out_map, row=row, column=column, inner=inner)
         arrays, facts = seen.arrays, seen.facts
         wanted = float(made[out_map, row, column])
-        assert (facts["map"], facts["row"], facts["column"]) == (out_map, row, column)
+        assert (facts.map, facts.row, facts.column) == (out_map, row, column)
         assert abs(float(arrays["value"]) - wanted) < 1e-5
         assert abs(loops(arrays["patch"], arrays["kernel"], float(arrays["bias"])) - wanted) < 1e-5
-        assert facts["agrees"]
-        assert facts["difference"] < 1e-5
+        assert facts.agrees
+        assert facts.difference < 1e-5
         np.testing.assert_array_equal(arrays["kernel"], conv.weight[out_map].numpy())
         np.testing.assert_allclose(arrays["products"], arrays["patch"] * arrays["kernel"], atol=1e-6)
         np.testing.assert_allclose(arrays["contributions"], arrays["products"].sum((1, 2)), atol=1e-5)
-        shown = arrays["contributions"][arrays["order"][: facts["listed"]]].sum() + facts["rest"]
+        shown = arrays["contributions"][arrays["order"][: facts.listed]].sum() + facts.rest
         assert abs(shown - float(arrays["sum"])) < 1e-5
         np.testing.assert_allclose(arrays["output"], made.numpy(), atol=1e-6)
         check_places(arrays, given.numpy(), conv.padding_mode)
@@ -162,9 +166,9 @@ def test_the_largest_contributions_come_first_and_the_rest_is_summed() -> None:
     seen = seen_of(subject_of_modules(modules, layer), map=2, row=4, column=4)
     sizes = np.abs(seen.arrays["contributions"])[seen.arrays["order"]]
     assert np.all(np.diff(sizes) <= 0)
-    assert seen.facts["listed"] == 8
+    assert seen.facts.listed == 8
     rest = seen.arrays["contributions"][seen.arrays["order"][8:]].sum()
-    assert abs(seen.facts["rest"] - rest) < 1e-6
+    assert abs(seen.facts.rest - rest) < 1e-6
     assert len(seen.arrays["order"]) == 20
 
 
@@ -176,31 +180,31 @@ def test_norm_and_activation_follow_with_their_values() -> None:
     at = subject_of_modules(modules, layer)
     seen = seen_of(at, map=3, row=2, column=1)
     made = at.outputs()
-    norm, relu = seen.facts["after"]
-    assert (norm["address"], norm["kind"], relu["address"], relu["kind"]) == ("norm1", "batch norm", "relu1", "ReLU")
-    assert norm["value"] == pytest.approx(float(made["norm1"][0, 3, 2, 1]))
-    assert relu["value"] == pytest.approx(float(made["relu1"][0, 3, 2, 1]))
-    assert float(seen.arrays["value"]) * norm["scale"] + norm["shift"] == pytest.approx(norm["value"], abs=1e-5)
+    norm, relu = seen.facts.after
+    assert (norm.address, norm.kind, relu.address, relu.kind) == ("norm1", "batch norm", "relu1", "ReLU")
+    assert norm.value == pytest.approx(float(made["norm1"][0, 3, 2, 1]))
+    assert relu.value == pytest.approx(float(made["relu1"][0, 3, 2, 1]))
+    assert float(seen.arrays["value"]) * norm.scale + norm.shift == pytest.approx(norm.value, abs=1e-5)
 
 
 def test_inside_a_block_the_chain_ends_where_the_block_adds() -> None:
     at = subject_of_modules(CASES["residual, second"][0], "block")
     seen = seen_of(at, map=1, row=1, column=1, inner="conv2")
-    assert [step["address"] for step in seen.facts["after"]] == ["block.norm2"]
-    assert "goes on" in seen.facts["then"]
+    assert [step.address for step in seen.facts.after] == ["block.norm2"]
+    assert "goes on" in seen.facts.then
     first = seen_of(at, map=1, row=1, column=1, inner="conv1")
-    assert [step["address"] for step in first.facts["after"]] == ["block.norm1", "block.relu1"]
-    assert first.facts["inner"] == ["conv1", "conv2", "shortcut.0"]
-    assert seen_of(at).facts["chosen"] == "conv1"
-    assert seen_of(at, inner="block.conv2").facts["chosen"] == "conv2"
+    assert [step.address for step in first.facts.after] == ["block.norm1", "block.relu1"]
+    assert first.facts.inner == ["conv1", "conv2", "shortcut.0"]
+    assert seen_of(at).facts.chosen == "conv1"
+    assert seen_of(at, inner="block.conv2").facts.chosen == "conv2"
     assert seen_of(at, inner="conv9").words[0].startswith("block has no convolution conv9; conv1 is shown.")
 
 
 def test_dropout_changes_nothing_and_is_passed_over() -> None:
     modules = {"conv1": nn.Conv2d(4, 2, 3), "drop": nn.Dropout(0.5), "act": nn.Tanh(), "flat": Flatten()}
     seen = seen_of(subject_of_modules(modules, "conv1"))
-    assert [(s["address"], s["kind"]) for s in seen.facts["after"]] == [("act", "tanh")]
-    assert "flat" in seen.facts["then"]
+    assert [(s.address, s.kind) for s in seen.facts.after] == [("act", "tanh")]
+    assert "flat" in seen.facts.then
 
 
 # ── the receptive field ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -279,7 +283,7 @@ def test_the_code_runs_as_it_stands(trained: Trained, preset: str, layer: str, i
     if preset == "resnet8":
         fields["layer"] = next(spec.name for spec in at.layers if spec.kind == "residual")
     seen, at = ask(run, "convolution", **fields), subject(run, "convolution", **fields)
-    assert seen.facts["agrees"]
+    assert seen.facts.agrees
     space: dict[str, Any] = {"network": at.network, "x": at.x, "print": lambda *_: None}
     exec(seen.code, space)
     for name in ("patch", "kernel", "products"):
@@ -290,20 +294,20 @@ def test_the_code_runs_as_it_stands(trained: Trained, preset: str, layer: str, i
 def test_without_a_cell_the_largest_value_away_from_the_padding_is_shown(trained: Trained) -> None:
     seen = ask(trained(), "convolution", map=2)
     inside = seen.arrays["output"][2][1:-1, 1:-1]
-    assert seen.arrays["output"][2][seen.facts["row"], seen.facts["column"]] == inside.max()
-    assert seen.facts["padded"] == 0
+    assert seen.arrays["output"][2][seen.facts.row, seen.facts.column] == inside.max()
+    assert seen.facts.padded == 0
     in_row = ask(trained(), "convolution", map=2, row=5)
-    assert in_row.facts["column"] == 1 + seen.arrays["output"][2][5, 1:-1].argmax()
+    assert in_row.facts.column == 1 + seen.arrays["output"][2][5, 1:-1].argmax()
     top = ask(trained(), "convolution", map=2, row=0)
-    assert top.facts["column"] == seen.arrays["output"][2][0].argmax(), "every window there has padding"
-    assert seen.facts["reads_input"]
-    assert not ask(trained(), "convolution", layer="conv2").facts["reads_input"]
+    assert top.facts.column == seen.arrays["output"][2][0].argmax(), "every window there has padding"
+    assert seen.facts.reads_input
+    assert not ask(trained(), "convolution", layer="conv2").facts.reads_input
 
 
 def test_what_is_out_of_reach_is_said_and_the_nearest_is_shown(trained: Trained) -> None:
     seen = ask(trained(), "convolution", map=999, row=999, column=3)
-    assert seen.facts["map"] == seen.facts["maps"] - 1
-    assert seen.facts["row"] == seen.arrays["output"].shape[1] - 1
+    assert seen.facts.map == seen.facts.maps - 1
+    assert seen.facts.row == seen.arrays["output"].shape[1] - 1
     assert any("no map 999" in words for words in seen.words)
     assert any("nearest cell" in words for words in seen.words)
 

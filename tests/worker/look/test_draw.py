@@ -52,10 +52,10 @@ def test_answers_saliency_and_maps_are_plain_torchs(trained: Trained, preset: st
             at.network(x)
         handle.remove()
         np.testing.assert_allclose(seen.arrays[layer], kept[0][0], rtol=1e-4, atol=1e-5)
-        assert seen.facts["predicted"] == "0123456789"[int(logits.argmax())]
-        assert seen.facts["confidence"] == pytest.approx(float(logits.detach().softmax(-1).max()), rel=1e-4)
-        assert seen.facts["target"] == ""
-        np.testing.assert_array_equal(seen.facts["shown"], seven())
+        assert seen.facts.predicted == "0123456789"[int(logits.argmax())]
+        assert seen.facts.confidence == pytest.approx(float(logits.detach().softmax(-1).max()), rel=1e-4)
+        assert seen.facts.target == ""
+        np.testing.assert_array_equal(seen.facts.shown, seven())
 
 
 def test_the_saliency_is_the_slope_of_the_logit(trained: Trained) -> None:
@@ -113,8 +113,8 @@ def test_the_lines_of_pytorch_compute_the_same(trained: Trained) -> None:
 def test_a_test_sample_stands_where_nothing_is_drawn(trained: Trained) -> None:
     run = trained()
     seen, at = ask(run, "draw", sample=3), subject(run, "draw", sample=3)
-    assert seen.facts["target"] == at.label(int(at.splits.test[1][3]))
-    np.testing.assert_array_equal(seen.facts["shown"], at.splits.shown[3])
+    assert seen.facts.target == at.label(int(at.splits.test[1][3]))
+    np.testing.assert_array_equal(seen.facts.shown, at.splits.shown[3])
 
 
 def test_an_empty_pad_is_answered_and_said_to_be_empty(trained: Trained) -> None:

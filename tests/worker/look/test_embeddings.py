@@ -73,19 +73,19 @@ def test_neighbours_name_the_class_as_scikit_learn_says(trained: Trained, layer:
     run = trained("cnn", "digits", 12)
     at, seen = subject(run, "embeddings", layer=layer), ask(run, "embeddings", layer=layer)
     rows, target = rows_of(at, seen.arrays["samples"]), seen.arrays["target"]
-    assert seen.facts["separation"] == pytest.approx(left_out(rows, target), abs=0.003)  # ties may fall elsewhere
+    assert seen.facts.separation == pytest.approx(left_out(rows, target), abs=0.003)  # ties may fall elsewhere
     bare = at.splits.test[0].flatten(1).double().numpy()[seen.arrays["samples"]]
-    assert seen.facts["input"] == pytest.approx(left_out(bare, target), abs=0.003)
-    assert seen.facts["chance"] == np.bincount(target).max() / len(target)
+    assert seen.facts.input == pytest.approx(left_out(bare, target), abs=0.003)
+    assert seen.facts.chance == np.bincount(target).max() / len(target)
 
 
 def test_every_layer_is_what_each_of_them_is(trained: Trained) -> None:
     run = trained("cnn", "digits", 12)
     seen = ask(run, "embeddings", every_layer=True)
     addresses = subject(run, "embeddings").network.addresses
-    assert seen.facts["layers"] == tuple(name for name in addresses if name != "flatten")  # the same as before it
-    for layer, value in list(zip(seen.facts["layers"], seen.arrays["separation"], strict=True))[::4]:
-        assert ask(run, "embeddings", layer=layer).facts["separation"] == pytest.approx(value)
+    assert seen.facts.layers == tuple(name for name in addresses if name != "flatten")  # the same as before it
+    for layer, value in list(zip(seen.facts.layers, seen.arrays["separation"], strict=True))[::4]:
+        assert ask(run, "embeddings", layer=layer).facts.separation == pytest.approx(value)
 
 
 def test_what_is_said_of_the_points_is_what_the_network_says(trained: Trained) -> None:
@@ -250,7 +250,7 @@ def test_every_asked_step_is_a_point(trained: Trained) -> None:
         others = np.flatnonzero(samples != samples[i])
         near = others[np.argsort(far[i, others])[:5]]
         right += np.bincount(seen.arrays["target"][near]).argmax() == seen.arrays["target"][i]
-    assert seen.facts["separation"] == pytest.approx(right / len(made), abs=0.02)
+    assert seen.facts.separation == pytest.approx(right / len(made), abs=0.02)
 
 
 def test_a_number_rises_to_the_right(trained: Trained) -> None:
@@ -262,7 +262,7 @@ def test_a_number_rises_to_the_right(trained: Trained) -> None:
     for i in range(len(rows)):
         order = [j for j in np.argsort(((rows - rows[i]) ** 2).sum(1)) if j != i][:5]
         missed += (target[order].mean() - target[i]) ** 2
-    assert seen.facts["separation"] == pytest.approx(1 - missed / len(rows) / target.var(), abs=1e-3)
+    assert seen.facts.separation == pytest.approx(1 - missed / len(rows) / target.var(), abs=1e-3)
 
 
 def test_weights_that_are_not_finite_are_told(trained: Trained) -> None:
@@ -305,7 +305,7 @@ def test_the_code_computes_what_is_shown(
         np.testing.assert_allclose(found, np.sign(known @ found) * known, atol=1e-3 * np.abs(known).max())
     if data == "digits":
         named = space["named_by_neighbours"](rows, torch.from_numpy(seen.arrays["target"])).numpy()
-        assert np.mean(named == seen.arrays["target"]) == pytest.approx(seen.facts["separation"], abs=0.003)
+        assert np.mean(named == seen.arrays["target"]) == pytest.approx(seen.facts.separation, abs=0.003)
 
 
 def test_the_code_for_tokens_leaves_padding_out(trained: Trained) -> None:

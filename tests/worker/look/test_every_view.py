@@ -78,7 +78,7 @@ def fits(value: Any, hint: Any) -> bool:
         return isinstance(value, origin) and all(fits(one, args[0]) for one in value)
     if origin is dict:
         return isinstance(value, dict) and all(fits(k, args[0]) and fits(v, args[1]) for k, v in value.items())
-    return type(value) in ((int, float) if hint is float else (hint,))
+    return isinstance(value, (int, float) if hint is float else hint) and not isinstance(value, np.generic)
 
 
 def weights(asked: Look) -> str:

@@ -93,12 +93,12 @@ def test_kernels_are_those_of_the_convolution_behind(trained: Trained) -> None:
     for layer, conv in (("conv1", "conv1"), ("norm2", "conv2"), ("pool2", "conv2")):
         seen = ask(run, "feature_maps", layer=layer, map=7)
         weight = at.network.get_submodule(conv).weight.numpy()
-        assert seen.facts["kernels_of"] == conv
+        assert seen.facts.kernels_of == conv
         assert np.array_equal(seen.arrays[f"{conv}/kernels"], weight)
         assert np.array_equal(seen.arrays[f"{conv}/kernel"], weight[7])
-    assert ask(run, "feature_maps", layer="head").facts["kernels_of"] == ""
+    assert ask(run, "feature_maps", layer="head").facts.kernels_of == ""
     block = ask(trained("resnet8", "digits", 2), "feature_maps", layer="stage1_block1")
-    assert block.layer == "stage1_block1" and block.facts["kernels_of"] == ""
+    assert block.layer == "stage1_block1" and block.facts.kernels_of == ""
 
 
 def test_the_order_is_by_the_mean_of_absolute_values(trained: Trained) -> None:
@@ -106,14 +106,14 @@ def test_the_order_is_by_the_mean_of_absolute_values(trained: Trained) -> None:
     seen = ask(run, "feature_maps", layer="norm1", by_strength=True)
     strength = np.abs(seen.arrays["norm1"]).mean((1, 2))
     np.testing.assert_allclose(seen.arrays["norm1/strength"], strength, rtol=1e-5)
-    assert sorted(seen.facts["order"]) == list(range(16))
-    assert np.all(np.diff(strength[seen.facts["order"]]) <= 1e-7)
-    assert ask(run, "feature_maps", layer="norm1").facts["order"] == list(range(16))
+    assert sorted(seen.facts.order) == list(range(16))
+    assert np.all(np.diff(strength[seen.facts.order]) <= 1e-7)
+    assert ask(run, "feature_maps", layer="norm1").facts.order == list(range(16))
 
 
 def test_a_map_that_is_not_there_is_the_last_one(trained: Trained) -> None:
     seen = ask(trained(), "feature_maps", layer="head", map=4000)
-    assert seen.facts["map"] == 9 and any("no unit 4,000" in one for one in seen.words)
+    assert seen.facts.map == 9 and any("no unit 4,000" in one for one in seen.words)
 
 
 def test_a_huge_answer_is_made_smaller_and_says_so() -> None:
@@ -143,15 +143,15 @@ def test_a_search_of_large_layers_is_cut_short_in_words(trained: Trained, monkey
     monkeypatch.setattr(feature_maps, "MOST_SEARCHED", 1_500_000)
     monkeypatch.setattr(feature_maps, "BATCH_VALUES", 200_000)
     seen = ask(trained(), "feature_maps", layer="relu1")
-    assert 8 <= seen.facts["searched"] < 40
-    assert any(f"only {seen.facts['searched']} samples are searched, not 360" in one for one in seen.words)
-    assert any(f"first {seen.facts['searched']} test samples" in one for one in seen.words)
+    assert 8 <= seen.facts.searched < 40
+    assert any(f"only {seen.facts.searched} samples are searched, not 360" in one for one in seen.words)
+    assert any(f"first {seen.facts.searched} test samples" in one for one in seen.words)
 
 
 def test_the_picture_the_network_got_is_the_one_people_see(trained: Trained) -> None:
     seen, at = ask(trained(), "feature_maps", sample=6), subject(trained(), "feature_maps", sample=6)
-    assert np.array_equal(seen.facts["given"], at.splits.shown[6])
-    assert ask(trained("lstm", "order", 2), "feature_maps").facts["given"] is None
+    assert np.array_equal(seen.facts.given, at.splits.shown[6])
+    assert ask(trained("lstm", "order", 2), "feature_maps").facts.given is None
 
 
 def test_a_change_of_layer_does_not_search_again(trained: Trained) -> None:

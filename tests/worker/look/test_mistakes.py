@@ -60,7 +60,7 @@ def test_counts_and_measures_are_those_of_scikit_learn(
     np.testing.assert_allclose(seen.arrays["margin"], two[:, 1] - two[:, 0], atol=1e-5)
     confidence = seen.arrays["confidence"]
     np.testing.assert_allclose(confidence, two[:, 1], atol=1e-5)
-    assert seen.facts["ece"] == pytest.approx(slow_ece(confidence, predicted == target, 15), abs=1e-9)
+    assert seen.facts.ece == pytest.approx(slow_ece(confidence, predicted == target, 15), abs=1e-9)
 
 
 @pytest.mark.parametrize(("preset", "data", "changes"), RUNS)
@@ -84,7 +84,7 @@ def test_every_cell_has_as_many_samples_as_it_counts(trained: Trained) -> None:
     cells = {tuple(map(int, cell)) for cell in np.argwhere(confusion)} | {(0, 1), (9, 8)}
     for target, predicted in list(sorted(cells))[:30]:
         seen = ask(run, "mistakes", target=str(target), predicted=str(predicted), count=96)
-        assert seen.facts["fits"] == confusion[target, predicted]
+        assert seen.facts.fits == confusion[target, predicted]
         assert len(seen.arrays["gallery/samples"]) == min(96, confusion[target, predicted])
         at = subject(run, "mistakes")
         assert (at.splits.test[1][torch.from_numpy(seen.arrays["gallery/samples"])] == target).all()
@@ -94,8 +94,8 @@ def test_every_cell_has_as_many_samples_as_it_counts(trained: Trained) -> None:
 def test_a_row_and_a_column_have_as_many_samples_as_they_count(trained: Trained) -> None:
     run = trained("cnn", "digits", 12)
     confusion = ask(run, "mistakes").arrays["confusion"]
-    assert ask(run, "mistakes", target="3").facts["fits"] == confusion[3].sum()
-    assert ask(run, "mistakes", predicted="3").facts["fits"] == confusion[:, 3].sum()
+    assert ask(run, "mistakes", target="3").facts.fits == confusion[3].sum()
+    assert ask(run, "mistakes", predicted="3").facts.fits == confusion[:, 3].sum()
 
 
 def test_the_orders_are_what_they_say(trained: Trained) -> None:
@@ -114,7 +114,7 @@ def test_each_asked_step_of_a_copied_row_is_an_answer(trained: Trained) -> None:
     with torch.no_grad():
         right = at.network(x).argmax(-1) == y
     asked = (y != -100).numpy()
-    assert seen.facts["answers"] == asked.sum() == seen.arrays["confusion"].sum()
+    assert seen.facts.answers == asked.sum() == seen.arrays["confusion"].sum()
     np.testing.assert_array_equal(seen.arrays["step/asked"], asked.sum(0))
     for step in range(y.shape[1]):
         share = right[:, step].numpy()[asked[:, step]]
@@ -132,14 +132,14 @@ def test_a_number_has_residuals(trained: Trained) -> None:
     with torch.no_grad():
         off = (at.network(at.splits.test[0])[:, 0] - at.splits.test[1]).numpy()
     np.testing.assert_allclose(seen.arrays["residual"], off, atol=1e-6)
-    assert seen.facts["mse"] == pytest.approx(float((off**2).mean()), rel=1e-5)
+    assert seen.facts.mse == pytest.approx(float((off**2).mean()), rel=1e-5)
     np.testing.assert_array_equal(seen.arrays["gallery/samples"], np.argsort(-(off**2), kind="stable")[:5])
     assert any("no classes" in sentence for sentence in seen.words)
 
 
 def test_an_unknown_class_is_told_and_all_are_shown(trained: Trained) -> None:
     seen = ask(trained("cnn", "digits", 12), "mistakes", target="eleven")
-    assert seen.facts["fits"] == seen.facts["answers"]
+    assert seen.facts.fits == seen.facts.answers
     assert any("no class eleven" in sentence for sentence in seen.words)
 
 
@@ -176,7 +176,7 @@ def test_the_code_computes_what_is_shown(trained: Trained, capsys: pytest.Captur
     counts = space["confusion"](found["target"], found["predicted"], 10)
     np.testing.assert_array_equal(seen.arrays["confusion"], counts.numpy())
     error = space["calibration_error"](found["confidence"], found["target"] == found["predicted"])
-    assert float(error) == pytest.approx(seen.facts["ece"], abs=1e-6)
+    assert float(error) == pytest.approx(seen.facts.ece, abs=1e-6)
 
 
 def test_the_code_for_numbers_computes_what_is_shown(trained: Trained) -> None:

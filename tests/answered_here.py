@@ -33,11 +33,12 @@ class EngineHere:
             told.append(Progress(False, fraction, words, () if part is None else (part,)))
 
         try:
-            answer, error = wire.loads(wire.dumps(answers.answer(heard, send))), ""
+            answer, error, unforeseen = wire.loads(wire.dumps(answers.answer(heard, send))), "", False
         except Exception as caught:  # noqa: BLE001 (as a worker tells it)
+            unforeseen = not type(caught).__module__.startswith("core.")
             answer, error = None, wire.words(caught)
         last = told[-1].words if told else ""
-        self._tickets[str(len(self.asked))] = iter([*told, Progress(True, 1.0, last, (), answer, error)])
+        self._tickets[str(len(self.asked))] = iter([*told, Progress(True, 1.0, last, (), answer, error, unforeseen)])
         return str(len(self.asked))
 
     def poll(self, ticket: str, _since: int = 0) -> Progress:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from core.catalog.trials import TRIALS
-from core.cli.output import Mistake, say
+from core.cli.output import Failure, Mistake, say
 from core.engine.protocol import EngineError
 from core.spec import registry
 from core.spec.commands import COMMANDS, OFFERED
@@ -58,11 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from core.store.engine_files import keep_failure
 
         file = keep_failure("".join(traceback.format_exception(error)))
-        told = Sentence(
-            "something went wrong, and it is our fault: {name}: {error}",
-            name=type(error).__name__,
-            error=one_line(error, 200),
-        )
+        cause: str = one_line(error, 200)
+        if not isinstance(error, Failure):  # that one names it already
+            cause = Sentence("{name}: {error}", name=type(error).__name__, error=cause)
+        told = Sentence("something went wrong, and it is our fault: {error}", error=cause)
         more = Sentence("Details are in {file}; please send them with a report.", file=quoted(file, 200))
         say(Sentence("layerlab: {told}. {more}", told=told, more=more), file=sys.stderr)
         return 1

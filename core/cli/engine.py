@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from core.cli.output import runs_folder, say
+from core.cli.output import Failure, runs_folder, say
 from core.engine.protocol import EngineError, EngineGone, EngineSilent
 from core.spec.question_base import Question
 from core.spec.sentences import Sentence
@@ -41,7 +41,8 @@ def engine_of(asked: argparse.Namespace) -> Iterator[ClientEngine]:
 
 
 def ask(engine: ClientEngine, question: Question[A], tell: Callable[[str], None]) -> A:
-    """Wait for the answer; `tell` hears how far it is. Ctrl-C gives the question up. EngineError in words.
+    """Wait for the answer; `tell` hears how far it is. Ctrl-C gives the question up. EngineError in words; Failure
+    where the worker met an error that nobody expected.
 
     The engine may end meanwhile, because it belonged to another command: then the next one is asked.
     """
@@ -70,7 +71,7 @@ def ask(engine: ClientEngine, question: Question[A], tell: Callable[[str], None]
             with suppress(EngineError):
                 engine.cancel(ticket)
     if progress.error:
-        raise EngineError(progress.error)
+        raise (Failure if progress.unforeseen else EngineError)(progress.error)
     answer: A = progress.answer
     return answer
 

@@ -19,6 +19,10 @@ class Mistake(Exception):
     """Something the person who typed can mend; the text is one line."""
 
 
+class Failure(Exception):
+    """A worker met an error that nobody expected; the text names it."""
+
+
 def pair(text: str) -> tuple[str, str]:
     """NAME=VALUE as its two halves."""
     name, equals, value = text.partition("=")

@@ -76,6 +76,7 @@ class Progress:
     parts: tuple[Any, ...]
     answer: Any = None
     error: str = ""  # a sentence; empty when all is well
+    unforeseen: bool = False  # the error is none that LayerLab raises to tell a person something
 
 
 class Engine(Protocol):

@@ -54,13 +54,13 @@ class Ticket:
     done: bool = False
     answer: Any = None
     error: str = ""
+    unforeseen: bool = False  # see Progress
     deadline: float = math.inf  # monotonic; its worker is killed then
     refreshes: str = ""  # the run whose frame it makes: of several that are wished for only the newest is made
 
     def progress(self, since: int) -> Progress:
-        return Progress(
-            self.done, self.fraction, self.words, tuple(self.parts[max(0, since) :]), self.answer, self.error
-        )
+        new = tuple(self.parts[max(0, since) :])
+        return Progress(self.done, self.fraction, self.words, new, self.answer, self.error, self.unforeseen)
 
 
 class Questions:
@@ -200,6 +200,7 @@ class Questions:
             if isinstance(message, Answered):
                 self._finish(ticket, message.answer)
             else:
+                ticket.unforeseen = isinstance(message, Failed) and message.unforeseen
                 self._finish(ticket, error=message.text if isinstance(message, Failed) else str(message))
 
     def _lost(self, worker: Worker) -> None:

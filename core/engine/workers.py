@@ -91,10 +91,14 @@ class Answered(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """From the worker: an error as text, of a question or (ticket "") of the run."""
+    """From the worker: an error as text, of a question or (ticket "") of the run.
+
+    unforeseen: it is none that LayerLab raises to tell a person something.
+    """
 
     ticket: str
     text: str
+    unforeseen: bool = False
 
 
 let_through(Train, Ask, GiveUp, Ready, Part, Answered, Failed)
@@ -354,9 +358,10 @@ def _reply(conn: Connection, ticket: str, make: Callable[[], Any]) -> None:
     except _GivenUp:
         data = dumps(Failed(ticket, _("The question was given up.")))
     except BaseException as error:  # noqa: BLE001 (as text: a torch exception would carry torch to whoever asked)
-        if not type(error).__module__.startswith("core."):
+        unforeseen = not type(error).__module__.startswith("core.")
+        if unforeseen:
             traceback.print_exc()
-        data = dumps(Failed(ticket, words(error)))
+        data = dumps(Failed(ticket, words(error), unforeseen))
     conn.send_bytes(data)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,6 +96,17 @@ def test_ctrl_c_gives_the_question_up_and_lets_the_engine_go(
     assert cli.main(["describe", "--preset", "mlp"]) == 130
     assert engine.cancelled == ["ticket 1"] and engine.closed
     assert capsys.readouterr() == ("", "one\n")
+
+
+def test_an_error_that_no_worker_expected_is_our_fault(
+    monkeypatch: pytest.MonkeyPatch, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = Scripted(Progress(True, 1.0, "", (), None, "ZeroDivisionError: by zero", unforeseen=True))
+    monkeypatch.setattr("core.engine.client.connect", lambda _runs, **_more: engine)
+    assert cli.main(["describe", "--preset", "mlp"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and "our fault: ZeroDivisionError: by zero. Details" in err
+    assert "by zero" in (home / "logs" / "command-failure.txt").read_text()
 
 
 def test_the_doctor_says_that_no_engine_begins(

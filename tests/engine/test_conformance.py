@@ -246,7 +246,7 @@ def test_questions_do_not_wait_for_runs(engine: Engine) -> None:
     running(engine, engine.start(experiment(2000)))
     engine.ask(Doctor())
     began = time.monotonic()
-    assert engine.ask(Doctor())["pid"] > 0  # type: ignore[index,operator]
+    assert engine.ask(Doctor())["pid"] > 0
     assert time.monotonic() - began < 0.5
 
 
@@ -284,6 +284,8 @@ def test_errors_come_as_text_and_heavy_values_are_refused(engine: Engine) -> Non
     with pytest.raises(EngineError, match=r"OutOfMemoryError: CUDA out of memory") as told:
         engine.ask(question(4))
     assert type(told.value) is EngineError
+    ticket = engine.submit(question(4))
+    assert until(lambda: (p := engine.poll(ticket)).done and p).unforeseen
     with pytest.raises(EngineError, match=r"holds a torch\."):
         engine.ask(question(5))
 

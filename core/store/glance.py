@@ -18,16 +18,21 @@ POINTS = 64  # of the small loss curve, at most twice as many while it is collec
 KEPT = 2000  # runs that are remembered
 _NUMBER = rb'":"?(nan|-?inf|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)[",}]'  # nothing else is a value: see events.json_number
 _LOSS = re.compile(rb'"train/loss' + _NUMBER)
+_TEST = re.compile(rb'"test/accuracy' + _NUMBER)
 _ACCURACY = re.compile(rb'"val/accuracy' + _NUMBER)
 
 
 @dataclass
 class Glance:
-    """loss: train/loss evenly thinned over the steps so far; accuracy: of the validation set, 0…1, None without one."""
+    """loss: train/loss evenly thinned over the steps so far. Accuracies: 0…1, None where there is none.
+
+    best, last: on the validation part. test: on the test part, which is measured at the end.
+    """
 
     loss: list[float] = field(default_factory=list)
     best_accuracy: float | None = None
     last_accuracy: float | None = None
+    test_accuracy: float | None = None
     offset: int = 0
     _stride: int = 1
     _seen: int = 0
@@ -44,6 +49,8 @@ class Glance:
         for match in _ACCURACY.finditer(rows):
             self.last_accuracy = float(match[1])
             self.best_accuracy = max(self.last_accuracy, self.best_accuracy or 0.0)
+        for match in _TEST.finditer(rows):
+            self.test_accuracy = float(match[1])
 
 
 _known: OrderedDict[Path, Glance] = OrderedDict()

@@ -50,7 +50,7 @@ def _row(run: Run, status: Status | None) -> dict[str, Any]:
         "steps": status.steps,
         "progress": f"{status.step:,} / {status.steps:,}",
         "best": _percent(seen.best_accuracy),
-        "last": _percent(seen.last_accuracy),
+        "test": _percent(seen.test_accuracy),
         "loss": [loss for loss in seen.loss if math.isfinite(loss)],
         "size": size(run.bytes()),
         "created": about.get("created", 0),
@@ -75,7 +75,7 @@ def table(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Draw the rows; those that are marked."""
     shown = [row | {"created": _when(row.get("created"))} for row in found]
     column, number = st.column_config, st.column_config.NumberColumn
-    order = ("name", "what", "state", "progress", "best", "last", "loss", "size", "created")
+    order = ("name", "what", "state", "progress", "best", "test", "loss", "size", "created")
     event = st.dataframe(
         shown,
         key=KEY,
@@ -91,8 +91,8 @@ def table(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "what": column.TextColumn(_("preset on data")),
             "state": column.TextColumn(_("state"), width="small"),
             "progress": column.TextColumn(_("step / steps"), width="small"),
-            "best": number(_("best accuracy"), format="%.1f %%", help=_("the best on the validation set")),
-            "last": number(_("last accuracy"), format="%.1f %%", help=_("the last on the validation set")),
+            "best": number(_("best validation accuracy"), format="%.1f %%"),
+            "test": number(_("test accuracy"), format="%.1f %%", help=_("measured on the test set at the end")),
             "loss": column.LineChartColumn(_("training loss"), width="small", y_min=0),
             "size": column.TextColumn(_("size"), width="small"),
             "created": column.DatetimeColumn(_("created"), format="YYYY-MM-DD HH:mm"),

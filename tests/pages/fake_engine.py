@@ -134,6 +134,7 @@ def finished(store: Store, experiment: Experiment, steps: int = 30, name: str = 
     log.append(Event(step, "train/loss", 2.3 / step, 1e9 + step) for step in range(1, steps + 1))
     for step, accuracy in zip(itertools.count(10, 10), (0.5, 0.9, 0.8), strict=False):
         log.append([Event(step, "val/accuracy", accuracy, 1e9 + step), Event(step, "val/loss", 1 / step, 1e9 + step)])
+    log.append([Event(steps, "test/accuracy", 0.7, 1e9 + steps)])
     log.close()
     run.set_status(Status(FINISHED, steps, steps))
     return run

@@ -362,7 +362,7 @@ def test_the_list_has_every_run_newest_first(visit: Visit, fake: FakeEngine, sto
     assert dict(zip(shown["id"], shown["state"], strict=True)) == {first.id: "finished", second.id: "training"}
     row = shown[shown["id"] == first.id].iloc[0]
     assert row["best"] == pytest.approx(90)
-    assert row["last"] == pytest.approx(80)
+    assert row["test"] == pytest.approx(70)
     assert len(row["loss"]) == 30
 
 

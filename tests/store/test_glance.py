@@ -21,10 +21,12 @@ def test_it_reads_on_where_it_stopped(store: Store) -> None:
     log.append([Event(1, "train/loss", 2.0, 0.0), Event(1, "val/accuracy", 0.5, 0.0)])
     assert glance(run).loss == [2.0]
     log.append([Event(2, "train/loss", 1.0, 0.0), Event(2, "val/accuracy", 0.25, 0.0)])
+    assert glance(run).test_accuracy is None
+    log.append([Event(2, "test/accuracy", 0.125, 0.0)])
     log.close()
     seen = glance(run)
     assert seen.loss == [2.0, 1.0]
-    assert (seen.best_accuracy, seen.last_accuracy) == (0.5, 0.25)
+    assert (seen.best_accuracy, seen.last_accuracy, seen.test_accuracy) == (0.5, 0.25, 0.125)
 
 
 def test_a_long_curve_is_thinned_evenly(store: Store) -> None:

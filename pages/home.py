@@ -1,5 +1,6 @@
 """Home: one button, one stage, and the ways on from there."""
 
+import math
 from contextlib import suppress
 
 import streamlit as st
@@ -7,12 +8,12 @@ import streamlit as st
 from core.spec import events, specs
 from core.spec.specs import Experiment
 from core.store.files import StoreError
+from core.store.glance import glance
 from core.store.runs import Run
 from pages import menu
 from pages.kit import engine as doors
-from pages.kit import location, setup, stage
+from pages.kit import location, setup, stage, starting
 from pages.kit.words import _
-from pages.train import steer
 
 STAGE = 520  # pixels: it stands under title and button at 1280×720
 
@@ -23,11 +24,18 @@ def first_network() -> Experiment:
 
 
 def example() -> Run | None:
-    """The newest finished run, to show what will be seen; None where there is none."""
+    """The newest run that has ended well, to show what will be seen; None where there is none."""
     for run in doors.store().runs()[:50]:
         with suppress(StoreError):
-            if run.status().state == events.FINISHED:
+            if run.status().state == events.FINISHED and all(map(math.isfinite, glance(run).loss)):
                 return run
+    return None
+
+
+def _going_well(run: Run | None) -> Run | None:
+    """The current run, None where it has failed: that is no picture to begin with."""
+    with suppress(StoreError):
+        return run if run and run.status().state != events.FAILED else None
     return None
 
 
@@ -59,10 +67,10 @@ def page() -> None:
             _("Train your first network"),
             type="primary",
             width="stretch",
-            on_click=steer.start,
+            on_click=starting.start,
             args=(first_network(),),
         )
-        chosen = location.current()
+        chosen = _going_well(location.current())
         run = chosen or example()
         if run:
             links(run)

@@ -13,7 +13,8 @@ from core.catalog.entries import View
 from core.spec import registry
 from pages.kit.words import _
 
-HOME, BUILD, TRAIN, RUNS = "home", "build-model", "train-live", "train-runs"  # addresses of pages that others lead to
+# addresses of pages that others lead to
+HOME, BUILD, DATA, TRAIN, RUNS = "home", "build-model", "build-data", "train-live", "train-runs"
 LOOK, WHY = "look_inside-feature_maps", "explain-side_by_side"
 
 

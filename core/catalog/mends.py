@@ -75,6 +75,11 @@ def wrong_kind(entry: Layer, got: Form, data: DataForm) -> Fault:
         return Fault(message, _("put a read-out layer before it"), insert=(("read_out", {}),))
     if got.kind == TOKENS and {SEQUENCE, VECTOR} & set(entry.takes):
         return Fault(message, _("put a token embedding before it"), insert=(embedding(data),))
+    if (got.kind, got.shape) == (data.kind, data.shape):  # the data itself: moving the layer would help nobody
+        fix = Sentence(
+            "choose data that gives {kinds}, or a network for {kind}", kinds=kinds(entry.takes), kind=WORDS[data.kind]
+        )
+        return Fault(message, fix)
     return Fault(message, _("remove it, or move it to where the shape still fits"), remove=True)
 
 
@@ -87,15 +92,27 @@ def applied(specs: Layers, index: int, fault: Fault) -> Layers:
     return with_options(specs, index, fault.options) if fault.options else ()
 
 
+def is_hidden(last: LayerSpec, data: DataForm) -> bool:
+    """Is the last linear layer, by its width, one that was meant to be a hidden one?"""
+    wide = getattr(last.options, "features", 0)
+    return plain_name(last.name) != "head" and wide >= 16 and wide > 2 * data.classes
+
+
 def one_end(specs: Layers, form: Form, data: DataForm) -> tuple[str, Layers]:
     """One answer a sample: a flatten, pooling or read-out where one is missing, then a linear layer of that size."""
+    rows: list[tuple[str, dict[str, Any]]]
+    words: str
     head = Sentence("end with a linear layer of {classes} features", classes=data.classes)
     is_linear = bool(specs) and specs[-1].kind == "linear"
     if form.kind == VECTOR and is_linear:
+        if is_hidden(specs[-1], data):
+            rows = [("relu", {}), ("linear", {"features": data.classes})]
+            words = Sentence("put a ReLU and a linear layer of {classes} features after it", classes=data.classes)
+            return words, inserted(specs, len(specs), rows)
         return head, with_options(specs, len(specs) - 1, {"features": data.classes})
     if form.kind == SEQUENCE and is_linear and form.shape[1] == data.classes:
         return _("put a read-out layer after it"), inserted(specs, len(specs), [("read_out", {})])
-    rows, words = list[tuple[str, dict[str, Any]]](), ""
+    rows, words = [], ""
     if form.kind == PICTURE:
         kind = "flatten" if prod(form.shape) <= 65_536 else "global_pool"
         rows, words = [(kind, {})], Sentence("put a {title} layer after it and ", title=registry.LAYERS.get(kind).title)

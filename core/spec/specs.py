@@ -174,6 +174,14 @@ class Experiment:
     train: TrainSpec
 
 
+OWN = "own network"  # what is called so was built layer by layer, whatever preset it began with
+
+
+def title(experiment: Experiment) -> str:
+    """What a run is called that nobody has named: `cnn on digits`, `own network on shapes`."""
+    return f"{OWN if experiment.model.layers else experiment.model.architecture} on {experiment.data.name}"
+
+
 def default_choice(field_name: str) -> Choice:
     """The first optimizer or schedule of the catalog with its default options."""
     entry = next(iter(_CHOICES[field_name]))

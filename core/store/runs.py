@@ -21,7 +21,7 @@ from core.spec.events import FINISHED, QUEUED, STATES, Event, Snapshot, Status
 from core.spec.options import SpecError
 from core.spec.quoting import quoted
 from core.spec.sentences import Sentence, _, from_written, join, written
-from core.spec.specs import Experiment, experiment_from_json, to_json
+from core.spec.specs import Experiment, experiment_from_json, title, to_json
 from core.store import log
 from core.store.files import (
     DiskFull,
@@ -387,8 +387,8 @@ class Store:
             made_folder(self.root)  # it may have been taken away since
             fresh.mkdir()
             write_json(fresh / "experiment.json", to_json(experiment))
-            title = name or f"{experiment.model.architecture} on {experiment.data.name}"
-            write_json(fresh / "about.json", {"format": FORMAT, "name": title, "created": time.time(), **about})
+            called = name or title(experiment)
+            write_json(fresh / "about.json", {"format": FORMAT, "name": called, "created": time.time(), **about})
             write_json(fresh / "status.json", asdict(Status(QUEUED, 0, experiment.train.steps)))
             fresh.rename(run.path)
         except (OSError, StoreError) as error:

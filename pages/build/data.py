@@ -5,13 +5,23 @@ import streamlit as st
 from core.catalog.entries import VECTOR
 from core.spec import registry
 from core.spec.questions import Preview
+from core.spec.specs import Experiment
 from pages import menu
 from pages.build import data_facts
-from pages.kit import exchange, forms, samples, setup, verdict, waiting
+from pages.kit import boundary, exchange, forms, samples, setup, starting, verdict, waiting
 from pages.kit.words import _, fill
 from pages.menu import BUILD, TRAIN
 
 PICTURES, POINTS = 24, 600  # samples asked for
+
+
+def _train(shown: Experiment) -> None:
+    """Start the network of the form, or the first preset that can serve this data; what cannot be is told on Train."""
+    setup.serve(verdict.fitting_presets(shown))
+    with boundary.answered(gone=None):
+        asked = setup.collect({})
+        if asked.possible and not verdict.description(asked.experiment).problems:
+            starting.start(asked.experiment)
 
 
 def page() -> None:
@@ -28,13 +38,11 @@ def page() -> None:
     asked = setup.collect(faults)
     with go:
         broken = any(address.startswith("data.") for address in faults)
-        for label, kind, address in (
-            (_("Train on this"), "primary", TRAIN),
-            (_("Build for it"), "secondary", BUILD),
-        ):
-            if st.button(label, type=kind, disabled=broken):
-                setup.serve(verdict.fitting_presets(asked.experiment))
-                menu.go(address)
+        if st.button(_("Train on this"), type="primary", disabled=broken, on_click=_train, args=(asked.experiment,)):
+            menu.go(TRAIN)
+        if st.button(_("Build for it"), disabled=broken):
+            setup.serve(verdict.fitting_presets(asked.experiment))
+            menu.go(BUILD)
     with stage:
         count = POINTS if verdict.form_of(asked.experiment).kind == VECTOR else PICTURES
         found = waiting.answer(Preview(asked.experiment.data, count))

@@ -5,7 +5,7 @@ import streamlit as st
 from core.spec import registry
 from pages import menu
 from pages.build import builder, inspector_panel, stack
-from pages.kit import exchange, forms, setup
+from pages.kit import exchange, forms, setup, starting
 from pages.kit.words import _, fill
 
 
@@ -25,14 +25,7 @@ def page() -> None:
             icon=":material/dataset:",
         )
     with preset:
-        setup.entry(
-            "model",
-            _("preset"),
-            registry.ARCHITECTURES,
-            builder.new_preset,
-            label_visibility="collapsed",
-            icon=":material/layers:",
-        )
+        setup.model_entry(_("preset"), builder.new_preset, label_visibility="collapsed", icon=":material/layers:")
     with more.popover(_("Options"), width="stretch"):
         st.markdown(_("**Preset**"))
         setup.network_fields(faults)
@@ -81,5 +74,11 @@ def _buttons(network: builder.Network) -> None:
         help=_("Begin from nothing."),
         disabled=not network.layers,
     )
-    if st.button(_("Train this"), type="primary", disabled=not network.asked.possible):
+    if st.button(
+        _("Train this"),
+        type="primary",
+        disabled=not network.asked.possible,
+        on_click=starting.start,
+        args=(network.asked.experiment,),
+    ):
         menu.go(menu.TRAIN)

@@ -9,7 +9,7 @@ import html
 import io
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,10 @@ from core.spec.facts import AboutSample
 from core.spec.options import SpecError, declared
 from core.spec.questions import Look, Seen
 from core.spec.quoting import quoted
-from core.spec.specs import LayerSpec
+from core.spec.specs import DataSpec, Experiment, LayerSpec
 from core.store.runs import Run
 from pages import menu
-from pages.kit import forms, location, moments, waiting
+from pages.kit import forms, location, moments, starting, waiting
 from pages.kit.network import made_of
 from pages.kit.samples import png, sparkline
 from pages.kit.words import Markdown, _, fill, plain
@@ -57,7 +57,8 @@ def at(view: View) -> tuple[Seen[Any] | None, DeltaGenerator]:
         return None, stage
     layers, form = made_of(run)
     if not view.applies(layers, form):
-        stage.info(plain(_(view.needs)), icon=":material/visibility_off:")
+        with stage:
+            without_part(run, view)
         return None, stage
     faults: forms.Faults = {}
     with controls.container(gap="small"):
@@ -140,6 +141,39 @@ def without_run() -> None:
     st.info(_("Choose a run above, or train one: this page looks into it."), icon=":material/show_chart:")
     if st.button(_("Train a network"), type="primary"):
         menu.go(menu.TRAIN)
+
+
+def without_part(run: Run, view: View) -> None:
+    """What the run's network lacks for this view, and a button that trains one that has it."""
+    st.info(plain(_(view.needs)), icon=":material/visibility_off:")
+    if experiment := having(view, run.experiment().data):
+        model, data = (
+            registry.ARCHITECTURES.get(experiment.model.architecture),
+            registry.DATASETS.get(experiment.data.name),
+        )
+        st.button(
+            fill(_("Train {model} on {data}"), model=_(model.title), data=_(data.title)),
+            type="primary",
+            icon=":material/play_arrow:",
+            on_click=starting.start,
+            args=(experiment,),
+            key="look.train",
+        )
+
+
+def having(view: View, data: DataSpec) -> Experiment | None:
+    """A preset that this view can look into: on the same data where there is one, else on data that needs no file."""
+    others = [DataSpec(one.name, one.options()) for one in sorted(registry.DATASETS, key=lambda one: one.files)]
+    for spec in (data, *others):
+        form = registry.DATASETS.get(spec.name).form(spec.options)
+        for one in registry.ARCHITECTURES:
+            if (
+                form.kind in one.takes
+                and form.task in one.tasks
+                and view.applies(one.layers(one.options(), form), form)
+            ):
+                return replace(specs.preset(one.name, spec.name), data=spec)
+    return None
 
 
 def without_weights() -> None:

@@ -6,8 +6,10 @@ from contextlib import suppress
 from functools import lru_cache
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.engine.protocol import EngineError, EngineGone, RunState
+from core.spec import specs
 from core.spec.events import ENDED
 from core.store.files import StoreError
 from core.store.runs import Run
@@ -20,11 +22,14 @@ TICK = 1.0  # seconds between two looks at a run that is not over
 _PICK = "run_bar.run"
 
 
-def draw(title: Markdown, *, counting: bool = True) -> None:
-    """Draw the bar. While the run goes on its status ticks; when its state changes, the whole page follows.
+def draw(title: Markdown, *, counting: bool = True, drafting: bool = False) -> DeltaGenerator:
+    """Draw the bar; the answer is its place for the state.
+
+    While the run goes on its status ticks; when its state changes, the whole page follows.
 
     title: of the page; the menu is closed, and does not say which page this is.
-    counting=False leaves the steps out, for a page whose live stage counts them faster.
+    counting=False leaves the steps out, for a page whose live stage counts them faster. drafting=True leaves the whole
+    state out, for a page that is about a draft and not about the run: it is told there (pages.kit.draft).
     """
     run = location.current()
     with st.container(key="run_bar"):
@@ -33,8 +38,9 @@ def draw(title: Markdown, *, counting: bool = True) -> None:
             st.title(title, anchor=False)
         with picker:
             _picker(run)
-        with status:
-            _status(run, counting)
+        if not drafting:
+            with status:
+                _status(run, counting)
         with sample:
             st.number_input(
                 _("sample"),
@@ -47,6 +53,7 @@ def draw(title: Markdown, *, counting: bool = True) -> None:
                 label_visibility="collapsed",
                 on_change=_sampled,
             )
+    return status
 
 
 def _picker(run: Run | None) -> None:
@@ -80,14 +87,20 @@ def label(run: Run) -> str:
         name, what = str(run.about()["name"]), kinds(run)
     except (StoreError, KeyError):
         return f"#{run.id[:4]}"
-    return " · ".join(part for part in (name, "" if name == what else what, f"#{run.id[:4]}") if part)
+    return " · ".join(part for part in (own_name(run, name), what, f"#{run.id[:4]}") if part)
+
+
+def own_name(run: Run, name: str) -> str:
+    """The name that somebody has given the run; "" where it is called after what it is, also by an older LayerLab."""
+    experiment = run.experiment()
+    called = (kinds(run), f"{experiment.model.architecture} on {experiment.data.name}")
+    return "" if name in called else name
 
 
 @lru_cache(maxsize=4000)
 def kinds(run: Run) -> str:
     """`cnn on digits`. An experiment is written once and never changed, so it is read once."""
-    experiment = run.experiment()
-    return f"{experiment.model.architecture} on {experiment.data.name}"
+    return specs.title(run.experiment())
 
 
 def _status(run: Run | None, counting: bool) -> None:

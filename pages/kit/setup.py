@@ -19,6 +19,7 @@ from pages.kit import forms, location, visitors
 from pages.kit.words import Markdown, _, plain
 
 MAIN = ("lr", "steps")  # the fields of TrainSpec that are always in sight
+OWN, BUILT_FOR = "own.box", "own.data"  # the choice in the preset's place; the data that the own layers were made for
 LAYERS = "own.layers"  # a model's own layers as JSON, which no field of the form shows; "[]": nothing built yet
 NOTHING = "[]"
 _PARTS = ("data.", "model.", "train.")
@@ -57,7 +58,7 @@ def begin() -> list[str]:
 
 def fill(experiment: Experiment) -> None:
     """Make the form ask for this experiment (before its widgets are drawn)."""
-    for address in _held(*_PARTS, LAYERS):
+    for address in _held(*_PARTS, LAYERS, BUILT_FOR):
         del st.session_state[address]
     st.session_state["model"], st.session_state["data"] = experiment.model.architecture, experiment.data.name
     for address, value in addresses(experiment).items():
@@ -85,8 +86,10 @@ def keep_layers(layers: tuple[LayerSpec, ...] | None) -> None:
     """Make these the network's own layers (None: the preset's again)."""
     if layers is None:
         st.session_state.pop(LAYERS, None)
+        st.session_state.pop(BUILT_FOR, None)
     else:
         st.session_state[LAYERS] = json.dumps(specs.to_json(layers))
+        st.session_state[BUILT_FOR] = st.session_state["data"]
 
 
 def addresses(experiment: Experiment) -> dict[str, Any]:
@@ -116,7 +119,8 @@ def _refill(prefix: str) -> None:
 
 
 def new_model() -> None:
-    """Another preset has been chosen: its options and the settings it recommends."""
+    """Another preset has been chosen: its own layers and options, and the settings it recommends."""
+    keep_layers(None)
     _refill("model.")
     start = addresses(specs.preset(st.session_state["model"], st.session_state["data"]))
     recommended = {f"train.{name}" for entry in registry.ARCHITECTURES for name in entry.recommended}
@@ -139,6 +143,18 @@ def new_data() -> None:
     _refill("data.")
 
 
+def use_data(name: str) -> None:
+    """Choose this data set. A callback."""
+    st.session_state["data"] = name
+    new_data()
+
+
+def built_for() -> str:
+    """The data set that the own network was built for, where another one is chosen now; "" otherwise."""
+    name = str(st.session_state.get(BUILT_FOR, ""))
+    return name if name in registry.DATASETS and name != st.session_state["data"] else ""
+
+
 def _new_choice(address: str) -> None:
     """Another optimizer or schedule has been chosen: its own defaults, also where names are shared."""
     for name, (_kind, default, _option) in declared(_PLACES[address].get(st.session_state[address]).options).items():
@@ -152,11 +168,9 @@ def draw(verdict: Callable[[Asked], None]) -> Asked:
     """Draw the form; what it asks for. `verdict` says under the preset what is to be said of the model."""
     faults: forms.Faults = {}
     entry("data", _("data"), registry.DATASETS, new_data)
-    own = own_layers()
-    if own is None:
-        entry("model", _("preset"), registry.ARCHITECTURES, new_model)
-    else:
-        _own_network(len(own))
+    model_entry(_("preset"), new_model)
+    if own_layers() is not None and st.button(_("Edit"), icon=":material/edit:", type="tertiary", key="own.edit"):
+        menu.go(menu.BUILD)
     place = st.container(gap="xsmall")
     left, right = st.columns(2, gap="small")
     with left:
@@ -191,12 +205,40 @@ def entry(address: str, label: Markdown, known: registry.Registry, changed: Any 
     )
 
 
-def _own_network(count: int) -> None:
-    """In the preset's place, when the network has been built layer by layer."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="own"):
-        st.markdown(_("**Your own network** ({n} layers)").format(n=count), width="stretch")
-        if st.button(_("Edit"), icon=":material/edit:", type="tertiary", key="own.edit"):
-            menu.go(menu.BUILD)
+def model_entry(label: Markdown, changed: Callable[[], None], **more: Any) -> None:
+    """The choice of a preset. A network that was built layer by layer stands there first, as what it is."""
+    own = own_layers()
+    if own is None:
+        entry("model", label, registry.ARCHITECTURES, changed, **more)
+        return
+    titles = {OWN: _("Your own network ({n} layers)").format(n=len(own))}
+    titles |= {one.name: _(one.title) for one in registry.ARCHITECTURES}
+    st.selectbox(
+        label,
+        list(titles),
+        format_func=lambda n: titles[n],
+        key=OWN,
+        on_change=_leave_own,
+        args=(changed,),
+        **more,
+    )
+
+
+def _leave_own(changed: Callable[[], None]) -> None:
+    name = st.session_state.pop(OWN)
+    if name != OWN:
+        use_preset(name, changed)
+
+
+def use_preset(name: str, changed: Callable[[], None] | None = None) -> None:
+    """Take this preset with the settings that it recommends; an own network's layers are let go. A callback.
+
+    changed: what is done instead where the page keeps what was there before.
+    """
+    st.session_state["model"] = name
+    if changed is None:
+        changed = new_model
+    changed()
 
 
 def network_fields(faults: forms.Faults) -> None:

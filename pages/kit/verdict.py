@@ -8,11 +8,12 @@ from core.catalog.entries import TASKS, WORDS, Architecture, DataForm
 from core.engine.protocol import EngineGone
 from core.spec import registry, specs
 from core.spec.questions import Describe, Description, Problem
+from core.spec.sentences import Sentence
 from core.spec.specs import Experiment
 from pages.kit import engine as doors
-from pages.kit import forms, trouble
+from pages.kit import forms, setup, trouble
 from pages.kit.setup import Asked
-from pages.kit.words import _, many, plain
+from pages.kit.words import _, fill, many, plain
 
 
 def draw(asked: Asked) -> None:
@@ -30,12 +31,29 @@ def draw(asked: Asked) -> None:
         return
     for problem in found.problems[:3]:
         asked.faults["model"] = problem.message
-        forms.mistake(problem.message, problem.fix)
+        named = Sentence("{layer}: {message}", layer=problem.layer, message=problem.message)
+        forms.mistake(named if problem.layer else problem.message, problem.fix)
+    if found.problems and experiment.model.layers:
+        _ways_out(experiment, found.problems[0])
     for remark in found.remarks[:2]:
         st.warning(plain(said(remark)), icon=":material/info:")
     if not found.problems:
         text = _("{params} parameters · {macs} multiply-adds a sample")
         st.caption(text.format(params=f"{found.params:,}", macs=many(found.macs)))
+
+
+def _ways_out(experiment: Experiment, problem: Problem) -> None:
+    """An own network that cannot work: mend it, go back to the data it was built for, or take a preset that fits."""
+    with st.container(gap="xsmall", key="own.ways"):
+        if problem.mended:
+            mend = fill(_("Keep it: {fix}"), fix=problem.fix)
+            st.button(mend, key="own.mend", on_click=setup.keep_layers, args=(problem.mended,), icon=":material/build:")
+        if before := setup.built_for():
+            back = fill(_("Back to {data}"), data=_(registry.DATASETS.get(before).title))
+            st.button(back, key="own.back", on_click=setup.use_data, args=(before,), icon=":material/undo:")
+        for preset in fitting_presets(experiment)[:1]:
+            use = fill(_("Use the preset {name}"), name=_(preset.title))
+            st.button(use, key="own.preset", on_click=setup.use_preset, args=(preset.name,), icon=":material/layers:")
 
 
 def said(remark: Problem) -> str:

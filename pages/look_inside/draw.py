@@ -36,7 +36,7 @@ def page() -> None:
         return
     layers, form = made_of(run)
     if not VIEW.applies(layers, form):
-        st.info(plain(_(VIEW.needs)), icon=":material/visibility_off:")
+        look.without_part(run, VIEW)
         return
     about, time = st.columns([0.6, 0.4], gap="medium", vertical_alignment="bottom")
     with time:

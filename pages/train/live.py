@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.spec import events
 from core.spec.commands import COMMANDS
-from pages.kit import boundary, exchange, location, run_bar, setup, stage, verdict
+from pages.kit import boundary, draft, exchange, location, run_bar, setup, stage, verdict
 from pages.kit.words import _, fill
 from pages.train import steer
 
@@ -32,6 +32,8 @@ def page() -> None:
         elif state is not None and run and state.status.state == events.FINISHED:
             with boundary.answered(gone=False):
                 steer.train_on(run, state)
+        if run:
+            draft.draw(run)
         asked = setup.draw(verdict.draw)
         with st.popover(_("As a file"), icon=":material/description:", width="stretch"):
             exchange.file_corner(asked)

@@ -18,7 +18,7 @@ from pages import menu
 from pages.kit import engine as doors
 from pages.kit import location, trouble
 from pages.kit.boundary import answered
-from pages.kit.run_bar import kinds
+from pages.kit.run_bar import kinds, own_name
 from pages.kit.words import _, fill, plain, size, state_word
 
 KEY = "runs.table"
@@ -42,7 +42,7 @@ def _row(run: Run, status: Status | None) -> dict[str, Any]:
     except StoreError as error:
         return found | {"what": str(error), "damage": str(error)}
     return found | {
-        "name": _named(run, str(about.get("name", "")), what),
+        "name": f"#{run.id[:4]} {own_name(run, str(about.get('name', '')))}".rstrip(),
         "what": what,
         "state": state_word(status.state),
         "raw_state": status.state,
@@ -55,11 +55,6 @@ def _row(run: Run, status: Status | None) -> dict[str, Any]:
         "size": size(run.bytes()),
         "created": about.get("created", 0),
     }
-
-
-def _named(run: Run, name: str, what: str) -> str:
-    """#id4, and the name where one was given."""
-    return f"#{run.id[:4]}" if name == what else f"#{run.id[:4]} {name}"
 
 
 def matching(found: list[dict[str, Any]], words: str) -> list[dict[str, Any]]:

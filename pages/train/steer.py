@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.catalog.applies import asked_steps, goes_on, longer
-from core.engine.protocol import EngineError, RunState
+from core.engine.protocol import RunState
 from core.spec import events
 from core.spec.commands import COMMANDS
 from core.spec.events import Command
@@ -14,23 +13,12 @@ from core.spec.options import SpecError, declared
 from core.spec.specs import Experiment, TrainSpec
 from core.store import history
 from core.store.runs import Run
-from pages.kit import boundary, forms, location, run_bar, visitors
+from pages.kit import boundary, forms, run_bar
 from pages.kit import engine as doors
+from pages.kit.starting import start
 from pages.kit.words import _, plain
 
 _MARKS = {"weight_decay": (1e-5, 1.0), "clip_norm": (0.1, 100.0)}  # ends of the sliders' logarithmic part; 0 is off
-
-
-def start(experiment: Experiment) -> None:
-    """Start a run and make it the current one. A second click within two seconds is the same run.
-
-    A button's callback: what is written into the address before a rerun that the script itself asks for gets lost.
-    """
-    context = get_script_run_ctx()
-    with boundary.answered(gone=None):
-        if fault := visitors.file_fault(getattr(experiment.data.options, "path", "")):
-            raise EngineError(fault)  # the form says it, too; a click may come from one that was drawn before
-        location.choose(doors.engine().start(experiment, token=context.session_id if context else ""))
 
 
 def _tell(run_id: str, command: Command) -> None:
@@ -43,10 +31,12 @@ def buttons(experiment: Experiment | None, run: Run | None) -> None:
     state = run_bar.state_of(run) if run else None
     now = state.status if state else events.Status("")
     second = "resume" if now.state in COMMANDS["resume"].offered else "pause"
+    # what one waits for while it is held is that it goes on, not that another one starts
+    held = now.state == events.PAUSED and COMMANDS["resume"].offers(now)
     with st.container(horizontal=True, gap="xsmall", key="steer"):
         st.button(
             _("Start"),
-            type="primary",
+            type="secondary" if held else "primary",
             disabled=experiment is None,
             on_click=start,
             args=(experiment,),
@@ -55,6 +45,7 @@ def buttons(experiment: Experiment | None, run: Run | None) -> None:
         for verb in (COMMANDS[name] for name in (second, "step", "stop")):
             st.button(
                 plain(verb.title),
+                type="primary" if held and verb.name == "resume" else "secondary",
                 disabled=not verb.offers(now),
                 help=plain(verb.help),
                 key=f"steer.{verb.name}",

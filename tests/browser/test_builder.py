@@ -50,8 +50,8 @@ def test_build_from_nothing_break_it_mend_it_train_it(page: Any, site: Site) -> 
     add(page, "max pooling", ["conv1", "max_pool1"])
     add(page, "flatten", ["conv1", "max_pool1", "flatten1"])
     add(page, "linear", ["conv1", "max_pool1", "flatten1", "linear1"])
-    page.get_by_role("button", name=re.compile("Mend it: end with a linear layer of 10 features")).click()
-    shape(page, "linear1", "10")
+    page.get_by_role("button", name=re.compile("Mend it: put a ReLU and a linear layer of 10 features")).click()
+    shape(page, "linear2", "10")
     page.locator(".lb-layer[data-name=conv1]").click()
     page.get_by_text("conv1 · convolution").wait_for()
     set_option(page, "kernel", 31)
@@ -62,15 +62,13 @@ def test_build_from_nothing_break_it_mend_it_train_it(page: Any, site: Site) -> 
     shape(page, "conv1", "16×2×2")
     page.wait_for_function("new URL(location).searchParams.get('layers')?.includes('\"kernel\":31')")
     page.reload()
-    until_layers(page, ["conv1", "max_pool1", "flatten1", "linear1"])
-    press(page, "Train this")
-    page.get_by_text("Your own network").wait_for()
+    until_layers(page, ["conv1", "max_pool1", "flatten1", "linear1", "relu1", "linear2"])
     before = len(site.store.runs())
-    press(page, "Start")
+    press(page, "Train this")
     run = until_begun(page, site, before)
     until_step(page, 5)
     kinds = [layer.kind for layer in run.experiment().model.layers]
-    assert kinds == ["conv", "max_pool", "flatten", "linear"]
+    assert kinds == ["conv", "max_pool", "flatten", "linear", "relu", "linear"]
     press(page, "Stop")
     status(page, "stopped")
 

@@ -239,12 +239,15 @@ def test_from_nothing_to_a_network_that_trains(bench: Bench, store: Store) -> No
         bench.add(kind)
     assert bench.data["fault"]["name"] == "linear1"  # 64 logits, not 10
     bench.act("mend", "linear1")
-    assert bench.names == ["conv1", "relu1", "flatten1", "linear1"]
+    assert bench.names == ["conv1", "relu1", "flatten1", "linear1", "relu2", "linear2"]  # its own 64 features stay
+    assert bench.at.selectbox(key="own.box").value == "own.box"  # not "cnn", with which it began
     button(bench.at, "Train this").click().run()
-    assert "Your own network" in said(bench.at)
-    button(bench.at, "Start").click().run()
     (run,) = store.runs()
-    assert [layer.kind for layer in run.experiment().model.layers] == ["conv", "relu", "flatten", "linear"]
+    kinds = ["conv", "relu", "flatten", "linear", "relu", "linear"]
+    assert [layer.kind for layer in run.experiment().model.layers] == kinds
+    assert run.about()["name"] == "own network on digits"
+    assert bench.at.session_state["run"] == run.id
+    assert bench.at.selectbox(key="own.box").options[0] == "Your own network (6 layers)"
 
 
 def test_nothing_is_not_trained_and_survives_a_reload(bench: Bench) -> None:
@@ -259,12 +262,12 @@ def test_another_preset_replaces_the_own_layers_and_undo_brings_them_back(bench:
     at = bench.open()
     bench.act("delete", "relu1")
     mine = bench.names
-    at.selectbox(key="model").select("mlp").run()
+    at.selectbox(key="own.box").select("mlp").run()
     assert bench.names[0] == "flatten"
     assert bench.linked().model.layers == ()
     bench.press("Undo")
     assert bench.names == mine
-    assert at.selectbox(key="model").value == "cnn"
+    assert at.selectbox(key="own.box").value == "own.box"
     bench.press("Reset")
     assert "relu1" in bench.names
 
@@ -320,7 +323,7 @@ def test_the_train_page_leads_back_to_the_builder(bench: Bench) -> None:
     at = bench.open()
     bench.act("delete", "relu1")
     switch(at, "train").run()
-    assert "(9 layers)" in said(at)
+    assert at.selectbox(key="own.box").options[0] == "Your own network (9 layers)"
     button(at, "Edit").click().run()
     assert len(bench.names) == 9
 

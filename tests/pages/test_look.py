@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.spec import drawings, events, specs
+from core.catalog.entries import View
+from core.spec import drawings, events, registry, specs
 from core.spec.events import Snapshot
 from core.spec.questions import Look, Seen
+from core.spec.specs import DataSpec
 from core.store import Run, Store
 from pages.kit import look
 from tests.pages.conftest import Made, Visit, said
@@ -145,3 +147,24 @@ def test_npz_holds_every_array(run: Run) -> None:
     seen = Seen("x", 0, 0, "", {"a/b": np.eye(2)}, {}, (), "")
     with np.load(io.BytesIO(look.npz(seen))) as found:
         np.testing.assert_array_equal(found["a/b"], np.eye(2))
+
+
+@pytest.mark.parametrize("view", [view for view in registry.VIEWS if view.needs], ids=lambda view: view.name)
+def test_what_a_view_needs_is_trained_at_a_press(view: View) -> None:
+    """Whatever is chosen, there is a preset with it; on the same data where that has one."""
+    for data in registry.DATASETS:
+        experiment = look.having(view, DataSpec(data.name, data.options()))
+        assert experiment is not None
+        form = registry.DATASETS.get(experiment.data.name).form(experiment.data.options)
+        made = registry.ARCHITECTURES.get(experiment.model.architecture)
+        assert view.applies(made.layers(made.options(), form), form)
+
+
+def test_a_page_offers_to_train_what_the_model_lacks(visit: Visit, store: Store, run: Run) -> None:
+    """Its attention, for a network without any: by the names that the menus of Train have, on the same data."""
+    at = visit("look_attention", run=run.id)
+    (offer,) = [one for one in at.button if one.key == "look.train"]
+    assert offer.label == "Train Transformer on handwritten digits"
+    offer.click().run()
+    newest = max(store.runs(), key=lambda one: one.about()["created"])
+    assert newest.experiment().model.architecture == "transformer" and at.session_state["run"] == newest.id

@@ -8,16 +8,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.engine.protocol import RunState
-from core.spec import specs
+from core.spec import registry, specs
 from core.spec.events import FAILED, FINISHED, PAUSED, QUEUED, RUNNING, STOPPED, Command, Event, Status
 from core.spec.questions import Problem
+from core.spec.specs import LayerSpec
 from core.store import Store
+from core.worker import answers
 from pages.train import runs_table
 from tests.pages.addresses import PAGES, switch
 from tests.pages.conftest import SHELL, button, read, said
@@ -133,6 +136,18 @@ def test_pressing_twice_is_one_run(visit: Visit, store: Store) -> None:
     button(at, "Train your first network").click().run()
     button(at, "Train your first network").click().run()
     assert len(store.runs()) == 1
+
+
+def test_home_begins_with_no_run_that_has_failed(visit: Visit, store: Store) -> None:
+    """Under “Train your first network” stands what goes well, or the promise of it; also for the run that is chosen."""
+    bad = finished(store, DIGITS)
+    bad.set_status(Status(FAILED, 3, 30, "The loss is no longer a number."))
+    assert stage_of(visit("home"))["run"] is None
+    good, diverged = finished(store, DIGITS), finished(store, DIGITS)
+    log = diverged.log()
+    log.append([Event(31, "train/loss", float("nan"), 1e9)])
+    log.close()
+    assert stage_of(visit("home"))["run"] == stage_of(visit("home", run=bad.id))["run"] == good.id
 
 
 def test_home_shows_a_finished_run_as_such(visit: Visit, store: Store) -> None:
@@ -264,6 +279,68 @@ def test_a_problem_of_the_model_is_shown_with_its_mend(visit: Visit, fake: FakeE
     assert "gets 14×14" in said(at)
     assert "3×3 kernel" in said(at)
     assert button(at, "Start").disabled
+
+
+@pytest.mark.parametrize("page", ["build", "data", "train"])
+def test_a_draft_is_told_apart_from_the_run_of_the_bar(visit: Visit, store: Store, page: str) -> None:
+    run = finished(store, specs.preset("mlp", "shapes"))
+    at = visit(page, run=run.id)
+    assert "Draft, not trained yet: cnn on digits" in said(at).replace("*", "")
+    at.button(key="draft.take").click().run()
+    assert "Draft" not in said(at) and "The settings of this run" in said(at)
+    assert (at.session_state["model"], at.session_state["data"]) == ("mlp", "shapes")
+
+
+def test_an_own_network_is_called_so_and_not_after_its_preset(visit: Visit, store: Store) -> None:
+    experiment = specs.preset("mlp", "shapes")
+    form = registry.DATASETS.get("shapes").form(experiment.data.options)
+    layers = registry.ARCHITECTURES.get("mlp").layers(experiment.model.options, form)
+    own = replace(experiment, model=replace(experiment.model, layers=layers))
+    new, old = finished(store, own), finished(store, own, name="mlp on shapes")  # as an older LayerLab called it
+    offered = visit("train", run=new.id).selectbox(key="run_bar.run").options
+    assert offered == [f"own network on shapes · #{run.id[:4]}" for run in (old, new)]
+    assert [row["name"] for row in runs_table.rows([new, old])] == [f"#{run.id[:4]}" for run in (new, old)]
+
+
+def test_other_data_under_an_own_network_offers_three_ways_on(visit: Visit, fake: FakeEngine) -> None:
+    """It names the layer; the network is mended, or the data is taken back, or a preset that fits is taken."""
+    fake.describe = lambda question: answers.describe(question, lambda *_: None)
+    mlp = specs.preset("mlp", "digits")
+    linear = registry.LAYERS.get("linear").options(features=10)
+    layers = (
+        LayerSpec("flatten", registry.LAYERS.get("flatten").options(), "flat"),
+        LayerSpec("linear", linear, "last"),
+    )
+    at = visit("train", **specs.to_link(replace(mlp, model=replace(mlp.model, layers=layers))))
+    assert not button(at, "Start").disabled
+    at.selectbox(key="data").select("points").run()
+    assert button(at, "Start").disabled and "last:" in said(at)
+    at.button(key="own.back").click().run()
+    assert at.selectbox(key="data").value == "digits" and not button(at, "Start").disabled
+    at.selectbox(key="data").select("points").run()
+    at.button(key="own.mend").click().run()
+    assert at.selectbox(key="own.box").value == "own.box" and not button(at, "Start").disabled
+    at.selectbox(key="data").select("order").run()
+    at.button(key="own.preset").click().run()
+    assert at.selectbox(key="model").value == "rnn" and not button(at, "Start").disabled
+
+
+def test_a_paused_run_waits_for_resume(visit: Visit, fake: FakeEngine, store: Store) -> None:
+    """The one coloured button is what one waits for."""
+    run = store.create(DIGITS)
+    fake.put(run, PAUSED, 3)
+    at = visit("train", run=run.id)
+    assert [one.label for one in at.button if one.proto.type == "primary"] == ["Resume"]
+    fake.put(run, RUNNING, 3)
+    assert [one.label for one in at.run().button if one.proto.type == "primary"] == ["Start"]
+
+
+def test_data_is_trained_on_at_a_press(visit: Visit, store: Store) -> None:
+    at = visit("data")
+    at.selectbox(key="data").select("order").run()
+    button(at, "Train on this").click().run()
+    (run,) = store.runs()
+    assert run.experiment().data.name == "order" and at.session_state["run"] == run.id
 
 
 @pytest.mark.parametrize(

@@ -80,10 +80,10 @@ def test_a_start_that_was_drawn_before_is_refused_too(
     secret: str, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from core.spec import specs
-    from pages.train import steer
+    from pages.kit import starting
 
     monkeypatch.setattr(visitors, "alone", lambda: False)
     told: list[str] = []
     monkeypatch.setattr(st, "error", lambda text, **_more: told.append(text))
-    steer.start(specs.assign(specs.preset("gpt", "characters"), {"data.path": secret}))
+    starting.start(specs.assign(specs.preset("gpt", "characters"), {"data.path": secret}))
     assert len(told) == 1 and "outside of the data folder" in told[0] and fake.store.runs() == []

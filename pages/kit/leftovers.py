@@ -24,13 +24,13 @@ _OF, _LAST = "kept.of", "kept.last_sample"  # the run that the choices were made
 WHY_TARGET, TARGET = "why.target", "target"  # the answer that is explained: in the session, in the address
 
 
-def fit(run: Run) -> None:
-    """Make what the session keeps fit this run."""
+def fit(run: Run) -> list[str]:
+    """Make what the session keeps fit this run; the address's parameters that are to go."""
     try:
         layers, form = made_of(run)
     except (StoreError, SpecError):
-        return
-    _forget_places(run)
+        return []
+    gone = _forget_places(run)
     if form.kind != PICTURE:
         st.session_state["drawn"] = ""
     if not _has(layers, form, st.session_state.get("layer", "")):
@@ -38,6 +38,7 @@ def fit(run: Run) -> None:
     last = st.session_state.get(_LAST, {}).get(run.id)
     if last is not None:
         st.session_state["sample"] = min(st.session_state.get("sample", 0), last)
+    return gone
 
 
 def shown(run_id: str, sample: int, asked: int) -> bool:
@@ -61,16 +62,16 @@ def _has(layers: tuple[LayerSpec, ...], form: DataForm, name: str) -> bool:
     )
 
 
-def _forget_places(run: Run) -> None:
+def _forget_places(run: Run) -> list[str]:
     """Let go of what names a place in another network or another data set than this run's."""
     before = st.session_state.get(_OF, "")
     st.session_state[_OF] = run.id
     if before in ("", run.id):
-        return
-    for key, parameter in _places(*_changed(before, run)):
+        return []
+    places = list(_places(*_changed(before, run)))
+    for key, _parameter in places:
         st.session_state.pop(key, None)
-        if parameter in st.query_params:
-            del st.query_params[parameter]
+    return [parameter for _key, parameter in places]
 
 
 def _changed(before: str, run: Run) -> tuple[bool, bool]:

@@ -68,7 +68,7 @@ def follow() -> list[str]:
     st.session_state.setdefault("layer", "")
     _follow_moment(given.get("step"), given.get("drawn"), notices)
     if run := current():
-        leftovers.fit(run)
+        say(dict.fromkeys(leftovers.fit(run), ""))
     write()
     return notices
 
@@ -121,7 +121,7 @@ def choose(run_id: str) -> None:
     st.session_state["run"] = run_id
     st.session_state["step"] = NEWEST
     if run := current():
-        leftovers.fit(run)
+        say(dict.fromkeys(leftovers.fit(run), ""))
     write()
 
 

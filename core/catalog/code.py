@@ -13,7 +13,34 @@ from importlib.machinery import SourceFileLoader
 
 from core.catalog.entries import TOKENS, WORDS, DataForm, Form, Layer
 from core.spec import registry
+from core.spec.questions import Look
 from core.spec.specs import LayerSpec
+
+
+def program(asked: Look, runs: str, code: str) -> str:
+    """The lines that a view shows as a program that runs as it stands, beside LayerLab.
+
+    The lines need `network`, in evaluation mode on the CPU, and `x`, a batch of one sample. asked: with the step, the
+    sample and the layer that are shown. runs: the runs folder.
+    """
+    where = [f"{asked.run!r}", f"{asked.view!r}", f"sample={asked.sample}", f"step={asked.step}"]
+    where += [f"{name}={value!r}" for name, value in (("layer", asked.layer), ("drawing", asked.drawing)) if value]
+    return "\n".join(
+        [
+            f'"""What the view {asked.view!r} shows of run {asked.run[:4]} at step {asked.step}, computed again."""',
+            "",
+            "import torch",
+            "",
+            "from core.spec.questions import Look",
+            "from core.worker.look.subject import subject_of",
+            "",
+            f"subject = subject_of(Look({', '.join([*where, f'runs={runs!r}'])}))",
+            "network, x = subject.copied(), subject.x",
+            "",
+            code,
+            "",
+        ]
+    )
 
 
 def pytorch_code(layers: Sequence[tuple[LayerSpec, Form]], data: DataForm) -> str:

@@ -160,7 +160,7 @@ class Seen(Generic[F]):
     arrays: what the view shows and `look --out` writes, by the names that the view's entry declares (View.arrays).
     facts: plain values beside them, of the class that the entry declares (View.facts). words: sentences for the
     reader, the most important first. code: lines of PyTorch that compute the arrays, for a `network` and a batch `x` of
-    one sample.
+    one sample. names: lines that bind what they need besides, from `subject` (core.worker.look.subject) and `torch`.
     """
 
     view: str
@@ -171,6 +171,7 @@ class Seen(Generic[F]):
     facts: F
     words: tuple[str, ...]
     code: str
+    names: str = ""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core.catalog.code import program
 from core.catalog.entries import PICTURE, SEQUENCE, DataForm, View
 from core.spec import registry, specs
 from core.spec.facts import AboutSample
@@ -25,6 +26,7 @@ from core.spec.quoting import quoted
 from core.spec.specs import DataSpec, Experiment, LayerSpec
 from core.store.runs import Run
 from pages import menu
+from pages.kit import engine as doors
 from pages.kit import forms, location, moments, starting, waiting
 from pages.kit.network import made_of
 from pages.kit.samples import png, sparkline
@@ -32,7 +34,7 @@ from pages.kit.words import Markdown, _, fill, plain
 
 COLUMNS = [0.23, 0.77]  # what is looked at, and the stage
 SIDE = 84  # pixels of the sample
-SHOWN = "look.shown"  # (run and view, Seen): the picture that stands until the next one is there
+SHOWN = "look.shown"  # (Look, Seen): the picture that stands until the next one is there
 WORDS = 24  # tokens of the sample that are written out
 
 
@@ -81,12 +83,13 @@ def at(view: View) -> tuple[Seen[Any] | None, DeltaGenerator]:
 
 def _answered(question: Look) -> Seen | None:
     """The answer; until it is there, the one before it of the same view and run, with the progress laid over it."""
-    kept: tuple[str, Seen] | None = st.session_state.get(SHOWN)
-    before = kept[1] if kept is not None and kept[0] == f"{question.run} {question.view}" else None
+    kept: tuple[Look, Seen[Any]] | None = st.session_state.get(SHOWN)
+    same = kept is not None and (kept[0].run, kept[0].view) == (question.run, question.view)
+    before = kept[1] if kept is not None and same else None
     with nullcontext() if before is None else st.container(key="waiting_over"):
         seen = waiting.answer(question)
     if seen is not None:
-        st.session_state[SHOWN] = f"{question.run} {question.view}", seen
+        st.session_state[SHOWN] = question, seen
     return before if seen is None and waiting.under_way() else seen
 
 
@@ -261,6 +264,25 @@ def below(seen: Seen[Any], table: Sequence[dict[str, Any]] | None = None, words:
         arrays(seen)
     elif shown == "code":
         st.code(seen.code, language="python")
+        _program(seen)
+
+
+def _program(seen: Seen[Any]) -> None:
+    """The lines as a program of their own."""
+    kept: tuple[Look, Seen[Any]] | None = st.session_state.get(SHOWN)
+    if kept is None or kept[1].code != seen.code:
+        return
+    asked = replace(kept[0], step=seen.step, sample=seen.sample, layer=seen.layer)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button(
+            _("Download the whole program"),
+            lambda: program(asked, str(doors.store().root), f"{seen.names}\n{seen.code}" if seen.names else seen.code),
+            f"{seen.view}.py",
+            "text/x-python",
+            icon=":material/download:",
+            key="look.program",
+        )
+        st.caption(_("`network` and `x` are this run's network and sample: the program loads both first."))
 
 
 def beneath(**there: bool) -> str | None:

@@ -35,3 +35,9 @@ def test_another_runs_picture_does_not_stand(visit: Visit, fake: FakeEngine, mad
     at.query_params["run"] = other.id
     at.run()
     assert not at.exception and not drawn and at.get("progress")
+
+
+def test_the_lines_are_offered_as_a_program_of_their_own(visit: Visit, made: Made) -> None:
+    at = visit("look_gradients", run=made("mlp").id, fields={"look.beneath": "code"})
+    assert [one.proto.label for one in at.get("download_button")] == ["Download the whole program"]
+    assert "subject_of" not in at.code[0].value, "the lines themselves stay short"

@@ -20,7 +20,7 @@ class Attention(Options):
         label=_("query token"),
         low=-1,
         high=4095,
-        auto=_("the one that answers"),
+        auto=_("class token, else the last"),
         place_in=DATA,
     )
     temperature: float = option(

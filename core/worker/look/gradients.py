@@ -101,7 +101,8 @@ def look(subject: Subject, options: Gradients, report: Report) -> Seen[Gradients
         through_time=ratios,
     )
     words = [f"{one.sentence()} {one.advice()}".strip() for one in verdicts]
-    return subject.seen(arrays, facts, words, _code(subject, len(batch[0])))
+    names = f"from core.worker.look.gradients import training_batch\n\nx, y = training_batch(subject, {len(batch[0])})"
+    return subject.seen(arrays, facts, words, _code(subject, len(batch[0])), names)
 
 
 def _seldom(report: Report) -> Report:

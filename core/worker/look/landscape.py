@@ -98,7 +98,9 @@ class _Drawing:
             here=here,
         )
         said = [*words, *self.words, *_batch_norm(self.ground.network), *self._about_the_loss()]
-        return self.subject.seen(arrays, facts, said, self._code())
+        names = f"x, y = spread(subject.splits.{self.options.part}, {self.samples})"
+        names = f"from core.worker.look.landscape import spread\n\n{names}"
+        return self.subject.seen(arrays, facts, said, self._code(), names)
 
     def _part(self) -> tuple[Tensor, Tensor]:
         part: tuple[Tensor, Tensor] = getattr(self.subject.splits, self.options.part)

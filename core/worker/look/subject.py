@@ -139,12 +139,14 @@ class Subject:
         target = "" if self.y is None else self.label(int(self.y))
         return about(target, self.label(int(predicted)), float(confidence))
 
-    def seen(self, arrays: Mapping[str, Any], facts: A, words: Sequence[str] = (), code: str = "") -> Seen[A]:
+    def seen(
+        self, arrays: Mapping[str, Any], facts: A, words: Sequence[str] = (), code: str = "", names: str = ""
+    ) -> Seen[A]:
         """The answer: tensors become float32 arrays."""
         plain = {name: _array(value) for name, value in arrays.items()}
         said = (*self.words, *words)
         assert isinstance(self.asked, Look)
-        return Seen(self.asked.view, self.step, self.sample, self.layer, plain, facts, said, code)
+        return Seen(self.asked.view, self.step, self.sample, self.layer, plain, facts, said, code, names)
 
 
 def _array(value: Any) -> np.ndarray:

@@ -6,11 +6,15 @@ import hashlib
 import re
 import types
 import typing
+import warnings
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
 
+from core.catalog.code import program
 from core.catalog.entries import View
 from core.engine.wire import dumps, loads
 from core.spec import registry
@@ -63,6 +67,21 @@ def test_an_example_answers_in_plain_values_and_leaves_the_network_alone(
     compile(seen.code, view.name, "exec")
     again = loads(dumps(seen))  # nothing heavy rides along
     assert (again.step, again.words) == (seen.step, seen.words)
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=[view.name for view in VIEWS])
+def test_the_lines_it_shows_are_a_program_that_runs_as_it_stands(
+    view: View, trained: Trained, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = fitting(view, trained)
+    monkeypatch.chdir(tmp_path)
+    asked = Look(run.id, view.name, 1, options=view.examples[0], runs=str(run.path.parent))
+    seen = look(asked, quiet)
+    shown = replace(asked, step=seen.step, sample=seen.sample, layer=seen.layer, drawing="")
+    np.savez(f"{view.name}-step{seen.step}.npz", **seen.arrays)  # as the page's download has it
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Captum tells what it does to x
+        exec(program(shown, str(run.path.parent), f"{seen.names}\n{seen.code}"), {"__name__": "__main__"})
 
 
 def fits(value: Any, hint: Any) -> bool:

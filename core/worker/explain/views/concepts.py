@@ -94,7 +94,23 @@ def look(subject: Subject, options: Concepts, report: Report) -> Seen[Any]:
     }
     arrays = _arrays(found) | {"p": p, "p_corrected": corrected} | _pictures(subject, trials, options.seed)
     words += _words(subject.layer, facts, arrays, options)
-    return subject.seen(arrays, facts, words, _code(subject.layer, target))
+    ground_name = "pictures" if ground else "None"
+    names = _NAMES.format(
+        which=options.concepts, ground=ground_name, count=options.examples, seed=options.seed, target=target
+    )
+    return subject.seen(arrays, facts, words, _code(subject.layer, target), names)
+
+
+_NAMES = """\
+import numpy as np
+
+from core.worker.explain.views.concept_pictures import at_random, concepts_of
+
+luck, pictures = np.random.default_rng({seed}), at_random(subject.splits)
+concept = concepts_of({which!r}, subject.splits, {ground})[0].draw({count}, luck)  # the first of the set
+random = pictures({count}, luck)
+x = subject.splits.test[0][subject.splits.test[1] == {target}]
+"""
 
 
 def _target(subject: Subject, name: str, words: list[str]) -> int:

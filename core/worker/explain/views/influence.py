@@ -106,7 +106,15 @@ def look(subject: Subject, options: Influence, report: Report) -> Seen[Any]:
     for group, at in groups.items():
         arrays[f"{group}/at"], arrays[f"{group}/shown"] = at, _as_seen(subject, asked.x[torch.from_numpy(at)])
     words += _words(subject, facts, arrays, groups)
-    return subject.seen(arrays, facts, words, _code(subject, options.measure))
+    return subject.seen(arrays, facts, words, _code(subject, options.measure), _NAMES.format(samples=options.samples))
+
+
+_NAMES = """\
+from core.worker.explain.views.influence import asked_of
+
+asked = asked_of(subject, {samples})
+others, labels, y = asked.x, asked.y, subject.y
+"""
 
 
 # ── what is asked ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ def _hear_signals() -> dict[int, Any]:
     for name in (signal.SIGTERM, signal.SIGINT):
         with suppress(ValueError):  # not the main thread: then somebody else hears them
             heard[name] = signal.getsignal(name)
-            signal.signal(name, lambda number, frame, before=heard[name]: _leave(number, frame, before))
+            signal.signal(name, partial(_leave, before=heard[name]))
     return heard
 
 

@@ -64,7 +64,7 @@ assert accuracy["test/accuracy"] > 0.9, accuracy
 from core.spec.questions import Look
 from core.worker.answers import look
 seen = look(Look(run.id, "spread", runs=str(run.path.parent)), lambda *_told: None)
-assert len(seen.arrays["spread"]) == len(seen.facts["layers"]) and seen.words[0].startswith("The largest"), seen
+assert len(seen.arrays["spread"]) == len(seen.facts.layers) and seen.words[0].startswith("The largest"), seen
 from pages import menu
 assert "look_inside-spread" in [entry.address for entry in menu.entries()]
 """,
@@ -75,7 +75,7 @@ from core.spec.registry import METHODS
 from core.spec.specs import Choice
 from core.worker.answers import answer
 def of(method):
-    asked = Explain(run.id, (Choice(method, METHODS.get(method).options()),), runs=str(run.path.parent))
+    asked = Explain(run=run.id, methods=(Choice(method, METHODS.get(method).options()),), runs=str(run.path.parent))
     return answer(asked, lambda *_told: None)[0]
 np.testing.assert_allclose(of("squared_gradient").attribution, of("saliency").attribution ** 2, rtol=1e-5)
 """,

@@ -128,6 +128,19 @@ def test_the_checker_lets_bytes_and_generators_pass() -> None:
     assert walls.running_what_it_reads(ast.parse(source)) == []
 
 
+@pytest.mark.parametrize(
+    "source",
+    ["seen.facts['x']", "seen.facts.get('x')", "f'x/{y}' in seen.arrays", "a, b = seen.arrays, 1\na[f'x/{y}']"],
+)
+def test_the_answer_checker_finds_a_key_that_is_written_out(source: str) -> None:
+    assert walls.literal_keys(ast.parse(source))
+
+
+def test_the_answer_checker_lets_declared_names_pass() -> None:
+    source = "a = seen.arrays\na[HIDDEN]\na.get(gate(name))\nseen.facts.steps\nCELL in a\nother['x']\n'x' in other"
+    assert walls.literal_keys(ast.parse(source)) == []
+
+
 @pytest.mark.parametrize("name", ["core/utils.py", "pages/kit/plot_helpers.py", "core/common/a.py", "run_manager.py"])
 def test_the_name_checker_finds_a_vague_name(name: str) -> None:
     assert walls.vague_names(Path(name))
@@ -341,6 +354,14 @@ def test_the_kit_holds_only_what_two_sections_use() -> None:
         for name in reached & set(users):
             users[name].add(section)
     assert {name: sections for name, sections in users.items() if len(sections) < 2} == {}
+
+
+OF_METHODS = ("badges", "scoreboard", "side_by_side", "why_maps", "why_saved")  # they read Explained and Scored
+
+
+def test_pages_read_what_a_view_says_by_the_names_of_its_entry() -> None:
+    places = [path for path in (ROOT / "pages").rglob("*.py") if path.stem not in OF_METHODS]
+    assert {str(path): keys for path in places if (keys := walls.literal_keys(_tree(path)))} == {}
 
 
 def _kit_uses(path: Path) -> set[str]:

@@ -153,6 +153,46 @@ def running_what_it_reads(tree: ast.AST) -> list[str]:
     return found
 
 
+# ── answers ──────────────────────────────────────────────────────────────────
+
+_PARTS = ("facts", "arrays")  # of an answer
+
+
+def literal_keys(tree: ast.AST) -> list[str]:
+    """Reads of an answer's facts or arrays by a key that is written out: `seen.facts["x"]`, `f"x/{y}" in arrays`."""
+    aliases = {name for node in ast.walk(tree) if isinstance(node, ast.Assign) for name in _aliases(node)}
+    found = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Subscript(value=held, slice=key):
+                pass
+            case ast.Call(func=ast.Attribute(value=held, attr="get"), args=[key, *_]):
+                pass
+            case ast.Compare(left=key, ops=[ast.In() | ast.NotIn()], comparators=[held]):
+                pass
+            case _:
+                continue
+        of_answer = isinstance(held, ast.Name) and held.id in aliases
+        if (of_answer or _is_part(held)) and (isinstance(key, ast.JoinedStr) or _is_text(ast.unparse(key))):
+            found.append(f"line {node.lineno}: {ast.unparse(node)}")
+    return found
+
+
+def _aliases(node: ast.Assign) -> Iterator[str]:
+    """The names that an assignment gives to an answer's facts or arrays."""
+    target, value = node.targets[0], node.value
+    pairs = [(target, value)]
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        pairs = list(zip(target.elts, value.elts, strict=True))
+    for name, held in pairs:
+        if isinstance(name, ast.Name) and _is_part(held):
+            yield name.id
+
+
+def _is_part(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr in _PARTS
+
+
 # ── names ────────────────────────────────────────────────────────────────────
 
 _VAGUE = re.compile(r"^_*(utils?|commons?|helpers?|misc|managers?)$")

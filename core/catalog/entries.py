@@ -218,11 +218,11 @@ class Augmentation:
     order: int = 100
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class View:
     """A way to look inside a run at one moment of its training.
 
-    `look` is the address of a function (core.worker.look.subject.Subject, options, report) → Seen, where
+    `look` is the address of a function (core.worker.look.subject.Subject, options, report) → Seen[facts], where
     report(fraction, words, part=None) tells how far it is and lets the question be given up. `applies` and `layers`
     judge a model by its list of layers alone, so that a page need not ask for what cannot be.
     """
@@ -323,7 +323,7 @@ POINTS, DRAWS, FITS = "points", "draws", "fits"  # see Method.averages
 MAP_TOLERANCE = 0.02  # of the largest value: what a value of a map may change if every other point is left out
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Method:
     """An attribution method: which parts of one input made the network answer as it did.
 

@@ -53,13 +53,13 @@ def explanation_asked(asked: argparse.Namespace) -> Explain:
     steps = form.shape[0] if form.task == EACH_STEP else 0
     check_target(asked.target, form.task, form.classes, steps)
     return Explain(
-        run.id,
-        (choice,),
-        asked.sample,
-        asked.target,
-        asked.layer,
-        _step(asked),
-        asked.seed,
+        run=run.id,
+        methods=(choice,),
+        sample=asked.sample,
+        target=asked.target,
+        layer=asked.layer,
+        step=_step(asked),
+        seed=asked.seed,
         data_dir=_data_dir(asked),
         spread=(method.name,) if asked.seeds > 1 else (),
         seeds=max(2, asked.seeds),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from core.spec.facts import Facts
 from core.spec.options import Options
 from core.spec.question_base import OfRuns, Question
 from core.spec.sentences import Sentence, _
@@ -13,7 +14,7 @@ from core.spec.specs import Choice, DataSpec, LayerSpec, ModelSpec
 if TYPE_CHECKING:  # a refusal on the command line does not wait for numpy
     import numpy as np
 
-F = TypeVar("F")  # of a view: its Facts
+F = TypeVar("F", bound=Facts)
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ PREDICTED, TRUE = "predicted", "true"
 MOST_SPREAD = 50  # seeds of one map
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Explained:
     """One method's answer with its own proof.
 
@@ -231,7 +232,7 @@ class Explained:
     rounding: str = ""  # why nothing can be read off the map: its values are float32's rounding; `words` say it, too
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Explain(OfRuns, Question[tuple[Explained, ...]]):
     """Why a run's network answers as it does. Answer: a tuple of Explained, each also sent as a part when it is ready.
 

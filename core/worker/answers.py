@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -107,8 +106,6 @@ def look(question: Look, send: Send) -> Seen[Any]:
     options = question.options if isinstance(question.options, view.options) else view.options()
     subject = subject_of(question)
     seen: Seen[Any] = registry.load(view.look)(subject, options, send)
-    if view.of_sample and isinstance(seen.facts, dict):
-        return replace(seen, facts={**vars(subject.answer()), **seen.facts})
     return seen
 
 

@@ -9,7 +9,7 @@ from core.spec.specs import Experiment
 from pages import menu
 from pages.build import data_facts
 from pages.kit import boundary, exchange, forms, samples, setup, starting, verdict, waiting
-from pages.kit.words import _, fill
+from pages.kit.words import Markdown, _, fill
 from pages.menu import BUILD, TRAIN
 
 PICTURES, POINTS = 24, 600  # samples asked for
@@ -31,7 +31,7 @@ def page() -> None:
     faults: forms.Faults = {}
     controls, stage = st.columns([0.25, 0.75], gap="medium")
     with controls.container(gap="small"):
-        setup.entry("data", _("data"), registry.DATASETS, setup.new_data)
+        setup.entry("data", Markdown(_("data")), registry.DATASETS, setup.new_data)
         go = st.container(horizontal=True, gap="xsmall")
         with st.container(gap="xsmall"):
             setup.data_fields(faults)

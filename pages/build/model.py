@@ -6,7 +6,7 @@ from core.spec import registry
 from pages import menu
 from pages.build import builder, inspector_panel, stack
 from pages.kit import exchange, forms, setup, starting
-from pages.kit.words import _, fill
+from pages.kit.words import Markdown, _, fill
 
 
 def page() -> None:
@@ -18,14 +18,16 @@ def page() -> None:
     with data:
         setup.entry(
             "data",
-            _("data"),
+            Markdown(_("data")),
             registry.DATASETS,
             setup.new_data,
             label_visibility="collapsed",
             icon=":material/dataset:",
         )
     with preset:
-        setup.model_entry(_("preset"), builder.new_preset, label_visibility="collapsed", icon=":material/layers:")
+        setup.model_entry(
+            Markdown(_("preset")), builder.new_preset, label_visibility="collapsed", icon=":material/layers:"
+        )
     with more.popover(_("Options"), width="stretch"):
         st.markdown(_("**Preset**"))
         setup.network_fields(faults)

@@ -7,6 +7,18 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from core.catalog.views.concepts import (
+    ACCURACY,
+    OF_RANDOM,
+    P_CORRECTED,
+    PICTURES,
+    RANDOM_ACCURACY,
+    RANDOM_PICTURES,
+    SAMPLE,
+    SCORES,
+    ConceptsFacts,
+    P,
+)
 from core.figures import concepts
 from core.figures.concepts import Row
 from core.figures.literal import Markup, escaped
@@ -16,20 +28,20 @@ from pages.kit.samples import png
 from pages.kit.words import _, plain
 
 
-def page(seen: Seen) -> None:
+def page(seen: Seen[ConceptsFacts]) -> None:
     """The stage of the page."""
     draw(seen)
     look.below(seen, table=table(seen))
 
 
-def draw(seen: Seen) -> None:
+def draw(seen: Seen[ConceptsFacts]) -> None:
     """A row for each concept: pictures, scores, verdict."""
     title = _("Which of these matter for “{label}” at {layer}?")
-    st.markdown(f"**{plain(title.format(label=seen.facts['class'], layer=seen.layer))}**")
+    st.markdown(f"**{plain(title.format(label=seen.facts.label, layer=seen.layer))}**")
     rows = _rows(seen)
     said = _("share of the samples of “{label}” whose logit rises towards the concept (score)")
     figure.show(
-        concepts.scores(rows, x_title=said.format(label=seen.facts["class"])),
+        concepts.scores(rows, x_title=said.format(label=seen.facts.label)),
         key=f"concepts.scores{len(rows)}",
         alt="; ".join(row.hover for row in rows),
     )
@@ -41,26 +53,26 @@ def draw(seen: Seen) -> None:
     )
 
 
-def table(seen: Seen) -> list[dict[str, Any]]:
+def table(seen: Seen[ConceptsFacts]) -> list[dict[str, Any]]:
     """One row a concept, the last for chance."""
     a, facts = seen.arrays, seen.facts
     rows = [
         {
             _("concept"): concept(name),
-            _("verdict"): verdict(facts["verdicts"][i]),
-            **_score(a["scores"][i]),
-            _("p (corrected)"): f"{a['p_corrected'][i]:.2g}",
-            _("p"): f"{a['p'][i]:.2g}",
-            _("told apart"): f"{a['accuracy'][i].mean():.1%}",
-            _("CAVs that raise this sample"): f"{a['sample'][i]:.0%}",
+            _("verdict"): verdict(facts.verdicts[i]),
+            **_score(a[SCORES][i]),
+            _("p (corrected)"): f"{a[P_CORRECTED][i]:.2g}",
+            _("p"): f"{a[P][i]:.2g}",
+            _("told apart"): f"{a[ACCURACY][i].mean():.1%}",
+            _("CAVs that raise this sample"): f"{a[SAMPLE][i]:.0%}",
         }
-        for i, name in enumerate(facts["concepts"])
+        for i, name in enumerate(facts.concepts)
     ]
     chance = {
-        _("concept"): concept(facts["against"]),
+        _("concept"): concept(facts.against),
         _("verdict"): _("chance"),
-        **_score(a["random"]),
-        _("told apart"): f"{a['random/accuracy'].mean():.1%}",
+        **_score(a[OF_RANDOM]),
+        _("told apart"): f"{a[RANDOM_ACCURACY].mean():.1%}",
     }
     return [*rows, chance]
 
@@ -107,26 +119,26 @@ def verdict(kind: str) -> str:
     }[kind]
 
 
-def _rows(seen: Seen) -> list[Row]:
+def _rows(seen: Seen[ConceptsFacts]) -> list[Row]:
     a, facts = seen.arrays, seen.facts
     made = []
-    for i, name in enumerate(facts["concepts"]):
-        p = _("p = {p}").format(p=f"{a['p_corrected'][i]:.2g}")
-        apart = _("told apart {share}").format(share=f"{a['accuracy'][i].mean():.0%}")
-        said = verdict(facts["verdicts"][i])
-        hover = f"{concept(name)}: {a['scores'][i].mean():.2f} ± {a['scores'][i].std():.2f}, {said}, {p}, {apart}"
+    for i, name in enumerate(facts.concepts):
+        p = _("p = {p}").format(p=f"{a[P_CORRECTED][i]:.2g}")
+        apart = _("told apart {share}").format(share=f"{a[ACCURACY][i].mean():.0%}")
+        said = verdict(facts.verdicts[i])
+        hover = f"{concept(name)}: {a[SCORES][i].mean():.2f} ± {a[SCORES][i].std():.2f}, {said}, {p}, {apart}"
         made.append(
             Row(
                 concept(name),
-                [png(one) for one in a["pictures"][i]],
-                a["scores"][i],
-                facts["verdicts"][i],
+                [png(one) for one in a[PICTURES][i]],
+                a[SCORES][i],
+                facts.verdicts[i],
                 Markup(f"<b>{escaped(said)}</b><br>{escaped(p)} · {escaped(apart)}"),
                 hover,
             )
         )
-    name = concept(facts["against"])
-    hover = f"{name}: {a['random'].mean():.2f} ± {a['random'].std():.2f}"
-    told = _("told apart {share}").format(share=f"{a['random/accuracy'].mean():.0%}")
-    pictures = [png(one) for one in a["random/pictures"]]
-    return [*made, Row(name, pictures, a["random"], "random", Markup(f"<b>{_('chance')}</b><br>{told}"), hover)]
+    name = concept(facts.against)
+    hover = f"{name}: {a[OF_RANDOM].mean():.2f} ± {a[OF_RANDOM].std():.2f}"
+    told = _("told apart {share}").format(share=f"{a[RANDOM_ACCURACY].mean():.0%}")
+    pictures = [png(one) for one in a[RANDOM_PICTURES]]
+    return [*made, Row(name, pictures, a[OF_RANDOM], "random", Markup(f"<b>{_('chance')}</b><br>{told}"), hover)]

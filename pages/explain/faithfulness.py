@@ -8,7 +8,19 @@ import numpy as np
 import streamlit as st
 
 from core.catalog.entries import NUMBER
-from core.catalog.views.faithfulness import PROBABILITY
+from core.catalog.views.faithfulness import (
+    DELETION,
+    DELETION_AREA,
+    INFIDELITY,
+    INSERTION,
+    INSERTION_AREA,
+    PROBABILITY,
+    RANDOM,
+    SENSITIVITY,
+    SHARE,
+    FaithfulnessFacts,
+    of_method,
+)
 from core.figures import faithfulness
 from core.figures.faithfulness import Lines
 from core.spec.questions import Seen
@@ -16,36 +28,34 @@ from pages.kit import figure, look
 from pages.kit.cards import colors
 from pages.kit.words import Markdown, _, fill
 
-RANDOM = "random order"  # the reference's name in the arrays
 
-
-def page(seen: Seen) -> None:
+def page(seen: Seen[FaithfulnessFacts]) -> None:
     """The stage of the page."""
     draw(seen)
     look.below(seen)
 
 
-def draw(seen: Seen) -> None:
+def draw(seen: Seen[FaithfulnessFacts]) -> None:
     """The two curves of every method with those of random orders, and the numbers below them."""
     st.markdown(_heading(seen))
     names = there(seen)
     kinds = (
-        ("deletion", _("Deletion: the most important pieces go first"), _("pieces deleted (%)")),
-        ("insertion", _("Insertion: the most important pieces come first"), _("pieces inserted (%)")),
+        (DELETION, _("Deletion: the most important pieces go first"), _("pieces deleted (%)")),
+        (INSERTION, _("Insertion: the most important pieces come first"), _("pieces inserted (%)")),
     )
     shown = [
         Lines(
             title,
             x_title,
-            [mean_of(seen.arrays[f"{kind}/{name}"]) for name in names],
-            mean_of(seen.arrays[f"{kind}/{RANDOM}"]),
+            [mean_of(seen.arrays[of_method(kind, name)]) for name in names],
+            mean_of(seen.arrays[of_method(kind, RANDOM)]),
         )
         for kind, title, x_title in kinds
     ]
     picture = faithfulness.panels(
-        seen.arrays["share"],
+        seen.arrays[SHARE],
         shown,
-        [_(seen.facts["methods"][name]) for name in names],
+        [_(seen.facts.methods[name]) for name in names],
         y_title=_followed(seen),
         random=_("random order"),
         colors=colors(),
@@ -53,7 +63,7 @@ def draw(seen: Seen) -> None:
         height=330 + 20 * (len(names) // 6),
     )
     alt = _("Deletion and insertion curves of {names}, and of random orders; their areas are in the table.")
-    said = alt.format(names=", ".join(_(seen.facts["methods"][name]) for name in names))
+    said = alt.format(names=", ".join(_(seen.facts.methods[name]) for name in names))
     figure.show(picture, key="faithfulness.curves", alt=said)
     st.dataframe(table(seen), hide_index=True, height="content", column_config=_columns())
 
@@ -66,49 +76,49 @@ def mean_of(values: np.ndarray) -> np.ndarray:
     return mean
 
 
-def there(seen: Seen) -> list[str]:
+def there(seen: Seen[FaithfulnessFacts]) -> list[str]:
     """The methods that gave a map, the smallest area under deletion first."""
-    names = [name for name in seen.facts["methods"] if f"deletion/{name}" in seen.arrays]
-    return sorted(names, key=lambda name: float(mean_of(seen.arrays[f"deletion_area/{name}"])))
+    names = [name for name in seen.facts.methods if of_method(DELETION, name) in seen.arrays]
+    return sorted(names, key=lambda name: float(mean_of(seen.arrays[of_method(DELETION_AREA, name)])))
 
 
-def _heading(seen: Seen) -> Markdown:
-    pieces = seen.facts["pieces"]
-    if seen.facts["samples"] > 1:
+def _heading(seen: Seen[FaithfulnessFacts]) -> Markdown:
+    pieces = seen.facts.pieces
+    if seen.facts.samples > 1:
         said = _("**Mean over {n} test samples,** each explained for its own answer, in {low} to {high} pieces.")
-        return fill(said, n=seen.facts["samples"], low=min(pieces), high=max(pieces))
+        return fill(said, n=seen.facts.samples, low=min(pieces), high=max(pieces))
     said = _("**Why {explained}?** The input is cut into {n} pieces.")
-    return fill(said, explained=seen.facts["explained"], n=pieces[0])
+    return fill(said, explained=seen.facts.explained, n=pieces[0])
 
 
-def _followed(seen: Seen) -> str:
-    if seen.facts["followed"] == NUMBER:
+def _followed(seen: Seen[FaithfulnessFacts]) -> str:
+    if seen.facts.followed == NUMBER:
         return _("answered number")
     return _("probability") if _chance(seen) else _("logit")
 
 
-def _chance(seen: Seen) -> bool:
-    return str(seen.facts["followed"]) == PROBABILITY
+def _chance(seen: Seen[FaithfulnessFacts]) -> bool:
+    return str(seen.facts.followed) == PROBABILITY
 
 
-def table(seen: Seen) -> list[dict[str, Any]]:
+def table(seen: Seen[FaithfulnessFacts]) -> list[dict[str, Any]]:
     """One row a method, random orders last."""
-    rows = [(_(seen.facts["methods"][name]), name) for name in there(seen)]
+    rows = [(_(seen.facts.methods[name]), name) for name in there(seen)]
     return [
         {
             _("order of"): title,
-            _("area under deletion"): _cell(seen, "deletion_area", name),
-            _("area under insertion"): _cell(seen, "insertion_area", name),
-            _("infidelity"): _cell(seen, "infidelity", name),
-            _("sensitivity"): _cell(seen, "sensitivity", name),
+            _("area under deletion"): _cell(seen, DELETION_AREA, name),
+            _("area under insertion"): _cell(seen, INSERTION_AREA, name),
+            _("infidelity"): _cell(seen, INFIDELITY, name),
+            _("sensitivity"): _cell(seen, SENSITIVITY, name),
         }
         for title, name in [*rows, (_("random order, random map"), RANDOM)]
     ]
 
 
-def _cell(seen: Seen, kind: str, name: str) -> str:
+def _cell(seen: Seen[FaithfulnessFacts], kind: str, name: str) -> str:
     """The mean over the samples, ± the standard deviation over the seeds where there are any, else over the samples."""
-    values = seen.arrays.get(f"{kind}/{name}")
+    values = seen.arrays.get(of_method(kind, name))
     if values is None or not np.isfinite(values).any():
         return "–"
     many = mean_of(values) if values.ndim > 1 else values[np.isfinite(values)]

@@ -9,6 +9,16 @@ import numpy as np
 import streamlit as st
 
 from core.catalog.entries import CLASSES, NUMBER, PICTURE, SEQUENCE
+from core.catalog.views.influence import (
+    BY_MOMENT,
+    INDEX,
+    MOMENTS,
+    SAME_LABEL,
+    SCORES,
+    InfluenceFacts,
+    as_seen,
+    places_of,
+)
 from core.figures import influence
 from core.spec.questions import Seen
 from pages.kit import figure, look
@@ -21,18 +31,18 @@ WORDS = 28  # tokens of a row that are written out
 RED = "#d6453d"
 
 
-def page(seen: Seen) -> None:
+def page(seen: Seen[InfluenceFacts]) -> None:
     """The stage of the page."""
     draw(seen)
     look.below(seen, table=table(seen))
 
 
-def draw(seen: Seen) -> None:
+def draw(seen: Seen[InfluenceFacts]) -> None:
     """The galleries; then when, and how much of it there is."""
-    for group in seen.facts["groups"]:
+    for group in seen.facts.groups:
         st.markdown(f"**{plain(title(group, seen))}**")
         _gallery(seen, group)
-    if "by_moment" not in seen.arrays:
+    if BY_MOMENT not in seen.arrays:
         _spread(seen)
         return
     left, right = st.columns(2, gap="medium")
@@ -42,14 +52,14 @@ def draw(seen: Seen) -> None:
         _spread(seen)
 
 
-def title(group: str, seen: Seen) -> str:
+def title(group: str, seen: Seen[InfluenceFacts]) -> str:
     """What the samples of a group have in common."""
-    label = visible(seen.facts["label"])
+    label = visible(seen.facts.label)
     said = {
         "helpful": _("Learning these has lowered the loss of this sample (“{label}”) most"),
         "harmful": _("Learning these has raised it most"),
         "alike": _("The most alike training samples that are “{label}”")
-        if seen.facts["task"] == CLASSES
+        if seen.facts.task == CLASSES
         else _("The most alike training samples"),
         "others": _("The most alike training samples that are something else"),
         "suspects": _("These pull on their own answer most: look whether their labels are right"),
@@ -57,19 +67,19 @@ def title(group: str, seen: Seen) -> str:
     return said.format(label=label[:40])
 
 
-def table(seen: Seen) -> list[dict[str, Any]]:
+def table(seen: Seen[InfluenceFacts]) -> list[dict[str, Any]]:
     """One row a shown sample."""
     rows = []
-    for group in seen.facts["groups"]:
-        for k, place in enumerate(seen.arrays[f"{group}/at"].astype(int)):
-            label, truth = seen.facts["labels"][group][k], seen.facts["truths"][group][k]
+    for group in seen.facts.groups:
+        for k, place in enumerate(seen.arrays[places_of(group)].astype(int)):
+            label, truth = seen.facts.labels[group][k], seen.facts.truths[group][k]
             rows.append(
                 {
                     _("group"): _group(group),
-                    _("training sample"): int(seen.arrays["index"][place]),
+                    _("training sample"): int(seen.arrays[INDEX][place]),
                     _("label"): visible(label),
                     _("true label"): visible(truth),
-                    _measure(seen): f"{seen.arrays['scores'][place]:.4g}",
+                    _measure(seen): f"{seen.arrays[SCORES][place]:.4g}",
                 }
             )
     return rows
@@ -85,32 +95,32 @@ def _group(group: str) -> str:
     }[group]
 
 
-def _measure(seen: Seen) -> str:
-    if seen.facts["measure"] == "similarity":
+def _measure(seen: Seen[InfluenceFacts]) -> str:
+    if seen.facts.measure == "similarity":
         return _("cosine (1 = same direction)")
-    if seen.facts["measure"] == "suspects":
-        return _("influence on itself (loss)") if seen.facts["task"] == NUMBER else _("influence on itself (nats)")
-    return _("influence (loss)") if seen.facts["task"] == NUMBER else _("influence (nats)")
+    if seen.facts.measure == "suspects":
+        return _("influence on itself (loss)") if seen.facts.task == NUMBER else _("influence on itself (nats)")
+    return _("influence (loss)") if seen.facts.task == NUMBER else _("influence (nats)")
 
 
 # ── the samples ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _gallery(seen: Seen, group: str) -> None:
-    places = seen.arrays[f"{group}/at"].astype(int)
+def _gallery(seen: Seen[InfluenceFacts], group: str) -> None:
+    places = seen.arrays[places_of(group)].astype(int)
     if not len(places):
         st.caption(_("There is none."))
         return
-    kind = seen.facts["kind"]
+    kind = seen.facts.kind
     rows = {PICTURE: "", SEQUENCE: "ll-sample-curves"}.get(kind, "ll-sample-rows")
     inside = [_tile(seen, group, k, place) for k, place in enumerate(places)]
     st.html(f'<div class="ll-samples {rows}">{"".join(inside)}</div>')
 
 
-def _tile(seen: Seen, group: str, k: int, place: int) -> str:
-    shown, score = seen.arrays[f"{group}/shown"][k], float(seen.arrays["scores"][place])
-    number = int(seen.arrays["index"][place])
-    label, truth = (visible(seen.facts[name][group][k]) for name in ("labels", "truths"))
+def _tile(seen: Seen[InfluenceFacts], group: str, k: int, place: int) -> str:
+    shown, score = seen.arrays[as_seen(group)][k], float(seen.arrays[SCORES][place])
+    number = int(seen.arrays[INDEX][place])
+    label, truth = (visible(names[group][k]) for names in (seen.facts.labels, seen.facts.truths))
     hover = _("training sample {n}: {label}, {measure} {score}").format(
         n=number, label=label, measure=_measure(seen), score=f"{score:.3g}"
     )
@@ -119,19 +129,19 @@ def _tile(seen: Seen, group: str, k: int, place: int) -> str:
         said = _("{label}, truly {truth}").format(label=label[:24], truth=truth[:24])
         hover += f"; {said}"
         named = f'<span style="color:{RED};background:none;padding:0">{html.escape(said)}</span>'
-    signed = f"{score:.2f}" if seen.facts["measure"] == "similarity" else f"{score:+.2g}".replace("-", "−")
-    if seen.facts["kind"] in (PICTURE, SEQUENCE):
-        size = f'width="{SIDE}" height="{SIDE}"' if seen.facts["kind"] == PICTURE else 'width="180" height="54"'
-        source = png(shown) if seen.facts["kind"] == PICTURE else sparkline(shown, colors())
+    signed = f"{score:.2f}" if seen.facts.measure == "similarity" else f"{score:+.2g}".replace("-", "−")
+    if seen.facts.kind in (PICTURE, SEQUENCE):
+        size = f'width="{SIDE}" height="{SIDE}"' if seen.facts.kind == PICTURE else 'width="180" height="54"'
+        source = png(shown) if seen.facts.kind == PICTURE else sparkline(shown, colors())
         alt = html.escape(hover)
         picture = f'<img src="{source}" alt="{alt}" title="{alt}" {size}>'
         return f"<figure>{picture}<figcaption>{named}<br>{signed}</figcaption></figure>"
     return f'<p title="{html.escape(hover)}">{_written(seen, shown)}<b>{named} · {signed}</b></p>'
 
 
-def _written(seen: Seen, shown: np.ndarray) -> str:
+def _written(seen: Seen[InfluenceFacts], shown: np.ndarray) -> str:
     """A row of tokens, or a place."""
-    words = seen.facts.get("vocabulary", ())
+    words = seen.facts.vocabulary
     if not words:
         return "<code>" + html.escape(", ".join(f"{value:.2f}" for value in np.ravel(shown)[:8])) + "</code>"
     real = [visible(words[int(token)]) for token in shown if int(token)]
@@ -142,10 +152,10 @@ def _written(seen: Seen, shown: np.ndarray) -> str:
 # ── the figures ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _when(seen: Seen) -> None:
+def _when(seen: Seen[InfluenceFacts]) -> None:
     st.markdown(f"**{plain(_('When they did'))}**")
-    a, steps = seen.arrays, seen.arrays["moments"].astype(int).tolist()
-    sums = {_group(g): a["by_moment"][:, a[f"{g}/at"].astype(int)].sum(1) for g in seen.facts["groups"]}
+    a, steps = seen.arrays, seen.arrays[MOMENTS].astype(int).tolist()
+    sums = {_group(g): a[BY_MOMENT][:, a[places_of(g)].astype(int)].sum(1) for g in seen.facts.groups}
     picture = influence.when(steps, sums, titles=(_("kept moment (step)"), _measure(seen)))
     said = [f"{name} " + ", ".join(f"{v:.2g}" for v in values) for name, values in sums.items()]
     alt = _("Influence of the shown samples at steps {steps}: {all}.")
@@ -154,14 +164,14 @@ def _when(seen: Seen) -> None:
     )
 
 
-def _spread(seen: Seen) -> None:
-    count = f"{len(seen.arrays['scores']):,}"
+def _spread(seen: Seen[InfluenceFacts]) -> None:
+    count = f"{len(seen.arrays[SCORES]):,}"
     st.markdown(f"**{plain(_('All {n} training samples that were asked').format(n=count))}**")
-    same = seen.arrays["same"].astype(bool)
+    same = seen.arrays[SAME_LABEL].astype(bool)
     kinds = {_("training samples"): np.ones(len(same), bool)}
-    if seen.facts["task"] == CLASSES and seen.facts["measure"] != "suspects":
-        kinds = {_("labelled “{label}”").format(label=visible(seen.facts["label"])): same, _("another label"): ~same}
-    picture = influence.spread(seen.arrays["scores"], kinds, titles=(_measure(seen), _("training samples")))
-    low, high = (f"{end:.3g}" for end in (seen.arrays["scores"].min(), seen.arrays["scores"].max()))
+    if seen.facts.task == CLASSES and seen.facts.measure != "suspects":
+        kinds = {_("labelled “{label}”").format(label=visible(seen.facts.label)): same, _("another label"): ~same}
+    picture = influence.spread(seen.arrays[SCORES], kinds, titles=(_measure(seen), _("training samples")))
+    low, high = (f"{end:.3g}" for end in (seen.arrays[SCORES].min(), seen.arrays[SCORES].max()))
     alt = _("Histogram of {n} training samples, from {low} to {high}.")
     figure.show(picture, key=f"influence.spread{len(kinds)}", alt=alt.format(n=count, low=low, high=high))

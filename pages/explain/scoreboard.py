@@ -311,7 +311,13 @@ def _series(
 ) -> Series:
     found: list[Measured | None] = [getattr(rows.get((data, method)), measure, None) for method in methods]
     level = getattr(rows.get((data, RANDOM)), measure, None)
-    return Series(words, [m and m.mean for m in found], [m and m.spread for m in found], level and level.mean, color)
+    return Series(
+        words,
+        [None if m is None else m.mean for m in found],
+        [None if m is None else m.spread for m in found],
+        level and level.mean,
+        color,
+    )
 
 
 def _title(method: str) -> str:

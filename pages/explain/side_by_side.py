@@ -17,6 +17,7 @@ from core.catalog.entries import NUMBER, PICTURE, WITHHELD, DataForm, Method
 from core.engine.protocol import EngineError
 from core.figures.attribution import largest
 from core.spec import specs
+from core.spec.facts import Facts
 from core.spec.questions import Explain, Explained, Fits, MethodFit, Seen
 from core.spec.quoting import quoted
 from core.spec.registry import METHODS
@@ -130,14 +131,14 @@ def _alone(run: Run, step: int, method: Method, price: Price, fit: MethodFit) ->
     """The question for one method alone."""
     choice = Choice(method.name, price.options or method.options())
     return Explain(
-        run.id,
-        (choice,),
-        location.sample(),
-        options.target(),
-        options.layer(fit),
-        step,
-        options.seed(),
-        location.drawing(),
+        run=run.id,
+        methods=(choice,),
+        sample=location.sample(),
+        target=options.target(),
+        layer=options.layer(fit),
+        step=step,
+        seed=options.seed(),
+        drawing=location.drawing(),
         spread=(method.name,) if method.name in st.session_state.get(_SPREAD, ()) else (),
     )
 
@@ -323,7 +324,7 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.3g}"
 
 
-def gathered(plan: Plan, maps: dict[str, Explained]) -> Seen:
+def gathered(plan: Plan, maps: dict[str, Explained]) -> Seen[Facts]:
     """All arrays of all shown methods: the maps by the methods' names, what else they have as NAME/baseline …"""
     first = next(iter(maps.values()))
     arrays = {name: found.attribution for name, found in maps.items()}
@@ -332,4 +333,4 @@ def gathered(plan: Plan, maps: dict[str, Explained]) -> Seen:
     }
     if "x" in first.arrays:
         arrays["x"] = first.arrays["x"]
-    return Seen("side-by-side", plan.step, first.sample, "", arrays, {}, (), "")
+    return Seen("side-by-side", plan.step, first.sample, "", arrays, Facts(), (), "")

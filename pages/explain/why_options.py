@@ -125,7 +125,7 @@ def method_fields(form: DataForm) -> None:
                 list(titles),
                 selection_mode="multi",
                 key=_pills(family),
-                format_func=lambda name, titles=titles: titles[name],
+                format_func=titles.__getitem__,
                 on_change=_pick,
                 args=(form,),
             )
@@ -227,7 +227,9 @@ def target_fields(form: DataForm, names: Sequence[str], run: str) -> None:
     if form.task == NUMBER:
         return
     at = {part: f"why.{part}.{run[:8]}.{len(names)}" for part in ("which", "other", "step")}
-    which, other, step = _WRITTEN.fullmatch(target()).groups()  # type: ignore[union-attr] (see follow)
+    written = _WRITTEN.fullmatch(target())
+    assert written is not None  # see follow
+    which, other, step = written.groups()
     words = {PREDICTED: _("predicted"), TRUE: _("true")}
     words |= {str(k): names[k] if k < len(names) else _("class {n}").format(n=k) for k in range(form.classes)}
     if location.drawing():

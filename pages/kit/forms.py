@@ -79,7 +79,8 @@ def widget(address: str, label: Markdown, kind: Any, option: Option, **more: Any
         st.select_slider(label, grid, format_func=lambda v: f"{v:g}", **_KEEP, **more)
     elif option.slider and option.low is not None and option.high is not None:
         ends = (kind(option.low), kind(option.high))
-        st.slider(label, *ends, step=1 if kind is int else step_of(option), **_KEEP, **more)
+        step = 1 if kind is int else step_of(option)  # of the same kind as the ends
+        st.slider(label, *ends, step=step, **_KEEP, **more)  # type: ignore[call-overload]
     elif option.auto:
         st.number_input(label, value=None, step=1, format="%d", placeholder=_(option.auto), **_KEEP, **more)
     elif kind is int:

@@ -24,7 +24,8 @@ LAST_STEP = 999_999_999
 
 def address() -> dict[str, str]:
     """What the address asks for, as clean text: a link may come from anybody."""
-    return clean(st.query_params.to_dict())
+    asked: dict[str, str] = clean(st.query_params.to_dict())
+    return asked
 
 
 def say(values: dict[str, str]) -> None:

@@ -81,7 +81,7 @@ def at(view: View) -> tuple[Seen[Any] | None, DeltaGenerator]:
     return seen, stage
 
 
-def _answered(question: Look) -> Seen | None:
+def _answered(question: Look) -> Seen[Any] | None:
     """The answer; until it is there, the one before it of the same view and run, with the progress laid over it."""
     kept: tuple[Look, Seen[Any]] | None = st.session_state.get(SHOWN)
     same = kept is not None and (kept[0].run, kept[0].view) == (question.run, question.view)

@@ -167,16 +167,16 @@ def _new_choice(address: str) -> None:
 def draw(verdict: Callable[[Asked], None]) -> Asked:
     """Draw the form; what it asks for. `verdict` says under the preset what is to be said of the model."""
     faults: forms.Faults = {}
-    entry("data", _("data"), registry.DATASETS, new_data)
-    model_entry(_("preset"), new_model)
+    entry("data", Markdown(_("data")), registry.DATASETS, new_data)
+    model_entry(Markdown(_("preset")), new_model)
     if own_layers() is not None and st.button(_("Edit"), icon=":material/edit:", type="tertiary", key="own.edit"):
         menu.go(menu.BUILD)
     place = st.container(gap="xsmall")
     left, right = st.columns(2, gap="small")
     with left:
-        entry("train.optimizer", _("optimizer"), registry.OPTIMIZERS, _new_choice, args=("train.optimizer",))
+        entry("train.optimizer", Markdown(_("optimizer")), registry.OPTIMIZERS, _new_choice, args=("train.optimizer",))
     with right:
-        entry("train.schedule", _("schedule"), registry.SCHEDULES, _new_choice, args=("train.schedule",))
+        entry("train.schedule", Markdown(_("schedule")), registry.SCHEDULES, _new_choice, args=("train.schedule",))
     for column, name in zip(st.columns([0.56, 0.44], gap="small"), MAIN, strict=True):
         with column:
             _train_fields(faults, (name,))

@@ -86,7 +86,7 @@ def pictures(seen: Seen[ConvolutionFacts]) -> None:
     places = iter(st.columns(2 if facts.reads_input else 3, gap="small"))
     with next(places):
         solid = _("**Input** · the window, which is all that the cell sees")
-        _head(solid if facts.reads_input else _("**Input** · dashed: its receptive field"))
+        _head(Markdown(solid if facts.reads_input else _("**Input** · dashed: its receptive field")))
         own = window if facts.reads_input else None
         figure.show(
             figures.sample(facts.shown, arrays[RECEPTIVE_FIELD], own, titles=titles),
@@ -96,14 +96,14 @@ def pictures(seen: Seen[ConvolutionFacts]) -> None:
     if not facts.reads_input:
         strongest = int(arrays[CHANNELS][arrays[ORDER][0]])
         with next(places):
-            _head(_("**{layer} gets** · its map {map}, with the window").format(layer=name, map=strongest))
+            _head(fill(_("**{layer} gets** · its map {map}, with the window"), layer=name, map=strongest))
             figure.show(
                 figures.given(arrays[INPUT][strongest], window, titles=titles, value=value),
                 key=_key(seen, "given"),
                 alt=_alt_window(seen, strongest),
             )
     with next(places):
-        _head(_("**{layer} makes** · map {map} · click a cell").format(layer=name, map=facts.map))
+        _head(fill(_("**{layer} makes** · map {map} · click a cell"), layer=name, map=facts.map))
         figure.show(
             figures.made(arrays[OUTPUT][facts.map], facts.row, facts.column, titles=titles, value=value),
             key=_key(seen, "made"),

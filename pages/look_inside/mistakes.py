@@ -15,6 +15,7 @@ from core.catalog.views.mistakes import (
     CONFIDENCE,
     CONFUSION,
     EDGES,
+    F1,
     LOSS,
     PRECISION,
     PREDICTED,
@@ -91,11 +92,11 @@ def table(seen: Seen[MistakesFacts]) -> list[dict[str, Any]]:
             {_("sample"): int(n), _("target"): float(t), _("answer"): float(p), _("answer − target"): float(p - t)}
             for n, t, p in zip(a[in_gallery(SAMPLES)], a[in_gallery(TARGET)], a[in_gallery(PREDICTED)], strict=True)
         ]
-    columns = {_("precision"): "precision", _("recall"): "recall", _("F1"): "f1"}
+    columns = {_("precision"): PRECISION, _("recall"): RECALL, _("F1"): F1}
     return [
         {
             _("class"): visible(name),
-            **{title: _share(a[f"class/{key}"][k]) for title, key in columns.items()},
+            **{title: _share(a[measure][k]) for title, measure in columns.items()},
             _("support"): int(a[SUPPORT][k]),
         }
         for k, name in enumerate(seen.facts.classes)

@@ -108,9 +108,9 @@ def test_a_seven_is_drawn_answered_live_and_stands_after_a_reload(pad: Any, run:
     rested(pad)
     told = shares(pad)
     seen = ask(run, "draw", drawing=drawn(pad))
-    assert seen.facts["predicted"] == "7"
+    assert seen.facts.predicted == "7"
     assert told[7] == pad.locator(".ld-first td:last-child").inner_text()
-    assert abs(float(told[7].split()[0]) / 100 - seen.facts["confidence"]) < 0.006
+    assert abs(float(told[7].split()[0]) / 100 - seen.facts.confidence) < 0.006
     pad.get_by_text("hangs most on the pixel").wait_for()  # the words under the pad follow
     pad.reload()
     answered(pad, 0)
@@ -168,7 +168,7 @@ def test_the_keyboard_alone_draws_a_seven(pad: Any) -> None:
 
 
 def test_a_test_sample_is_put_on_the_pad_and_moved(pad: Any, run: Run) -> None:
-    shown = ask(run, "draw", sample=3).facts["shown"]
+    shown = ask(run, "draw", sample=3).facts.shown
     pad.get_by_role("button", name="Put test sample 3 on the pad").click()
     pad.wait_for_url(re.compile("drawn="))
     rested(pad)
@@ -302,7 +302,7 @@ def test_the_route_tells_what_the_view_finds(look: ClientConnection, run: Run, l
     np.testing.assert_allclose(frame.arrays["saliency"] / 255 * steepest, seen.arrays["saliency"], atol=steepest / 400)
     there = low + frame.arrays["view"] / 255 * (high - low)
     np.testing.assert_allclose(there, seen.arrays[layer], atol=(high - low) / 400)
-    assert (frame.meta["view"], frame.meta["predicted"]) == (kind, seen.facts["predicted"])
+    assert (frame.meta["view"], frame.meta["predicted"]) == (kind, seen.facts.predicted)
     assert frame.step == seen.step
 
 

@@ -65,13 +65,13 @@ class Why:
         shape = SHAPES[self.kind]
         values = GENERATOR.normal(size=shape).astype(np.float32)
         made = Explained(
-            name,
-            question.step,
-            question.sample,
-            "“7”",
-            question.layer,
-            values,
-            {"x": values},
+            method=name,
+            step=question.step,
+            sample=question.sample,
+            target="“7”",
+            layer=question.layer,
+            attribution=values,
+            arrays={"x": values},
             cost=1.0,
             seconds=0.01,
             seed=question.seed,
@@ -503,7 +503,7 @@ def test_table_arrays_and_code_stand_beneath(visit: Visit, answers: Why, run: Ru
 
 def test_the_download_has_the_maps_of_all_methods() -> None:
     made = Why()
-    question = Explain("r", ())
+    question = Explain(run="r", methods=())
     maps = {name: made.explained(name, question) for name in ("saliency", IG)}
     maps[IG] = replace(maps[IG], arrays={"x": np.ones(3), "baseline": np.zeros(3)})
     form = registry.DATASETS.get("digits").form(registry.DATASETS.get("digits").options())
@@ -532,11 +532,11 @@ def test_the_price_of_every_method_is_known_without_a_worker(method: Method) -> 
 
 def test_the_places_of_a_map_are_said_as_people_say_them() -> None:
     made = Why("tokens")
-    found = replace(made.explained(IG, Explain("r", ())), attribution=np.array([1.0, -2.0, 0, 0, 0, 0]))
+    found = replace(made.explained(IG, Explain(run="r", methods=())), attribution=np.array([1.0, -2.0, 0, 0, 0, 0]))
     assert "“great”" in why_maps.alt(found, "IG")
     picture = np.zeros((3, 4, 4))
     picture[:, 2, 1] = 1.0
-    found = replace(Why().explained(IG, Explain("r", ())), attribution=picture)
+    found = replace(Why().explained(IG, Explain(run="r", methods=())), attribution=picture)
     assert "the largest value is 3 at row 2, column 1" in why_maps.alt(found, "IG")
 
 

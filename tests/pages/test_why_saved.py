@@ -15,7 +15,7 @@ from core.spec.questions import Explain, Explained, Reproduce, Reproduction
 from pages.explain import why_maps, why_saved
 from tests.pages.test_side_by_side import Why
 
-ASKED = Explain("0" * 32, ())
+ASKED = Explain(run="0" * 32, methods=())
 
 
 @pytest.fixture(autouse=True)
@@ -78,4 +78,4 @@ def test_the_program_comes_with_its_arrays(monkeypatch: pytest.MonkeyPatch) -> N
         found: Any = np.load(io.BytesIO(packed.read("attribution.npz")))
         assert found["x"].tolist() == [0, 1, 2]
     with pytest.raises(EngineError, match="withheld"):
-        why_saved.program(Explain("1" * 32, ()))
+        why_saved.program(Explain(run="1" * 32, methods=()))

@@ -5,14 +5,14 @@ from core.catalog.entries import RULE, Method
 from core.spec.options import Options, _
 
 ENTRY = Method(
-    "deconvolution",
-    _("Deconvolution"),
-    "core.worker.explain.methods.rules:deconvolution",
-    _(
+    name="deconvolution",
+    title=_("Deconvolution"),
+    attribute="core.worker.explain.methods.rules:deconvolution",
+    words=_(
         "The way back through the network in which every ReLU passes on what is positive and ignores whether it was "
         "active. It shows what would excite the answer, and depends little on the input."
     ),
-    RULE,
+    family=RULE,
     fit=lambda found: _fit.guided("Deconvolution", found),
     source="Zeiler & Fergus 2014, section 2.1",
     examples=(Options(),),

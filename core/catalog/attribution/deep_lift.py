@@ -6,15 +6,15 @@ from core.catalog.entries import RULE, Method
 from core.spec.options import _
 
 ENTRY = Method(
-    "deep_lift",
-    _("DeepLift"),
-    "core.worker.explain.methods.rules:deep_lift",
-    _(
+    name="deep_lift",
+    title=_("DeepLift"),
+    attribute="core.worker.explain.methods.rules:deep_lift",
+    words=_(
         "What each place adds to the answer, compared with the baseline. Every unit passes on how much it has changed, "
         "so the map sums to the difference of the two answers, after a single pass."
     ),
-    RULE,
-    Baselined,
+    family=RULE,
+    options=Baselined,
     fit=_fit.deep_lift,
     cost=lambda _o, _size: 2.0,
     tolerance=1e-4,

@@ -17,15 +17,15 @@ class DeepLiftShap(Options):
 
 
 ENTRY = Method(
-    "deep_lift_shap",
-    _("DeepLiftShap"),
-    "core.worker.explain.methods.rules:deep_lift_shap",
-    _(
+    name="deep_lift_shap",
+    title=_("DeepLiftShap"),
+    attribute="core.worker.explain.methods.rules:deep_lift_shap",
+    words=_(
         "DeepLift compared not with one baseline but with several training samples, averaged: what speaks for this "
         "answer rather than for the usual one. The map sums to the mean difference of the answers."
     ),
-    RULE,
-    DeepLiftShap,
+    family=RULE,
+    options=DeepLiftShap,
     fit=_fit.deep_lift,
     cost=lambda o, _size: 2.0 * o.samples,
     tolerance=1e-4,

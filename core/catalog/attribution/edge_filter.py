@@ -4,14 +4,14 @@ from core.catalog.entries import CONTROL, PICTURE, SEQUENCE, Method
 from core.spec.options import Options, _
 
 ENTRY = Method(
-    "edge_filter",
-    _("Edge filter"),
-    "core.worker.explain.methods.controls:edge_filter",
-    _(
+    name="edge_filter",
+    title=_("Edge filter"),
+    attribute="core.worker.explain.methods.controls:edge_filter",
+    words=_(
         "A control: where brightness changes in a picture, or a value from one step to the next. It draws outlines "
         "that look like an explanation and knows nothing of the network."
     ),
-    CONTROL,
+    family=CONTROL,
     cost=lambda _o, _size: 0.0,
     signed=False,
     takes=(PICTURE, SEQUENCE),

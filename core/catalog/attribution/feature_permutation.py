@@ -15,12 +15,12 @@ class FeaturePermutation(Cut):
 
 
 ENTRY = Method(
-    "feature_permutation",
-    _("Feature Permutation"),
-    "core.worker.explain.methods.perturbation:feature_permutation",
-    _("By how much the answer falls, on average, when this piece takes the values that it has in other samples."),
-    PERTURBATION,
-    FeaturePermutation,
+    name="feature_permutation",
+    title=_("Feature Permutation"),
+    attribute="core.worker.explain.methods.perturbation:feature_permutation",
+    words=_("By how much the answer falls, on average, when this piece takes the values that it has in other samples."),
+    family=PERTURBATION,
+    options=FeaturePermutation,
     cost=lambda o, size: forwards(o.others * pieces(o, size) + 1),
     averages=DRAWS,
     source="Fisher 2019",

@@ -22,15 +22,15 @@ class GradCam(Options):
 
 
 ENTRY = Method(
-    "grad_cam",
-    _("Grad-CAM"),
-    "core.worker.explain.methods.layers:grad_cam",
-    _(
+    name="grad_cam",
+    title=_("Grad-CAM"),
+    attribute="core.worker.explain.methods.layers:grad_cam",
+    words=_(
         "Where a layer sees what speaks for the answer: its maps, each weighted by the mean of its gradient. Coarse, "
         "as the layer's own maps are."
     ),
-    LAYER,
-    GradCam,
+    family=LAYER,
+    options=GradCam,
     layers=with_places,
     takes=(PICTURE, SEQUENCE, TOKENS),
     panel=True,

@@ -28,15 +28,15 @@ class GradientShap(Options):
 
 
 ENTRY = Method(
-    "gradient_shap",
-    _("GradientShap"),
-    "core.worker.explain.methods.noise:gradient_shap",
-    _(
+    name="gradient_shap",
+    title=_("GradientShap"),
+    attribute="core.worker.explain.methods.noise:gradient_shap",
+    words=_(
         "What each place adds to the answer on the way from training samples to the input, estimated at random points: "
         "the more of them, the nearer its sum comes to the difference of the answers."
     ),
-    GRADIENT,
-    GradientShap,
+    family=GRADIENT,
+    options=GradientShap,
     cost=lambda o, _size: float(o.samples),
     averages=DRAWS,
     source="Lundberg 2017; Erion 2021",

@@ -5,14 +5,14 @@ from core.catalog.entries import RULE, Method
 from core.spec.options import Options, _
 
 ENTRY = Method(
-    "guided_backprop",
-    _("Guided backprop"),
-    "core.worker.explain.methods.rules:guided_backprop",
-    _(
+    name="guided_backprop",
+    title=_("Guided backprop"),
+    attribute="core.worker.explain.methods.rules:guided_backprop",
+    words=_(
         "The gradient with all that speaks against removed at every ReLU on the way back. It draws sharp outlines, but "
         "often of shapes that the network does not use: compare it with the controls."
     ),
-    RULE,
+    family=RULE,
     fit=lambda found: _fit.guided("Guided backprop", found),
     panel=True,
     source="Springenberg 2014, section 3.4",

@@ -17,14 +17,14 @@ def layers(specs: tuple[LayerSpec, ...], form: DataForm) -> tuple[str, ...]:
 
 
 ENTRY = Method(
-    "guided_grad_cam",
-    _("Guided Grad-CAM"),
-    "core.worker.explain.methods.rules:guided_grad_cam",
-    _(
+    name="guided_grad_cam",
+    title=_("Guided Grad-CAM"),
+    attribute="core.worker.explain.methods.rules:guided_grad_cam",
+    words=_(
         "Guided backprop's sharp outlines, weighted by where the chosen layer's maps speak for the answer (Grad-CAM). "
         "It inherits guided backprop's fault: the outlines depend little on what the network has learned."
     ),
-    RULE,
+    family=RULE,
     fit=_fit.guided_grad_cam,
     cost=lambda _o, _size: 2.0,
     layers=layers,

@@ -22,15 +22,15 @@ class IntegratedGradients(Summed):
 
 
 ENTRY = Method(
-    "integrated_gradients",
-    _("Integrated Gradients"),
-    "core.worker.explain.methods.path:integrated_gradients",
-    _(
+    name="integrated_gradients",
+    title=_("Integrated Gradients"),
+    attribute="core.worker.explain.methods.path:integrated_gradients",
+    words=_(
         "What each place adds to the answer on the straight way from the baseline to the input. The map sums to the "
         "difference of the two answers."
     ),
-    PATH,
-    IntegratedGradients,
+    family=PATH,
+    options=IntegratedGradients,
     cost=lambda o, _size: o.steps + 2.0,
     tolerance=0.01,
     averages=POINTS,

@@ -6,15 +6,15 @@ from core.catalog.entries import LAYER, PICTURE, POINTS, SEQUENCE, TOKENS, Metho
 from core.spec.options import _
 
 ENTRY = Method(
-    "internal_influence",
-    _("Internal influence"),
-    "core.worker.explain.methods.layers:internal_influence",
-    _(
+    name="internal_influence",
+    title=_("Internal influence"),
+    attribute="core.worker.explain.methods.layers:internal_influence",
+    words=_(
         "How strongly the answer reacts to a layer's values at each place, averaged over the straight way from the "
         "baseline to the input."
     ),
-    LAYER,
-    OnWay,
+    family=LAYER,
+    options=OnWay,
     cost=lambda o, _size: o.steps + 1.0,
     layers=with_places,
     averages=POINTS,

@@ -26,15 +26,15 @@ def _cost(options: KernelShap, size: Size) -> float:
 
 
 ENTRY = Method(
-    "kernel_shap",
-    _("KernelShap"),
-    "core.worker.explain.methods.surrogate:kernel_shap",
-    _(
+    name="kernel_shap",
+    title=_("KernelShap"),
+    attribute="core.worker.explain.methods.surrogate:kernel_shap",
+    words=_(
         "This piece's fair share of the answer, by the linear model that best fits the answers for many coalitions of "
         "pieces. The map sums to the difference of the two answers."
     ),
-    PERTURBATION,
-    KernelShap,
+    family=PERTURBATION,
+    options=KernelShap,
     cost=_cost,
     tolerance=1e-3,
     averages=FITS,

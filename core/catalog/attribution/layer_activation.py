@@ -6,14 +6,14 @@ from core.catalog.entries import LAYER, PICTURE, SEQUENCE, TOKENS, Method
 from core.spec.options import Options, _
 
 ENTRY = Method(
-    "layer_activation",
-    _("Layer activation"),
-    "core.worker.explain.methods.layers:activation",
-    _(
+    name="layer_activation",
+    title=_("Layer activation"),
+    attribute="core.worker.explain.methods.layers:activation",
+    words=_(
         "How strongly a layer answers at each place: the length of its values there. "
         "It does not depend on the class that is asked for."
     ),
-    LAYER,
+    family=LAYER,
     cost=lambda _o, _size: forwards(1),
     layers=with_places,
     takes=(PICTURE, SEQUENCE, TOKENS),

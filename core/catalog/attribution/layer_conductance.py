@@ -6,15 +6,15 @@ from core.catalog.entries import LAYER, PICTURE, POINTS, SEQUENCE, TOKENS, Metho
 from core.spec.options import _
 
 ENTRY = Method(
-    "layer_conductance",
-    _("Layer conductance"),
-    "core.worker.explain.methods.layers:conductance",
-    _(
+    name="layer_conductance",
+    title=_("Layer conductance"),
+    attribute="core.worker.explain.methods.layers:conductance",
+    words=_(
         "How much of the difference between the answers to the input and to the baseline flows through each place of a "
         "layer on the straight way between them. All of it flows through every layer: the map sums to the difference."
     ),
-    LAYER,
-    Summed,
+    family=LAYER,
+    options=Summed,
     cost=lambda o, _size: float(2 * o.steps),
     layers=with_places,
     takes=(PICTURE, SEQUENCE, TOKENS),

@@ -6,15 +6,15 @@ from core.catalog.entries import LAYER, PICTURE, POINTS, SEQUENCE, TOKENS, Metho
 from core.spec.options import _
 
 ENTRY = Method(
-    "layer_integrated_gradients",
-    _("Layer Integrated Gradients"),
-    "core.worker.explain.methods.layers:integrated_gradients",
-    _(
+    name="layer_integrated_gradients",
+    title=_("Layer Integrated Gradients"),
+    attribute="core.worker.explain.methods.layers:integrated_gradients",
+    words=_(
         "What each place of a layer adds to the answer when the layer's values go straight from those of the baseline "
         "to those of the input. The map sums to the difference of the two answers."
     ),
-    LAYER,
-    Summed,
+    family=LAYER,
+    options=Summed,
     cost=lambda o, _size: float(2 * o.steps),
     layers=with_places,
     takes=(PICTURE, SEQUENCE, TOKENS),

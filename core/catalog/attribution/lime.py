@@ -35,15 +35,15 @@ class Lime(Pieced):
 
 
 ENTRY = Method(
-    "lime",
-    _("Lime"),
-    "core.worker.explain.methods.surrogate:lime",
-    _(
+    name="lime",
+    title=_("Lime"),
+    attribute="core.worker.explain.methods.surrogate:lime",
+    words=_(
         "The slope of this piece in a simple linear model of the answers near the input. Pieces of little weight are "
         "pressed to exactly zero."
     ),
-    PERTURBATION,
-    Lime,
+    family=PERTURBATION,
+    options=Lime,
     cost=lambda o, _size: forwards(o.samples + 1),
     averages=FITS,
     source="Ribeiro 2016, section 3.4",

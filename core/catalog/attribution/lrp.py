@@ -21,15 +21,15 @@ class Lrp(Options):
 
 
 ENTRY = Method(
-    "lrp",
-    _("LRP"),
-    "core.worker.explain.methods.lrp:lrp",
-    _(
+    name="lrp",
+    title=_("LRP"),
+    attribute="core.worker.explain.methods.lrp:lrp",
+    words=_(
         "The answer is handed back layer by layer: each unit shares its relevance among those it has read, by how much "
         "each of them contributed (layer-wise relevance propagation, ε rule)."
     ),
-    RULE,
-    Lrp,
+    family=RULE,
+    options=Lrp,
     fit=_fit.lrp,
     source="Bach 2015, equation 58; Montavon 2019, section 10.2.1",
     examples=(Lrp(), Lrp(epsilon=0.1)),

@@ -5,15 +5,15 @@ from core.catalog.entries import NEURON, POINTS, Method
 from core.spec.options import _
 
 ENTRY = Method(
-    "neuron_conductance",
-    _("Neuron conductance"),
-    "core.worker.explain.methods.neurons:conductance",
-    _(
+    name="neuron_conductance",
+    title=_("Neuron conductance"),
+    attribute="core.worker.explain.methods.neurons:conductance",
+    words=_(
         "What each place of the input adds to the answer through one unit inside the network, on the straight way from "
         "the baseline. The map sums to all that flows through the unit."
     ),
-    NEURON,
-    UnitOnWay,
+    family=NEURON,
+    options=UnitOnWay,
     cost=lambda o, _size: float(4 * o.steps),
     layers=with_units,
     tolerance=0.05,

@@ -5,12 +5,12 @@ from core.catalog.entries import NEURON, Method
 from core.spec.options import _
 
 ENTRY = Method(
-    "neuron_gradient",
-    _("Neuron gradient"),
-    "core.worker.explain.methods.neurons:gradient",
-    _("How one unit inside the network reacts when a place of the input changes a little: upwards or downwards."),
-    NEURON,
-    Unit,
+    name="neuron_gradient",
+    title=_("Neuron gradient"),
+    attribute="core.worker.explain.methods.neurons:gradient",
+    words=_("How one unit inside the network reacts when a place of the input changes a little: upwards or downwards."),
+    family=NEURON,
+    options=Unit,
     cost=lambda _o, _size: 1.0,
     layers=with_units,
     examples=(Unit(), Unit(unit=1)),

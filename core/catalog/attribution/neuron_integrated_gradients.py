@@ -5,15 +5,15 @@ from core.catalog.entries import NEURON, POINTS, Method
 from core.spec.options import _
 
 ENTRY = Method(
-    "neuron_integrated_gradients",
-    _("Neuron Integrated Gradients"),
-    "core.worker.explain.methods.neurons:integrated_gradients",
-    _(
+    name="neuron_integrated_gradients",
+    title=_("Neuron Integrated Gradients"),
+    attribute="core.worker.explain.methods.neurons:integrated_gradients",
+    words=_(
         "What each place of the input adds to the value of one unit inside the network, on the straight way from the "
         "baseline. The map sums to the difference of the unit's two values."
     ),
-    NEURON,
-    UnitOnWay,
+    family=NEURON,
+    options=UnitOnWay,
     cost=lambda o, _size: float(4 * o.steps),
     layers=with_units,
     tolerance=0.01,

@@ -37,12 +37,12 @@ def _cost(options: Occlusion, size: Size) -> float:
 
 
 ENTRY = Method(
-    "occlusion",
-    _("Occlusion"),
-    "core.worker.explain.methods.perturbation:occlusion",
-    _("By how much the answer falls when a window hides this place. Where several windows cover it, their mean."),
-    PERTURBATION,
-    Occlusion,
+    name="occlusion",
+    title=_("Occlusion"),
+    attribute="core.worker.explain.methods.perturbation:occlusion",
+    words=_("By how much the answer falls when a window hides this place. Where several windows cover it, their mean."),
+    family=PERTURBATION,
+    options=Occlusion,
     cost=_cost,
     panel=True,
     source="Zeiler and Fergus 2014, section 4.2",

@@ -4,11 +4,11 @@ from core.catalog.entries import CONTROL, Method
 from core.spec.options import Options, _
 
 ENTRY = Method(
-    "random",
-    _("Random"),
-    "core.worker.explain.methods.controls:random",
-    _("A control: random values that know nothing of the network or the input."),
-    CONTROL,
+    name="random",
+    title=_("Random"),
+    attribute="core.worker.explain.methods.controls:random",
+    words=_("A control: random values that know nothing of the network or the input."),
+    family=CONTROL,
     cost=lambda _o, _size: 0.0,
     examples=(Options(),),
     order=900,

@@ -17,15 +17,15 @@ class ShapleySampling(Pieced):
 
 
 ENTRY = Method(
-    "shapley_sampling",
-    _("Shapley sampling"),
-    "core.worker.explain.methods.shapley:shapley_sampling",
-    _(
+    name="shapley_sampling",
+    title=_("Shapley sampling"),
+    attribute="core.worker.explain.methods.shapley:shapley_sampling",
+    words=_(
         "This piece's fair share of the answer: what it adds when the pieces join one by one, averaged over random "
         "orders. The map sums to the difference of the two answers."
     ),
-    PERTURBATION,
-    ShapleySampling,
+    family=PERTURBATION,
+    options=ShapleySampling,
     cost=lambda o, size: forwards(o.samples * max(0, pieces(o, size) - 1) + 2),
     tolerance=1e-3,
     averages=DRAWS,

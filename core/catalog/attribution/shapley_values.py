@@ -39,15 +39,15 @@ def _cost(options: ShapleyValues, size: Size) -> float:
 
 
 ENTRY = Method(
-    "shapley_values",
-    _("Exact Shapley values"),
-    "core.worker.explain.methods.shapley:shapley_values",
-    _(
+    name="shapley_values",
+    title=_("Exact Shapley values"),
+    attribute="core.worker.explain.methods.shapley:shapley_values",
+    words=_(
         "This piece's fair share of the answer, exactly: from all coalitions of a few large pieces. The map sums to "
         "the difference of the two answers."
     ),
-    PERTURBATION,
-    ShapleyValues,
+    family=PERTURBATION,
+    options=ShapleyValues,
     cost=_cost,
     tolerance=1e-3,
     source="Shapley 1953",

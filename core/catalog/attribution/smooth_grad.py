@@ -5,12 +5,14 @@ from core.catalog.entries import DRAWS, GRADIENT, Method
 from core.spec.options import _
 
 ENTRY = Method(
-    "smooth_grad",
-    _("SmoothGrad"),
-    "core.worker.explain.methods.noise:smooth_grad",
-    _("The mean gradient over noisy copies of the input: what is left when the gradient's flicker is averaged out."),
-    GRADIENT,
-    Noisy,
+    name="smooth_grad",
+    title=_("SmoothGrad"),
+    attribute="core.worker.explain.methods.noise:smooth_grad",
+    words=_(
+        "The mean gradient over noisy copies of the input: what is left when the gradient's flicker is averaged out."
+    ),
+    family=GRADIENT,
+    options=Noisy,
     cost=lambda o, _size: float(o.samples),
     panel=True,
     averages=DRAWS,

@@ -44,15 +44,15 @@ class Like(Method):
 
 
 ENTRY = Like(
-    "untrained",
-    _("Untrained weights"),
-    "core.worker.explain.methods.controls:untrained",
-    _(
+    name="untrained",
+    title=_("Untrained weights"),
+    attribute="core.worker.explain.methods.controls:untrained",
+    words=_(
         "A control: the same method on the same layers with freshly drawn weights. What is in this map, too, was not "
         "learned."
     ),
-    CONTROL,
-    Untrained,
+    family=CONTROL,
+    options=Untrained,
     cost=cost,
     source="Adebayo 2018, section 3",
     examples=(Untrained(), Untrained(method="saliency")),

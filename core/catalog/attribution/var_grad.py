@@ -5,12 +5,14 @@ from core.catalog.entries import DRAWS, GRADIENT, Method
 from core.spec.options import _
 
 ENTRY = Method(
-    "var_grad",
-    _("VarGrad"),
-    "core.worker.explain.methods.noise:var_grad",
-    _("The variance of the gradient over noisy copies of the input: where the network bends most around this sample."),
-    GRADIENT,
-    Noisy,
+    name="var_grad",
+    title=_("VarGrad"),
+    attribute="core.worker.explain.methods.noise:var_grad",
+    words=_(
+        "The variance of the gradient over noisy copies of the input: where the network bends most around this sample."
+    ),
+    family=GRADIENT,
+    options=Noisy,
     cost=lambda o, _size: float(o.samples),
     signed=False,
     averages=DRAWS,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.entries import CLASSES, CONTROL, TOKENS, DataForm, View
 from core.spec import registry
+from core.spec.facts import AboutSample
 from core.spec.options import DATA, Options, _, option
 from core.spec.specs import LayerSpec
 
@@ -109,15 +110,56 @@ def offers(name: str, _layer: LayerSpec | None, _layers: tuple[LayerSpec, ...], 
     return name in OF_TOKENS if form.kind == TOKENS else name != "tokens"
 
 
+# S: the sample's shape
+ORIGINAL, ATTACKED = "original", "attacked"  # S as people see it (pictures in whole grey levels; tokens as ids)
+CHANGE = "change"  # S, not of tokens: the difference
+X = "x"  # S: the attacked sample as the network reads it
+PROBABILITIES = "probabilities"  # [2, class]: before and after
+SIZES = "sizes"  # [n]: every size that was tried, from 0
+CURVE = "curve"  # [n]: the probability of the original class there
+CURVE_OTHER = "curve/other"  # [n]: of the wanted class, or of the likeliest other one
+RANDOM_SIZES = "random/sizes"  # [m]
+RANDOM = "random"  # [m, draw]: the probability of the original class after random changes of these sizes
+MAP_BEFORE, MAP_AFTER = "map/before", "map/after"  # S: attributions for the original class
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackFacts(AboutSample):
+    """What was found, and what random changes of the same size do."""
+
+    turned: bool  # was a change found?
+    size: float  # what was allowed
+    measured: float  # what the change comes to
+    below: float  # the largest smaller size at which the attack failed
+    fails_above: list[float]  # larger sizes at which it failed
+    rms: float  # the root mean square of the change
+    unit: str  # what sizes are counted in
+    norm: str  # LINF or L2
+    classes: list[str]
+    index: int  # of the original class
+    wanted: int  # of the wanted class; −1: any
+    other: int  # of the new class
+    random_turned: int  # how many random changes of this size turn the answer too, of …
+    draws: int  # … so many
+    method_title: str  # of the attribution
+    rank: float | None  # the rank correlation of its two maps; None where there is none
+    rank_random: list[float]  # the same after random changes of this size
+    changed: list[int]  # places of replaced tokens
+    names: list[tuple[str, str]]  # the old and the new ones
+
+
 ENTRY = View(
-    "attack",
-    _("Attack"),
-    "core.worker.explain.views.attack:look",
+    name="attack",
+    title=_("Attack"),
+    look="core.worker.explain.views.attack:look",
     needs=_(
         "An attack turns an answer that is one class. This run answers with a number, or at every step. Choose a "
         "run that says one class a sample, such as cnn on digits or transformer on order."
     ),
     options=Attack,
+    facts=AttackFacts,
+    arrays=(ORIGINAL, ATTACKED, X, PROBABILITIES, SIZES, CURVE, CURVE_OTHER, RANDOM_SIZES, RANDOM),
+    optional_arrays=(CHANGE, MAP_BEFORE, MAP_AFTER),
     applies=one_class,
     offers=offers,
     order=70,

@@ -112,9 +112,9 @@ class AttentionFacts(AboutSample):
 
 
 ENTRY = View(
-    "attention",
-    _("Attention"),
-    "core.worker.look.attention:look",
+    name="attention",
+    title=_("Attention"),
+    look="core.worker.look.attention:look",
     needs=_(
         "This model has no attention: none of its layers lets one token read another. The presets transformer, "
         "vit and gpt have it."

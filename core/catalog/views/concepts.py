@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import CLASSES, PICTURE, DataForm, View
+from core.spec.facts import AboutSample
 from core.spec.options import DATA, Options, _, option
 from core.spec.specs import LayerSpec
 
@@ -71,16 +72,47 @@ def between(layers: tuple[LayerSpec, ...], _form: DataForm) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: name in plain))
 
 
+# For the C concepts of facts.concepts and R repeats:
+SCORES = "scores"  # [C, R]
+OF_RANDOM = "random"  # [2 · 2 · R]: of random sets; each repeat has two pairs, and each pair counts both ways round
+ACCURACY, RANDOM_ACCURACY = "accuracy", "random/accuracy"  # share told apart of the third kept from the classifier
+P, P_CORRECTED = "p", "p_corrected"  # [C]: as tested; times the number of concepts (Bonferroni), at most 1
+SAMPLE = "sample"  # [C]: share of the CAVs along which the logit of the looked-at sample rises
+DERIVATIVES = "derivatives"  # [C, sample]: of the class's samples, along the CAV (of length 1), mean of the repeats
+PICTURES, RANDOM_PICTURES = (
+    "pictures",
+    "random/pictures",
+)  # [C, n, height, width(, 3)] uint8, [n, …]: some of them
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConceptsFacts(AboutSample):
+    """Which concepts, for which class, and what the test says."""
+
+    concepts: list[str]
+    against: str  # the name of the random sets
+    label: str  # of the class
+    samples: int  # of the class
+    verdicts: list[str]  # for, against, none, unseen
+    constant: bool  # are the slopes the same for all samples?
+    least: float  # the smallest p that so few repeats can give
+
+
 ENTRY = View(
-    "concepts",
-    _("Concepts"),
-    "core.worker.explain.views.concepts:look",
+    name="concepts",
+    title=_("Concepts"),
+    look="core.worker.explain.views.concepts:look",
     needs=_(
         "A concept is a set of pictures that is looked for at a layer between the picture and the answer. This "
         "run reads no pictures, answers no single class, or has no such layer. Choose a run on pictures, such "
         "as cnn on digits."
     ),
     options=Concepts,
+    facts=ConceptsFacts,
+    arrays=(
+        *(SCORES, OF_RANDOM, ACCURACY, RANDOM_ACCURACY, P, P_CORRECTED, SAMPLE, DERIVATIVES),
+        *(PICTURES, RANDOM_PICTURES),
+    ),
     applies=reads_pictures,
     layers=between,
     examples=(

@@ -104,9 +104,9 @@ class ConvolutionFacts(AboutSample):
 
 
 ENTRY = View(
-    "convolution",
-    _("Convolution up close"),
-    "core.worker.look.convolution:look",
+    name="convolution",
+    title=_("Convolution up close"),
+    look="core.worker.look.convolution:look",
     needs=_(
         "This model has no convolution, so there is no kernel that slides over a picture. "
         "The presets cnn, lenet and the resnets have some, and vit has one: the patches it cuts."

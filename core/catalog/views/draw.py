@@ -35,9 +35,9 @@ def every_layer(layers: tuple[LayerSpec, ...], _form: DataForm) -> tuple[str, ..
 
 
 ENTRY = View(
-    "draw",
-    _("Draw"),
-    "core.worker.look.draw:look",
+    name="draw",
+    title=_("Draw"),
+    look="core.worker.look.draw:look",
     needs=_(
         "Only pictures can be drawn, and this network reads something else. Train one on pictures, for instance "
         "the preset cnn on digits."

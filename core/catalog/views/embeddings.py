@@ -103,9 +103,9 @@ class EmbeddingsFacts(Facts):
 
 
 ENTRY = View(
-    "embeddings",
-    _("Where are the classes?"),
-    "core.worker.look.embeddings:look",
+    name="embeddings",
+    title=_("Where are the classes?"),
+    look="core.worker.look.embeddings:look",
     needs="",
     options=Embeddings,
     facts=EmbeddingsFacts,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from core.catalog.attribution._options import Pieced
 from core.catalog.entries import CONTROL, GRADIENT, LAYER, NEURON, PATH, PERTURBATION, RULE, View
+from core.spec.facts import AboutSample
 from core.spec.options import _, option
 
 SHOWN_FIRST, ALL, NONE = "shown first", "all", "none"
@@ -59,12 +60,50 @@ class Faithfulness(Pieced):
     )
 
 
+SHARE = "share"  # [point]: of the pieces that are deleted or inserted, 0 to 1
+# By of_method: [sample, …], for RANDOM [sample, seed, …]; NaN where a number is not defined
+DELETION, INSERTION = "deletion", "insertion"  # […, point]: the followed number
+DELETION_AREA, INSERTION_AREA = "deletion_area", "insertion_area"  # […]: the curve's mean
+# [sample, seed] of every method:
+INFIDELITY = "infidelity"  # the share of the changes that is not said
+INFIDELITY_PLAIN = "infidelity_plain"  # definition 2.1 as it stands
+SENSITIVITY = "sensitivity"
+RANDOM = "random order"  # the reference's name: of the pieces; in infidelity a map of random values
+
+
+def of_method(kind: str, method: str) -> str:
+    """The array of a kind (DELETION, …) of a method, or of RANDOM."""
+    return f"{kind}/{method}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaithfulnessFacts(AboutSample):
+    """Which methods were compared, on what."""
+
+    methods: dict[str, str]  # name → title
+    left_out: dict[str, str]  # title → reason
+    explained: str  # in words; "" of several samples
+    samples: int  # that the numbers are of, of …
+    wanted: int  # … so many that were asked for
+    followed: str  # PROBABILITY, LOGIT or number
+    seeds: int
+    pieces: list[int]  # their number in each sample
+    alike: int  # samples left out: they are their own baseline
+    kept: bool  # does the baseline alone have this answer?
+
+
 ENTRY = View(
-    "faithfulness",
-    _("Faithfulness"),
-    "core.worker.explain.views.faithfulness:look",
+    name="faithfulness",
+    title=_("Faithfulness"),
+    look="core.worker.explain.views.faithfulness:look",
     needs="",
     options=Faithfulness,
+    facts=FaithfulnessFacts,
+    arrays=(SHARE,),
+    optional_arrays=tuple(
+        of_method(kind, "*")
+        for kind in (DELETION, INSERTION, DELETION_AREA, INSERTION_AREA, INFIDELITY, INFIDELITY_PLAIN, SENSITIVITY)
+    ),
     order=30,
     section="explain",
     examples=(

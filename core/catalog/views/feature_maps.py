@@ -100,9 +100,9 @@ class FeatureMapsFacts(AboutSample):
 
 
 ENTRY = View(
-    "feature_maps",
-    _("Feature maps"),
-    "core.worker.look.feature_maps:look",
+    name="feature_maps",
+    title=_("Feature maps"),
+    look="core.worker.look.feature_maps:look",
     needs="",
     options=FeatureMaps,
     facts=FeatureMapsFacts,

@@ -76,9 +76,9 @@ class GradientsFacts(Facts):
 
 
 ENTRY = View(
-    "gradients",
-    _("Gradient flow"),
-    "core.worker.look.gradients:look",
+    name="gradients",
+    title=_("Gradient flow"),
+    look="core.worker.look.gradients:look",
     needs="",
     options=Gradients,
     facts=GradientsFacts,

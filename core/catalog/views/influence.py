@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from core.catalog.entries import DataForm, View
+from core.spec.facts import AboutSample
 from core.spec.options import Options, _, option
 from core.spec.specs import LayerSpec
 
@@ -56,15 +57,55 @@ def hidden(layers: tuple[LayerSpec, ...], _form: DataForm) -> tuple[str, ...]:
     return names or tuple(layer.name for layer in layers[:-1])
 
 
+# For the N training samples that were asked:
+INDEX = "index"  # [N] int64: which of the training set
+SCORES = "scores"  # [N]
+SAME_LABEL = "same"  # [N] bool: has the test sample's label
+# Not for similarity, the sum's parts by M kept moments:
+MOMENTS, WEIGHTS = "moments", "weights"  # [M]: their steps, and what each counts
+BY_MOMENT = "by_moment"  # [M, N]
+
+
+def places_of(group: str) -> str:
+    """The array [m] of a group: places among the N, the strongest first."""
+    return f"{group}/at"
+
+
+def as_seen(group: str) -> str:
+    """The array [m, …] of a group: its samples as people see them."""
+    return f"{group}/shown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InfluenceFacts(AboutSample):
+    """Which groups there are, and what their samples are."""
+
+    groups: list[str]  # helpful, harmful, alike, others, suspects
+    measure: str  # the option
+    asked: int  # training samples, of …
+    trained: int  # … so many
+    task: str  # of the data: CLASSES, NUMBER or EACH_STEP
+    label: str  # of the test sample
+    labels: dict[str, list[str]]  # group → as trained
+    truths: dict[str, list[str]]  # group → as they should be
+    loss: float  # of the test sample
+    wrong: int  # replaced labels among those asked
+    found: int  # of them among the first so many suspects; −1 where none was replaced
+    auroc: float  # of that order; −1 where none was replaced
+
+
 ENTRY = View(
-    "influence",
-    _("Influence"),
-    "core.worker.explain.views.influence:look",
+    name="influence",
+    title=_("Influence"),
+    look="core.worker.explain.views.influence:look",
     needs=_(
         "Influence is read off the network's last layer, which must be linear with at least one layer before it; "
         "that of this run is not. Every preset ends so, for instance mlp, cnn or lstm."
     ),
     options=Influence,
+    facts=InfluenceFacts,
+    arrays=(INDEX, SCORES, SAME_LABEL, places_of("*"), as_seen("*")),
+    optional_arrays=(MOMENTS, WEIGHTS, BY_MOMENT),
     applies=ends_linear,
     layers=hidden,
     examples=(

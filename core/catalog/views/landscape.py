@@ -112,9 +112,9 @@ class LandscapeFacts(Facts):
 
 
 ENTRY = View(
-    "landscape",
-    _("Loss landscape"),
-    "core.worker.look.landscape:look",
+    name="landscape",
+    title=_("Loss landscape"),
+    look="core.worker.look.landscape:look",
     needs="",
     options=Landscape,
     facts=LandscapeFacts,

@@ -85,9 +85,9 @@ class MaximiseFacts(Facts):
 
 
 ENTRY = View(
-    "maximise",
-    _("What does this unit want?"),
-    "core.worker.look.maximise:look",
+    name="maximise",
+    title=_("What does this unit want?"),
+    look="core.worker.look.maximise:look",
     needs=_(
         "A picture is changed little by little until a unit answers as strongly as it can. This run reads no "
         "pictures: tokens and steps cannot be changed a little. Choose a run on pictures, such as cnn or resnet8 "

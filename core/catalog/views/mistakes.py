@@ -80,9 +80,9 @@ class MistakesFacts(Facts):
 
 
 ENTRY = View(
-    "mistakes",
-    _("Mistakes"),
-    "core.worker.look.mistakes:look",
+    name="mistakes",
+    title=_("Mistakes"),
+    look="core.worker.look.mistakes:look",
     needs="",
     options=Mistakes,
     facts=MistakesFacts,

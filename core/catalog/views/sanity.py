@@ -62,9 +62,9 @@ class SanityFacts(AboutSample):
 
 
 ENTRY = View(
-    "sanity",
-    _("Sanity check"),
-    "core.worker.explain.views.sanity:look",
+    name="sanity",
+    title=_("Sanity check"),
+    look="core.worker.explain.views.sanity:look",
     needs="",
     options=Sanity,
     facts=SanityFacts,

@@ -58,9 +58,9 @@ class StatesFacts(AboutSample):
 
 
 ENTRY = View(
-    "states",
-    _("Memory"),
-    "core.worker.look.states:look",
+    name="states",
+    title=_("Memory"),
+    look="core.worker.look.states:look",
     needs=_recurrent.NEEDS,
     options=States,
     facts=StatesFacts,

@@ -88,9 +88,9 @@ class ThroughTimeFacts(AboutSample):
 
 
 ENTRY = View(
-    "through_time",
-    _("Through time"),
-    "core.worker.look.through_time:look",
+    name="through_time",
+    title=_("Through time"),
+    look="core.worker.look.through_time:look",
     needs=_recurrent.NEEDS,
     options=ThroughTime,
     facts=ThroughTimeFacts,

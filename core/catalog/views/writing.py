@@ -48,9 +48,9 @@ def writes(_layers: tuple[LayerSpec, ...], form: DataForm) -> bool:
 
 
 ENTRY = View(
-    "writing",
-    _("Writing on"),
-    "core.worker.look.writing:look",
+    name="writing",
+    title=_("Writing on"),
+    look="core.worker.look.writing:look",
     needs=_(
         "A model of the next token goes on from a text of your own. This run's data asks for something else. "
         "Choose a run on a text, such as gpt on characters."

@@ -114,7 +114,16 @@ def layer_of(method: Method, case: Case) -> str:
 def withheld(case: Case, method: Method, reason: str, step: int) -> Explained:
     """No map, and why."""
     nothing = np.zeros((0,), np.float32)
-    return Explained(method.name, step, case.sample, case.target.words, "", nothing, seed=case.seed, withheld=reason)
+    return Explained(
+        method=method.name,
+        step=step,
+        sample=case.sample,
+        target=case.target.words,
+        layer="",
+        attribution=nothing,
+        seed=case.seed,
+        withheld=reason,
+    )
 
 
 def _proved(case: Case, method: Method, fit: Fit, result: Result, step: int) -> Explained:
@@ -146,18 +155,18 @@ def _proved(case: Case, method: Method, fit: Fit, result: Result, step: int) -> 
     if baseline is not None:
         arrays["baseline"] = _plain(baseline)
     return Explained(
-        method.name,
-        step,
-        case.sample,
-        case.target.words,
-        case.layer,
-        _plain(found),
-        arrays,
-        None if delta is None or not math.isfinite(delta) else delta,
-        gap,
-        result.change,
-        result.error,
-        holds,
+        method=method.name,
+        step=step,
+        sample=case.sample,
+        target=case.target.words,
+        layer=case.layer,
+        attribution=_plain(found),
+        arrays=arrays,
+        delta=None if delta is None or not math.isfinite(delta) else delta,
+        gap=gap,
+        change=result.change,
+        error=result.error,
+        holds=holds,
         seed=case.seed,
         facts=facts,
         words=tuple(words),

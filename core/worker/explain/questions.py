@@ -108,7 +108,7 @@ def _bytes(made: Explained) -> int:
 
 def fits(question: Fits) -> tuple[MethodFit, ...]:
     """Every method of the catalog, before anything is run."""
-    whole = Explain(question.run, (), step=question.step, runs=question.runs, data_dir=question.data_dir)
+    whole = Explain(run=question.run, methods=(), step=question.step, runs=question.runs, data_dir=question.data_dir)
     subject = subject_of(whole)
     case = case_of(subject)
     nowhere = _nowhere(case)

@@ -17,14 +17,14 @@ from torch import Tensor
 from core.catalog.entries import EACH_STEP, NUMBER, PICTURE, DataForm, View
 from core.spec import registry
 from core.spec.drawings import DrawingError, decode
-from core.spec.facts import AboutSample
+from core.spec.facts import AboutSample, Facts
 from core.spec.questions import NEWEST, NO_WEIGHTS, Explain, Look, Seen
 from core.spec.specs import DataSpec, Experiment, LayerSpec
 from core.store import Run, Store, data_home
 from core.worker.data.splits import NOT_ASKED, Splits
 from core.worker.model.build import Network, build, data_form, layers_of, load_state
 
-A = TypeVar("A")  # the facts of a view
+A = TypeVar("A", bound=Facts)
 Report = Callable[..., None]  # (fraction, words, part=None)
 
 

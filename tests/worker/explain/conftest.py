@@ -25,7 +25,7 @@ def choice(method: str, **options: Any) -> Choice:
 
 def of_run(run: Run, sample: int = 0, **given: Any) -> Case:
     """The case of a run's test sample; `given`: target, layer, seed, report."""
-    return case_of(subject_of(Explain(run.id, (), sample, runs=str(run.path.parent))), **given)
+    return case_of(subject_of(Explain(run=run.id, methods=(), sample=sample, runs=str(run.path.parent))), **given)
 
 
 def case(network: nn.Module, x: Tensor, classes: int = 3, form: Form | None = None, **given: Any) -> Case:

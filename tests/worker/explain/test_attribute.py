@@ -28,7 +28,14 @@ class Constant(nn.Module):
 
 def entry(**fields: object) -> Method:
     """A method whose heavy half is one of the functions below."""
-    return Method("tried", "Tried", "tests.worker.explain.test_attribute:half", "A try.", "gradient", **fields)  # type: ignore[arg-type]
+    return Method(
+        name="tried",
+        title="Tried",
+        attribute="tests.worker.explain.test_attribute:half",
+        words="A try.",
+        family="gradient",
+        **fields,
+    )  # type: ignore[arg-type]
 
 
 def half(case: object, _options: Options) -> Result:
@@ -52,7 +59,7 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> object:
     def add(**fields: object) -> Choice:
         known = registry.METHODS._all()
         address = fields.pop("attribute", "tests.worker.explain.test_attribute:half")
-        made = Method("tried", "Tried", str(address), "A try.", "gradient", **fields)  # type: ignore[arg-type]
+        made = Method(name="tried", title="Tried", attribute=str(address), words="A try.", family="gradient", **fields)  # type: ignore[arg-type]
         monkeypatch.setattr(registry.METHODS, "_entries", {**known, "tried": made})
         return Choice("tried", Options())
 
@@ -99,7 +106,7 @@ def test_an_input_of_zeros_takes_no_method_down(method: Method) -> None:
 
 
 def asked(run: object, *methods: str, **fields: object) -> Explain:
-    return Explain(run.id, tuple(map(choice, methods)), runs=str(run.path.parent), **fields)  # type: ignore[attr-defined, arg-type]
+    return Explain(run=run.id, methods=tuple(map(choice, methods)), runs=str(run.path.parent), **fields)  # type: ignore[attr-defined, arg-type]
 
 
 def test_each_method_is_sent_as_a_part_when_it_is_ready_and_the_fractions_rise(trained: Trained) -> None:
@@ -126,7 +133,7 @@ def test_the_same_question_is_answered_from_memory_and_another_seed_is_another(
 def test_one_methods_mistake_leaves_the_others_alone(trained: Trained) -> None:
     run = trained("cnn", "digits", steps=40)
     wrong = choice("integrated_gradients", baseline="sample", baseline_sample=999_999)
-    question = Explain(run.id, (wrong, choice("saliency")), runs=str(run.path.parent))
+    question = Explain(run=run.id, methods=(wrong, choice("saliency")), runs=str(run.path.parent))
     one, other = explain(question, lambda _fraction, _words, _part=None: None)
     assert "the test set has 0 to" in one.withheld and not other.withheld
 

@@ -157,7 +157,7 @@ def test_nor_at_any_layer_where_all_features_count_alike_after_a_layer_norm(
 ) -> None:
     """The features of a layer norm sum to 0: with equal weights there is nothing left, at no layer and of no unit."""
     run = trained(preset, data, steps=5)
-    subject = subject_of(Explain(run.id, (), 0, runs=str(run.path.parent)))
+    subject = subject_of(Explain(run=run.id, methods=(), sample=0, runs=str(run.path.parent)))
     network = subject.copied()
     answer = network.get_parameter("head.weight")
     with torch.no_grad():

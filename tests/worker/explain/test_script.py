@@ -64,7 +64,7 @@ def test_it_gives_the_very_map(
 ) -> None:
     changes = {} if data == "digits" else QUIET
     run = trained(preset, data, steps=8, **changes)
-    asked = Explain(run.id, (choice(method),), 1, target, seed=5, runs=str(run.path.parent))
+    asked = Explain(run=run.id, methods=(choice(method),), sample=1, target=target, seed=5, runs=str(run.path.parent))
     made = reproduction(asked, quiet)
     assert ran(made, tmp_path) <= 2e-4 * float(np.abs(made.arrays["attribution"]).max())
 
@@ -79,7 +79,7 @@ def test_so_it_does_for_every_method_of_tokens_and_of_a_picture(
     entry = registry.METHODS.get(method)
     for layer in ("", "embedding") if entry.family in ("layer", "neuron") and data == "order" else ("",):
         chosen = Choice(method, entry.examples[0])
-        asked = Explain(run.id, (chosen,), 1, layer=layer, seed=5, runs=str(run.path.parent))
+        asked = Explain(run=run.id, methods=(chosen,), sample=1, layer=layer, seed=5, runs=str(run.path.parent))
         if explain(asked, quiet)[0].withheld:
             continue
         made = reproduction(asked, quiet)
@@ -102,6 +102,6 @@ def test_the_command_line_writes_one_that_runs_by_itself(trained: Trained, tmp_p
 def test_what_cannot_be_had_has_no_program(trained: Trained) -> None:
     run = trained("mlp", "points", steps=8)
     baseline = choice("integrated_gradients", baseline="sample", baseline_sample=999_999)
-    asked = Explain(run.id, (baseline,), 1, runs=str(run.path.parent))
+    asked = Explain(run=run.id, methods=(baseline,), sample=1, runs=str(run.path.parent))
     with pytest.raises(CannotShow, match="the test set has 0 to"):
         reproduction(asked, quiet)

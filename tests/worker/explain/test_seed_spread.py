@@ -28,7 +28,9 @@ def run(trained: Trained) -> Run:
 
 
 def over(run: Run, asked: Choice, seeds: int = 5, **given: Any) -> Explained:
-    question = Explain(run.id, (asked,), 1, spread=(asked.name,), seeds=seeds, runs=str(run.path.parent), **given)
+    question = Explain(
+        run=run.id, methods=(asked,), sample=1, spread=(asked.name,), seeds=seeds, runs=str(run.path.parent), **given
+    )
     return explain(question, quiet)[0]
 
 
@@ -80,7 +82,7 @@ def test_what_draws_nothing_is_made_once_and_says_so(method: str, run: Run) -> N
 
 def test_one_method_over_seeds_leaves_the_others_at_one(run: Run) -> None:
     asked = (choice("smooth_grad", samples=2), choice("var_grad", samples=2))
-    question = Explain(run.id, asked, 1, spread=("var_grad",), seeds=2, runs=str(run.path.parent))
+    question = Explain(run=run.id, methods=asked, sample=1, spread=("var_grad",), seeds=2, runs=str(run.path.parent))
     one, other = explain(question, quiet)
     assert "spread" not in one.facts and len(other.facts["spread"]["seeds"]) == 2
 

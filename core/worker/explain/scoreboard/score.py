@@ -130,7 +130,7 @@ def _gate(learned: _Learned, uses: str) -> Gate:
 
 def _own(question: Score, methods: list[Method], most: tuple[int, float], board: _Board, telling: _Telling) -> None:
     """A run's own network: what it is seen to use, the evidence or a planted patch, and who finds it."""
-    whole = Explain(question.run, (), step=question.step, runs=question.runs, data_dir=question.data_dir)
+    whole = Explain(run=question.run, methods=(), step=question.step, runs=question.runs, data_dir=question.data_dir)
     subject = subject_of(whole)
     splits = subject.splits
     if splits.evidence is None:

@@ -1,20 +1,6 @@
 """Attack: the smallest change that turns the answer, what it does to the attribution, and random changes beside it.
 
-arrays (S: the sample's shape; tokens have no `change`):
-- `original`, `attacked`: S as people see it (pictures in whole grey levels; tokens as ids) · `change`: the difference
-- `x`: S, the attacked sample as the network reads it
-- `probabilities` [2, class]: before and after
-- `sizes` [n]: every size that was tried, from 0 · `curve` [n]: the probability of the original class there ·
-  `curve/other` [n]: of the wanted class, or of the likeliest other one
-- `random/sizes` [m], `random` [m, draw]: the probability of the original class after random changes
-- `map/before`, `map/after`: attributions for the original class, S
-facts: turned: was a change found · size: what was allowed · measured: what the change comes to · below: the largest
-smaller size at which the attack failed · fails_above: larger sizes at which it failed · rms: the root mean square of
-the change · unit: what sizes are counted in · norm · classes · index, wanted, other: numbers of
-the original, the wanted (−1: any) and the new class · random_turned, draws: how many random changes of this size turn
-the answer too · method_title, rank: of the attribution, and the rank correlation of its two maps; None where there is
-none · rank_random: the same after random changes of this size · changed: places of
-replaced tokens · names: the old and the new ones.
+What it gives is declared in core.catalog.views.attack.
 """
 
 from __future__ import annotations
@@ -27,7 +13,24 @@ import torch
 from torch import Tensor
 
 from core.catalog.entries import PICTURE, TOKENS, Method
-from core.catalog.views.attack import FGSM, LINF, Attack
+from core.catalog.views.attack import (
+    ATTACKED,
+    CHANGE,
+    CURVE,
+    CURVE_OTHER,
+    FGSM,
+    LINF,
+    MAP_AFTER,
+    MAP_BEFORE,
+    ORIGINAL,
+    PROBABILITIES,
+    RANDOM,
+    RANDOM_SIZES,
+    SIZES,
+    Attack,
+    AttackFacts,
+    X,
+)
 from core.spec import registry
 from core.spec.options import SpecError
 from core.spec.questions import Explained, Seen
@@ -67,7 +70,7 @@ class Found:
     code: str = ""
 
 
-def look(subject: Subject, options: Attack, report: Report) -> Seen[Any]:
+def look(subject: Subject, options: Attack, report: Report) -> Seen[AttackFacts]:
     """The attack, its control, and the maps before and after it. SpecError where `toward` is no other class."""
     case = case_of(subject, seed=options.seed, report=lambda f, words, part=None: report(SEARCHED * f, words, part))
     case.title = "Looking for the smallest change"
@@ -76,21 +79,22 @@ def look(subject: Subject, options: Attack, report: Report) -> Seen[Any]:
     maps, told, spoken = _maps(subject, options, found, goal, report)
     other = goal.wanted if goal.wanted >= 0 else _other(found, goal)
     unit = {TOKENS: "tokens", PICTURE: GREY}.get(case.form.kind, "units of the data")
-    facts = {
-        "turned": found.turned,
-        "size": found.size,
-        "below": found.below,
-        "unit": unit,
-        "index": goal.index,
-        "wanted": goal.wanted,
-        "other": other,
-        "classes": [subject.label(k) for k in range(len(found.before))],
-        "random_turned": int(goal.turned(found.random[-1]).sum()),
-        "draws": options.draws,
-        "norm": options.norm,
+    facts = AttackFacts(
+        **vars(subject.answer()),
+        turned=found.turned,
+        size=found.size,
+        below=found.below,
+        unit=unit,
+        index=goal.index,
+        wanted=goal.wanted,
+        other=other,
+        classes=[subject.label(k) for k in range(len(found.before))],
+        random_turned=int(goal.turned(found.random[-1]).sum()),
+        draws=options.draws,
+        norm=options.norm,
         **found.facts,
         **told,
-    }
+    )
     words = [*_words(subject, options, found, facts), *spoken, *case.words]
     return subject.seen({**_arrays(found, goal, other), **maps}, facts, words, found.code)
 
@@ -244,7 +248,7 @@ def _maps(
         return {}, none, [made[0].rounding]
     first = made[0].attribution
     ranks = [rank_correlation(first, one.attribution) for one in made[1:]]
-    maps = {"map/before": first, "map/after": made[1].attribution}
+    maps = {MAP_BEFORE: first, MAP_AFTER: made[1].attribution}
     if first.size < FEW:
         return maps, none, []
     return maps, {**none, "rank": ranks[0], "rank_random": ranks[1:]}, _rank_words(method, ranks)
@@ -287,18 +291,18 @@ def _other(found: Found, goal: Goal) -> int:
 def _arrays(found: Found, goal: Goal, other: int) -> dict[str, Any]:
     curve = torch.stack(found.curve).softmax(-1)
     arrays = {
-        "original": _plain(found.original),
-        "attacked": _plain(found.attacked),
-        "x": _plain(found.x),
-        "probabilities": torch.stack([found.before, found.after]).softmax(-1),
-        "sizes": np.array(found.sizes),
-        "curve": curve[:, goal.index],
-        "curve/other": curve[:, other],
-        "random/sizes": np.array(found.random_sizes),
-        "random": torch.stack(found.random).softmax(-1)[:, :, goal.index],
+        ORIGINAL: _plain(found.original),
+        ATTACKED: _plain(found.attacked),
+        X: _plain(found.x),
+        PROBABILITIES: torch.stack([found.before, found.after]).softmax(-1),
+        SIZES: np.array(found.sizes),
+        CURVE: curve[:, goal.index],
+        CURVE_OTHER: curve[:, other],
+        RANDOM_SIZES: np.array(found.random_sizes),
+        RANDOM: torch.stack(found.random).softmax(-1)[:, :, goal.index],
     }
     if found.original.is_floating_point():
-        arrays["change"] = _plain(found.attacked - found.original)
+        arrays[CHANGE] = _plain(found.attacked - found.original)
     return arrays
 
 
@@ -306,60 +310,60 @@ def _plain(value: Tensor) -> np.ndarray:
     return value[0].numpy()
 
 
-def _words(subject: Subject, options: Attack, found: Found, facts: dict[str, Any]) -> list[str]:
-    first, other = (f"“{subject.label(facts[which])}”" for which in ("index", "other"))
-    before, after = (float(one.softmax(-1)[facts["index"]]) for one in (found.before, found.after))
+def _words(subject: Subject, options: Attack, found: Found, facts: AttackFacts) -> list[str]:
+    first, other = (f"“{subject.label(which)}”" for which in (facts.index, facts.other))
+    before, after = (float(one.softmax(-1)[facts.index]) for one in (found.before, found.after))
     if found.turned:
         words = [
             f"{_size(options, found, facts)} turns the answer from {first} (probability {before:.1%} before, "
             f"{after:.1%} after) to {other}.{_below(options, found, facts)}"
         ]
     else:
-        aim = other if facts["wanted"] >= 0 else "anything else"
+        aim = other if facts.wanted >= 0 else "anything else"
         more = "PGD may find one" if options.method == FGSM else "more steps, restarts or a larger size may do"
         words = [
             f"No change was found that turns the answer from {first} to {aim}. {_size(options, found, facts)}, the "
             f"largest that was tried, moves its probability from {before:.1%} to {after:.1%}. That this attack fails "
-            f"does not prove that there is none: {'more tokens may do' if facts['unit'] == 'tokens' else more}."
+            f"does not prove that there is none: {'more tokens may do' if facts.unit == 'tokens' else more}."
         ]
-    turned = facts["random_turned"]
+    turned = facts.random_turned
     words.append(
         f"Of {options.draws} random changes of the same size, {turned or 'none'} turn{'s' if turned < 2 else ''} the "
-        f"answer{' to ' + other if facts['wanted'] >= 0 else ''}."
+        f"answer{' to ' + other if facts.wanted >= 0 else ''}."
     )
     target = subject.answer().target
-    if target and target != subject.label(facts["index"]):
+    if target and target != subject.label(facts.index):
         words.append(f"The network is wrong here even before the attack: the sample is “{target}”.")
-    if facts["unit"] != GREY:
+    if facts.unit != GREY:
         words.append("Look at what was changed: it may well change what the right answer is, too.")
     return [*words, *found.words]
 
 
-def _size(options: Attack, found: Found, facts: dict[str, Any]) -> str:
-    if facts["unit"] == "tokens":
+def _size(options: Attack, found: Found, facts: AttackFacts) -> str:
+    if facts.unit == "tokens":
         return f"Replacing {found.size:.0f} token{'' if found.size == 1 else 's'}"
-    value, of = ("pixel", "of 255 ") if facts["unit"] == GREY else ("value", "")
+    value, of = ("pixel", "of 255 ") if facts.unit == GREY else ("value", "")
     if options.norm == LINF:
-        return f"Changing every {value} by at most {_number(found.size, options, facts)} {of}{facts['unit']}"
-    return f"A change of L2 norm {found.size:.4g} {facts['unit']} ({facts['rms']:.2g} a {value}, root mean square)"
+        return f"Changing every {value} by at most {_number(found.size, options, facts)} {of}{facts.unit}"
+    return f"A change of L2 norm {found.size:.4g} {facts.unit} ({facts.rms:.2g} a {value}, root mean square)"
 
 
-def _number(size: float, options: Attack, facts: dict[str, Any]) -> str:
-    return f"{size:.0f}" if facts["unit"] == GREY and options.norm == LINF else f"{size:.4g}"
+def _number(size: float, options: Attack, facts: AttackFacts) -> str:
+    return f"{size:.0f}" if facts.unit == GREY and options.norm == LINF else f"{size:.4g}"
 
 
-def _below(options: Attack, found: Found, facts: dict[str, Any]) -> str:
-    if facts["unit"] == "tokens":
+def _below(options: Attack, found: Found, facts: AttackFacts) -> str:
+    if facts.unit == "tokens":
         return (
             " With any one of them put back the answer does not turn; other replacements may need fewer."
             if found.size > 1
             else ""
         )
     if found.below == 0:
-        return " There is no smaller size of whole grey levels." if facts["unit"] == GREY else ""
-    least = f"{_number(found.below, options, facts)} {facts['unit']}"
+        return " There is no smaller size of whole grey levels." if facts.unit == GREY else ""
+    least = f"{_number(found.below, options, facts)} {facts.unit}"
     fails = f" The same attack with at most {least} fails; another attack may do with less."
-    again = [size for size in facts["fails_above"] if size > found.size]
+    again = [size for size in facts.fails_above if size > found.size]
     if again:
         fails += f" It fails again at {_number(again[0], options, facts)}: larger is not always stronger."
     return fails

@@ -10,15 +10,7 @@ of concept pictures the repeats would share its luck, and chance would look sign
 concepts (relative TCAV, section 3.6), the random sets are drawn from all concepts together. Each repeat has RANDOM
 pairs of random sets, and each pair counts both ways round, as either of the two could have been called the concept.
 
-arrays, for the C concepts of facts["concepts"] and R repeats:
-- `scores` [C, R], `random` [2 · RANDOM · R]: scores of the concepts, and of random sets · `accuracy` [C, R],
-  `random/accuracy` [RANDOM · R]: share of pictures told apart, of the third that the classifier has not seen
-- `p` [C]: as tested · `p_corrected` [C]: times the number of concepts (Bonferroni), at most 1
-- `sample` [C]: share of the CAVs along which the logit of the looked-at sample rises
-- `derivatives` [C, sample]: the class's samples; derivative of the logit along the CAV (of length 1), mean of repeats
-- `pictures` [C, SHOWN, height, width(, 3)] uint8, `random/pictures` [SHOWN, …]: some of what was drawn
-facts: concepts, against (the name of the random sets), verdicts (for, against, none, unseen), class, samples (how many
-of the class), constant (the slopes are the same for all samples), least (the smallest p that so few repeats can give).
+What it gives is declared in core.catalog.views.concepts.
 """
 
 from __future__ import annotations
@@ -32,7 +24,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.catalog.views.concepts import Concepts
+from core.catalog.views.concepts import (
+    ACCURACY,
+    DERIVATIVES,
+    OF_RANDOM,
+    P_CORRECTED,
+    PICTURES,
+    RANDOM_ACCURACY,
+    RANDOM_PICTURES,
+    SAMPLE,
+    SCORES,
+    Concepts,
+    ConceptsFacts,
+    P,
+)
 from core.spec.questions import Seen
 from core.spec.quoting import quoted
 from core.worker.explain.views.concept_pictures import Concept, Draw, at_random, concepts_of, mixed, seen
@@ -63,7 +68,7 @@ class Found:
     slopes: np.ndarray
 
 
-def look(subject: Subject, options: Concepts, report: Report) -> Seen[Any]:
+def look(subject: Subject, options: Concepts, report: Report) -> Seen[ConceptsFacts]:
     """The scores of every concept of the chosen set, at the chosen layer."""
     words: list[str] = []
     target = _target(subject, options.target, words)
@@ -83,16 +88,17 @@ def look(subject: Subject, options: Concepts, report: Report) -> Seen[Any]:
     found = tested(network, subject.layer, slopes, trials, options, report)
     p = np.array([chance(one, found.random, options.seed) for one in found.scores])
     corrected = np.minimum(1, p * len(concepts))
-    facts = {
-        "concepts": [one.name for one in concepts],
-        "against": trials[-1].name,
-        "class": label,
-        "samples": len(members),
-        "verdicts": [verdict(*row, found.random) for row in zip(found.scores, found.accuracy, corrected, strict=True)],
-        "constant": bool((slopes - slopes[0]).abs().max() <= 1e-6 * slopes.abs().max()),
-        "least": min(1.0, least(len(found.random), options.repeats) * len(concepts)),
-    }
-    arrays = _arrays(found) | {"p": p, "p_corrected": corrected} | _pictures(subject, trials, options.seed)
+    facts = ConceptsFacts(
+        **vars(subject.answer()),
+        concepts=[one.name for one in concepts],
+        against=trials[-1].name,
+        label=label,
+        samples=len(members),
+        verdicts=[verdict(*row, found.random) for row in zip(found.scores, found.accuracy, corrected, strict=True)],
+        constant=bool((slopes - slopes[0]).abs().max() <= 1e-6 * slopes.abs().max()),
+        least=min(1.0, least(len(found.random), options.repeats) * len(concepts)),
+    )
+    arrays = _arrays(found) | {P: p, P_CORRECTED: corrected} | _pictures(subject, trials, options.seed)
     words += _words(subject.layer, facts, arrays, options)
     ground_name = "pictures" if ground else "None"
     names = _NAMES.format(
@@ -273,35 +279,35 @@ def verdict(scores: np.ndarray, accuracy: np.ndarray, corrected: float, random: 
 
 def _arrays(found: Found) -> dict[str, Any]:
     return {
-        "scores": found.scores,
-        "random": found.random,
-        "accuracy": found.accuracy,
-        "random/accuracy": found.random_accuracy,
-        "sample": (found.slopes[:, :, -1] > 0).mean(1),
-        "derivatives": found.slopes[:, :, :-1].mean(1),
+        SCORES: found.scores,
+        OF_RANDOM: found.random,
+        ACCURACY: found.accuracy,
+        RANDOM_ACCURACY: found.random_accuracy,
+        SAMPLE: (found.slopes[:, :, -1] > 0).mean(1),
+        DERIVATIVES: found.slopes[:, :, :-1].mean(1),
     }
 
 
 def _pictures(subject: Subject, trials: Sequence[Trial], seed: int) -> dict[str, np.ndarray]:
     """What the first repeat drew first."""
     shown = [seen(subject.splits, one.draw(SHOWN, np.random.default_rng([seed, 0, i]))) for i, one in enumerate(trials)]
-    return {"pictures": np.stack(shown[:-1]), "random/pictures": shown[-1]}
+    return {PICTURES: np.stack(shown[:-1]), RANDOM_PICTURES: shown[-1]}
 
 
-def _words(layer: str, facts: dict[str, Any], arrays: dict[str, Any], options: Concepts) -> list[str]:
+def _words(layer: str, facts: ConceptsFacts, arrays: dict[str, Any], options: Concepts) -> list[str]:
     said = _of_concepts(layer, facts, arrays)
     said.append(
-        f"A score is the share of {facts['samples']} test samples of “{facts['class']}” whose logit rises when "
+        f"A score is the share of {facts.samples} test samples of “{facts.label}” whose logit rises when "
         f"{layer} moves towards the concept: mean ± spread over {options.repeats} repeats with everything drawn anew; "
-        f"{_spread(arrays['random'])} for {facts['against']}. Significant is p < {LEVEL}, corrected for "
-        f"{len(facts['concepts'])} concepts."
+        f"{_spread(arrays[OF_RANDOM])} for {facts.against}. Significant is p < {LEVEL}, corrected for "
+        f"{len(facts.concepts)} concepts."
     )
-    if facts["least"] > LEVEL:
+    if facts.least > LEVEL:
         said.append(
-            f"With {options.repeats} repeats p cannot fall below {facts['least']:.2g}, so nothing can be significant. "
+            f"With {options.repeats} repeats p cannot fall below {facts.least:.2g}, so nothing can be significant. "
             "Take more repeats."
         )
-    if facts["constant"]:
+    if facts.constant:
         said.append(
             f"Behind {layer} the network is linear, so that its slope is the same for every sample: a repeat scores 0 "
             "or 1, nothing between. An earlier layer says more."
@@ -316,25 +322,25 @@ def _words(layer: str, facts: dict[str, Any], arrays: dict[str, Any], options: C
     return said
 
 
-def _of_concepts(layer: str, facts: dict[str, Any], arrays: dict[str, Any]) -> list[str]:
+def _of_concepts(layer: str, facts: ConceptsFacts, arrays: dict[str, Any]) -> list[str]:
     told: dict[str, list[str]] = {FOR: [], AGAINST: [], NONE: [], UNSEEN: []}
-    for i, (name, kind) in enumerate(zip(facts["concepts"], facts["verdicts"], strict=True)):
-        numbers = _spread(arrays["scores"][i])
+    for i, (name, kind) in enumerate(zip(facts.concepts, facts.verdicts, strict=True)):
+        numbers = _spread(arrays[SCORES][i])
         if kind in (FOR, AGAINST):
             told[kind].append(
-                f"“{name}” speaks {kind} “{facts['class']}” at {layer}: {numbers} against {_spread(arrays['random'])} "
-                f"for {facts['against']} (p = {arrays['p_corrected'][i]:.2g})."
+                f"“{name}” speaks {kind} “{facts.label}” at {layer}: {numbers} against {_spread(arrays[OF_RANDOM])} "
+                f"for {facts.against} (p = {arrays[P_CORRECTED][i]:.2g})."
             )
         else:
             told[kind].append(
-                f"“{name}” ({arrays['accuracy'][i].mean():.0%})" if kind == UNSEEN else f"“{name}” ({numbers})"
+                f"“{name}” ({arrays[ACCURACY][i].mean():.0%})" if kind == UNSEEN else f"“{name}” ({numbers})"
             )
     said = told[FOR] + told[AGAINST]
     if told[NONE]:
         said.append(f"Not significant: {', '.join(told[NONE])}.")
     if told[UNSEEN]:
         said.append(
-            f"{layer} cannot tell these from {facts['against']} (share told apart), so their scores mean nothing: "
+            f"{layer} cannot tell these from {facts.against} (share told apart), so their scores mean nothing: "
             f"{', '.join(told[UNSEEN])}."
         )
     return said

@@ -4,20 +4,7 @@ Beside it the opposite, the fewest pieces that alone keep the answer (a sufficie
 search, then every piece that is not needed is put back: no single piece of what is found can be left out. With few
 pieces all sets are tried, and only then is it called the smallest.
 
-arrays (S: the sample's shape; n pieces, k of them differ from the baseline):
-- `pieces`: int64, broadcasts to S: which piece a value belongs to; −1: padding · `baseline`, `x`: S as the network
-  reads them, for tokens their embedding vectors
-- `removed`, `kept` [n] bool: the pieces whose removal turns the answer; those that alone keep it. Empty sets are said
-  in the facts to be found or not
-- `original`, `without`, `only`: S as people see it (not for tokens): all of it, without the removed, only the kept ones
-- `probabilities` [3, class]: of these three
-- `curve` [m]: the probability of the original class after 0, 1, … removals of the greedy search ·
-  `random` [order, k + 1]: after 0 … k removals in a random order
-- `random/removed`, `random/kept` [order]: how many pieces it took in a random order; −1: it never happened
-facts: found_removed, found_kept · exact: were all sets tried · greedy_removed, greedy_kept: what the search found by
-itself, −1 = nothing · baseline_keeps: the baseline alone has the same answer · count: k · same: n − k · unit: what a
-piece is · share_removed, share_kept: of all values · classes · index, other: numbers of the original and the new class
-· tokens.
+What it gives is declared in core.catalog.views.counter_example.
 """
 
 from __future__ import annotations
@@ -31,7 +18,23 @@ import torch
 from torch import Tensor
 
 from core.catalog.entries import PICTURE, SEQUENCE, TOKENS
-from core.catalog.views.counter_example import CounterExample
+from core.catalog.views.counter_example import (
+    BASELINE,
+    CURVE,
+    KEPT,
+    ONLY,
+    ORIGINAL,
+    PIECES,
+    PROBABILITIES,
+    RANDOM,
+    RANDOM_KEPT,
+    RANDOM_REMOVED,
+    REMOVED,
+    WITHOUT,
+    CounterExample,
+    CounterExampleFacts,
+    X,
+)
 from core.spec.options import SpecError
 from core.spec.questions import Seen
 from core.worker.explain import features
@@ -55,7 +58,7 @@ class Fewest:
     way: tuple[int, ...] = ()
 
 
-def look(subject: Subject, options: CounterExample, report: Report) -> Seen[Any]:
+def look(subject: Subject, options: CounterExample, report: Report) -> Seen[CounterExampleFacts]:
     """Both sets, and random orders beside them. SpecError where nothing can be taken away, or too much."""
     case = case_of(subject, seed=options.seed, report=report)
     case.title = "Taking pieces away"
@@ -75,25 +78,26 @@ def look(subject: Subject, options: CounterExample, report: Report) -> Seen[Any]
     sets = torch.stack([torch.ones(n) > 0, ~_pieces(removed, n, False), _pieces(kept, n, True)])
     answers = ask(sets).softmax(-1)
     arrays = {
-        "pieces": pieces[0].numpy(),
-        "baseline": baseline[0].numpy(),
-        "x": case.inputs[0].numpy(),
-        "removed": (~whole(sets, there, pieces)[1]).numpy(),
-        "kept": whole(sets, there, pieces, False)[2].numpy(),
-        "probabilities": answers,
-        "curve": ask(_steps(removed.way, n)).softmax(-1)[:, goal.index],
+        PIECES: pieces[0].numpy(),
+        BASELINE: baseline[0].numpy(),
+        X: case.inputs[0].numpy(),
+        REMOVED: (~whole(sets, there, pieces)[1]).numpy(),
+        KEPT: whole(sets, there, pieces, False)[2].numpy(),
+        PROBABILITIES: answers,
+        CURVE: ask(_steps(removed.way, n)).softmax(-1)[:, goal.index],
         **_shown(case, pieces, baseline, whole(sets, there, pieces)),
         **_at_random(ask, goal, random_orders(n, options.orders, options.seed)),
     }
-    facts = _facts(subject, case, pieces, arrays, removed, kept)
-    facts |= {
-        "index": goal.index,
-        "other": int(answers[1].argmax()),
-        "unit": unit(case, options),
-        "count": n,
-        "same": features.count(pieces) - n,
-        "exact": n <= EXACT,
-    }
+    facts = CounterExampleFacts(
+        **vars(subject.answer()),
+        **_facts(subject, case, pieces, arrays, removed, kept),
+        index=goal.index,
+        other=int(answers[1].argmax()),
+        unit=unit(case, options),
+        count=n,
+        same=features.count(pieces) - n,
+        exact=n <= EXACT,
+    )
     return subject.seen(arrays, facts, [*_words(subject, facts, arrays), *case.words], _code(subject))
 
 
@@ -197,7 +201,7 @@ def _at_random(ask: Reach, goal: Goal, orders: Tensor) -> dict[str, Any]:
     without, only = (ask(on.reshape(-1, n)) for on in (~gone, gone))
     shares = without.softmax(-1)[:, goal.index].view(count, n + 1)
     turned, kept = goal.margin(without).view(count, n + 1) > 0, goal.margin(only).view(count, n + 1) < 0
-    return {"random": shares, "random/removed": _first(turned), "random/kept": _first(kept)}
+    return {RANDOM: shares, RANDOM_REMOVED: _first(turned), RANDOM_KEPT: _first(kept)}
 
 
 def _first(does: Tensor) -> np.ndarray:
@@ -228,7 +232,7 @@ def _shown(case: Case, pieces: Tensor, baseline: Tensor, sets: Tensor) -> dict[s
     if case.form.kind == PICTURE:
         space = space_of(case, case.splits)
         values = ((values - space.shift) / space.scale).clamp(space.low, space.high)
-    return {name: one.numpy() for name, one in zip(("original", "without", "only"), values, strict=True)}
+    return {name: one.numpy() for name, one in zip((ORIGINAL, WITHOUT, ONLY), values, strict=True)}
 
 
 def unit(case: Case, options: CounterExample) -> str:
@@ -252,61 +256,57 @@ def _facts(
         "baseline_keeps": empty,
         "greedy_removed": removed.greedy,
         "greedy_kept": kept.greedy,
-        "share_removed": float(members[arrays["removed"]].sum() / members.sum()),
-        "share_kept": float(members[arrays["kept"]].sum() / members.sum()),
-        "classes": [subject.label(k) for k in range(arrays["probabilities"].shape[1])],
+        "share_removed": float(members[arrays[REMOVED]].sum() / members.sum()),
+        "share_kept": float(members[arrays[KEPT]].sum() / members.sum()),
+        "classes": [subject.label(k) for k in range(arrays[PROBABILITIES].shape[1])],
         "tokens": [names[int(i)] if int(i) < len(names) else str(int(i)) for i in case.ids[0][case.real]]
         if case.ids is not None
         else [],
     }
 
 
-def _words(subject: Subject, facts: dict[str, Any], arrays: dict[str, Any]) -> list[str]:
-    first, n = f"“{subject.label(facts['index'])}”", facts["count"]
+def _words(subject: Subject, facts: CounterExampleFacts, arrays: dict[str, Any]) -> list[str]:
+    first, n = f"“{subject.label(facts.index)}”", facts.count
     words = [_removed(subject, facts, arrays, first), _kept(facts, arrays, first)]
-    if facts["exact"]:
+    if facts.exact:
         words.append(f"All {2**n:,} sets of the {n} pieces were tried: none smaller does it.")
-    elif max(_count(facts, arrays, name) for name in ("removed", "kept")) > 1:
+    elif max(facts.found_removed * arrays[REMOVED].sum(), facts.found_kept * arrays[KEPT].sum()) > 1:
         words.append(
             "No single piece of a set can be left out. A quite different set of more than one piece may still be "
             f"smaller: only with {EXACT} pieces or fewer are all sets tried."
         )
-    if facts["same"]:
-        words.append(f"Left out of all counts, because they are like the baseline: {facts['same']} {facts['unit']}.")
+    if facts.same:
+        words.append(f"Left out of all counts, because they are like the baseline: {facts.same} {facts.unit}.")
     target = subject.answer().target
-    if target and target != subject.label(facts["index"]):
+    if target and target != subject.label(facts.index):
         words.append(f"The network is wrong here even before anything is taken away: the sample is “{target}”.")
     return words
 
 
-def _count(facts: dict[str, Any], arrays: dict[str, Any], name: str) -> int:
-    return int(arrays[name].sum()) if facts[f"found_{name}"] else 0
-
-
-def _removed(subject: Subject, facts: dict[str, Any], arrays: dict[str, Any], first: str) -> str:
-    said, random = arrays["probabilities"], arrays["random/removed"]
-    if not facts["found_removed"]:
-        found = "There is no set" if facts["exact"] else "The search found no set"
-        return f"{found} of {facts['unit']} whose removal turns the answer from {first}. Another baseline may do."
+def _removed(subject: Subject, facts: CounterExampleFacts, arrays: dict[str, Any], first: str) -> str:
+    said, random = arrays[PROBABILITIES], arrays[RANDOM_REMOVED]
+    if not facts.found_removed:
+        found = "There is no set" if facts.exact else "The search found no set"
+        return f"{found} of {facts.unit} whose removal turns the answer from {first}. Another baseline may do."
     return (
-        f"Without {_some(facts, arrays['removed'])} the answer turns from {first} (probability "
-        f"{said[0, facts['index']]:.1%} before, {said[1, facts['index']]:.1%} after) to "
-        f"“{subject.label(facts['other'])}”. {_beside(random)}"
+        f"Without {_some(facts, arrays[REMOVED])} the answer turns from {first} (probability "
+        f"{said[0, facts.index]:.1%} before, {said[1, facts.index]:.1%} after) to "
+        f"“{subject.label(facts.other)}”. {_beside(random)}"
     )
 
 
-def _kept(facts: dict[str, Any], arrays: dict[str, Any], first: str) -> str:
-    if facts["baseline_keeps"]:
+def _kept(facts: CounterExampleFacts, arrays: dict[str, Any], first: str) -> str:
+    if facts.baseline_keeps:
         return f"The baseline alone has the answer {first}, too: nothing is needed to keep it. Choose another baseline."
     return (
-        f"{_some(facts, arrays['kept']).capitalize()} alone keep{'s' if arrays['kept'].sum() == 1 else ''} the answer "
-        f"{first} (probability {arrays['probabilities'][2, facts['index']]:.1%}). {_beside(arrays['random/kept'])}"
+        f"{_some(facts, arrays[KEPT]).capitalize()} alone keep{'s' if arrays[KEPT].sum() == 1 else ''} the answer "
+        f"{first} (probability {arrays[PROBABILITIES][2, facts.index]:.1%}). {_beside(arrays[RANDOM_KEPT])}"
     )
 
 
-def _some(facts: dict[str, Any], chosen: np.ndarray) -> str:
-    count, unit = int(chosen.sum()), facts["unit"]
-    return f"{count} of {facts['count']} {unit}" if count != 1 else f"one of {facts['count']} {unit}"
+def _some(facts: CounterExampleFacts, chosen: np.ndarray) -> str:
+    count, unit = int(chosen.sum()), facts.unit
+    return f"{count} of {facts.count} {unit}" if count != 1 else f"one of {facts.count} {unit}"
 
 
 def _beside(found: np.ndarray) -> str:

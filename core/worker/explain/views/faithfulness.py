@@ -11,14 +11,7 @@ The input is cut into pieces (core.worker.explain.features); a piece's value is 
   what remains is divided by the mean square of the changes: 0 says all of every change, 1 says nothing.
 - sensitivity (Yeh 2019, definition 3.1): the largest ‖map(x + noise) − map(x)‖ / ‖map(x)‖ over some noises.
 
-arrays, NAME a method or, for the reference, “random order” (of the pieces; in infidelity a map of random values):
-- `share` [point]: of the pieces that are deleted or inserted, 0 to 1
-- `deletion/NAME`, `insertion/NAME` [sample, point], `…/random order` [sample, seed, point]: the followed number
-- `deletion_area/NAME`, `insertion_area/NAME` [sample], `…/random order` [sample, seed]
-- `infidelity/NAME` [sample, seed]: the share that is not said · `infidelity_plain/NAME`: definition 2.1 as it stands
-- `sensitivity/NAME` [sample, seed] · NaN where a number is not defined
-facts: methods, name → title · left_out, title → reason · explained, in words · followed: probability, logit or number ·
-pieces, their number in each sample · samples, seeds.
+What it gives is declared in core.catalog.views.faithfulness.
 """
 
 from __future__ import annotations
@@ -34,7 +27,24 @@ from torch import Tensor
 
 from core.catalog.attribution._options import Baselined, Pieced
 from core.catalog.entries import NUMBER, WITHHELD, Method
-from core.catalog.views.faithfulness import ALL, LOGIT, NONE, SHOWN_FIRST, Faithfulness
+from core.catalog.views.faithfulness import (
+    ALL,
+    DELETION,
+    DELETION_AREA,
+    INFIDELITY,
+    INFIDELITY_PLAIN,
+    INSERTION,
+    INSERTION_AREA,
+    LOGIT,
+    NONE,
+    RANDOM,
+    SENSITIVITY,
+    SHARE,
+    SHOWN_FIRST,
+    Faithfulness,
+    FaithfulnessFacts,
+    of_method,
+)
 from core.spec import registry
 from core.spec.options import Options, SpecError, declared
 from core.spec.questions import Explained, Seen
@@ -46,7 +56,6 @@ from core.worker.explain.explained_case import Case, Target, case_of
 from core.worker.explain.views.sanity import asked_again, quick
 from core.worker.look.subject import CannotShow, Report, Subject, finite
 
-RANDOM = "random order"  # the reference's name; no method is called so
 REMOVALS = 64  # random sets of removed pieces for each seed
 TRIES = 2  # noises for each seed, of which the worst counts
 SAME = 1e-6  # areas so close are one
@@ -81,7 +90,7 @@ class Sample:
         return features.count(self.pieces)
 
 
-def look(subject: Subject, options: Faithfulness, report: Report) -> Seen[Any]:
+def look(subject: Subject, options: Faithfulness, report: Report) -> Seen[FaithfulnessFacts]:
     """All chosen methods on one sample or on several."""
     first = case_of(subject)
     finite(first.answers)
@@ -102,19 +111,19 @@ def look(subject: Subject, options: Faithfulness, report: Report) -> Seen[Any]:
     if sample is None or not found:
         raise CannotShow("The sample and the baseline are alike: nothing can be deleted. Choose another baseline.")
     arrays = _joined(found)
-    facts = {
+    facts = FaithfulnessFacts(
         **vars(subject.answer()),
-        "methods": {c.name: registry.METHODS.get(c.name).title for c in chosen},
-        "left_out": left_out,
-        "explained": first.target.words if len(numbers) == 1 else "",
-        "samples": len(numbers),
-        "wanted": options.samples,
-        "followed": NUMBER if subject.form.task == NUMBER else options.scale,
-        "seeds": options.seeds,
-        "pieces": [one["pieces"] for one in found],
-        "alike": len(alike),
-        "kept": _kept_by_baseline(sample),
-    }
+        methods={c.name: registry.METHODS.get(c.name).title for c in chosen},
+        left_out=left_out,
+        explained=first.target.words if len(numbers) == 1 else "",
+        samples=len(numbers),
+        wanted=options.samples,
+        followed=NUMBER if subject.form.task == NUMBER else options.scale,
+        seeds=options.seeds,
+        pieces=[one["pieces"] for one in found],
+        alike=len(alike),
+        kept=_kept_by_baseline(sample),
+    )
     return subject.seen(arrays, facts, said(facts, arrays), _code(sample, shown))
 
 
@@ -202,7 +211,7 @@ def measured(sample: Sample, chosen: Sequence[Choice], left_out: dict[str, str],
         _keep_curves(found, choice.name, [curves(sample, ranked(values))])
         _keep_infidelity(found, choice.name, [infidelity(values, *one) for one in removed])
         changes = [sensitivity(sample, choice, explained, seed, told) for seed in seeds]
-        found[f"sensitivity/{choice.name}"] = np.array(changes)
+        found[of_method(SENSITIVITY, choice.name)] = np.array(changes)
     return last
 
 
@@ -262,10 +271,11 @@ def area(curve: np.ndarray) -> float:
 
 
 def _keep_curves(found: dict[str, Any], name: str, both: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
-    for kind, made in zip(("deletion", "insertion"), zip(*both, strict=True), strict=True):
+    kinds = ((DELETION, DELETION_AREA), (INSERTION, INSERTION_AREA))
+    for (curve, mean), made in zip(kinds, zip(*both, strict=True), strict=True):
         many = name == RANDOM
-        found[f"{kind}/{name}"] = np.stack(made) if many else made[0]
-        found[f"{kind}_area/{name}"] = np.array([area(one) for one in made]) if many else np.array(area(made[0]))
+        found[of_method(curve, name)] = np.stack(made) if many else made[0]
+        found[of_method(mean, name)] = np.array([area(one) for one in made]) if many else np.array(area(made[0]))
 
 
 # ── infidelity and sensitivity ───────────────────────────────────────────────────────────────────────────────────────
@@ -295,7 +305,7 @@ def infidelity(values: np.ndarray, off: np.ndarray, change: np.ndarray) -> tuple
 
 def _keep_infidelity(found: dict[str, Any], name: str, both: Sequence[tuple[float, float]]) -> None:
     plain, share = np.array(both).T
-    found[f"infidelity_plain/{name}"], found[f"infidelity/{name}"] = plain, share
+    found[of_method(INFIDELITY_PLAIN, name)], found[of_method(INFIDELITY, name)] = plain, share
 
 
 def sensitivity(sample: Sample, choice: Choice, original: Explained, seed: int, report: Report) -> float:
@@ -332,10 +342,10 @@ def _joined(found: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     """One array a name, samples first; curves of fewer pieces are drawn over the same way. NaN where one is missing."""
     points = max(one["pieces"] for one in found) + 1
     way = np.linspace(0, 1, points)
-    arrays = {"share": way}
+    arrays = {SHARE: way}
     for name in dict.fromkeys(key for one in found for key in one if key != "pieces"):
         rows = [one.get(name) for one in found]
-        if name.startswith(("deletion/", "insertion/")):
+        if name.startswith((of_method(DELETION, ""), of_method(INSERTION, ""))):
             rows = [None if row is None else _stretched(row, way) for row in rows]
         shape = next(row.shape for row in rows if row is not None)
         arrays[name] = np.stack([np.full(shape, np.nan) if row is None else row for row in rows]).astype(np.float32)
@@ -380,36 +390,36 @@ def over_seeds(values: np.ndarray) -> tuple[float, float]:
     return float(means.mean()), float(means.std(ddof=1)) if len(means) > 1 else float("nan")
 
 
-def said(facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> list[str]:
+def said(facts: FaithfulnessFacts, arrays: dict[str, np.ndarray]) -> list[str]:
     """The sentences: what falls fastest, what is no better than chance, and why no number is a judge by itself."""
-    titles = {name: title for name, title in facts["methods"].items() if f"deletion/{name}" in arrays}
+    titles = {name: title for name, title in facts.methods.items() if of_method(DELETION, name) in arrays}
     words = []
-    if facts["kept"]:
+    if facts.kept:
         words.append(
             "The baseline alone has this answer, too: deleting hardly changes it, and the areas tell the methods apart "
             "only a little. Choose another baseline, or follow the logit."
         )
-    if facts["samples"] < facts.get("wanted", 0):
-        words.append(f"There are {facts['samples']:,} test samples; the means are over them all.")
-    if facts["alike"]:
-        words.append(f"{facts['alike']} of the samples are their own baseline and are left out.")
+    if facts.samples < facts.wanted:
+        words.append(f"There are {facts.samples:,} test samples; the means are over them all.")
+    if facts.alike:
+        words.append(f"{facts.alike} of the samples are their own baseline and are left out.")
     if titles:
-        areas = {name: over_seeds(arrays[f"deletion_area/{name}"][:, None])[0] for name in titles}
+        areas = {name: over_seeds(arrays[of_method(DELETION_AREA, name)][:, None])[0] for name in titles}
         least = min(areas.values())
         best = ", ".join(titles[name] for name, value in areas.items() if value <= least + SAME)
-        mean, spread = over_seeds(arrays[f"deletion_area/{RANDOM}"])
-        chance = f"random orders have {mean:.3g} ± {spread:.2g} ({facts['seeds']} seeds)"
+        mean, spread = over_seeds(arrays[of_method(DELETION_AREA, RANDOM)])
+        chance = f"random orders have {mean:.3g} ± {spread:.2g} ({facts.seeds} seeds)"
         words.append(f"The area under deletion is smallest in the order of {best}: {least:.3g}; {chance}.")
         words += _no_better("an area under deletion", titles, areas, mean - spread)
-        mean, spread = over_seeds(arrays[f"infidelity/{RANDOM}"])
+        mean, spread = over_seeds(arrays[of_method(INFIDELITY, RANDOM)])
         if np.isfinite(mean):
-            unsaid = {name: over_seeds(arrays[f"infidelity/{name}"])[0] for name in titles}
+            unsaid = {name: over_seeds(arrays[of_method(INFIDELITY, name)])[0] for name in titles}
             words += _no_better("an infidelity", titles, unsaid, mean - spread)
     words.append(
         "No single number is a judge: inputs with pieces missing are none that the network has learned from, random "
         "maps can have an infidelity as good as a real one, and a map that never changes has the best sensitivity."
     )
-    return words + [f"{title} is left out: {reason}" for title, reason in facts["left_out"].items()]
+    return words + [f"{title} is left out: {reason}" for title, reason in facts.left_out.items()]
 
 
 def _no_better(what: str, titles: dict[str, str], values: dict[str, float], limit: float) -> list[str]:

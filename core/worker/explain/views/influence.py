@@ -16,13 +16,7 @@ a, summed over steps, so that ∇ℓ(z)·∇ℓ(z′) = Σ_t e_t · (∇ℓ(z′
 all weights: ∇ℓ(z_i)·v for all i at once is the derivative of Σ_i u_i ∇ℓ(z_i)·v by u: two backward passes, exact.
 similarity: cosine of the outputs of one layer, at the looked-at moment. suspects: influence of z on itself.
 
-arrays, for the N training samples that were asked:
-- `index` [N] int64: which of the training set · `scores` [N] · `same` [N] bool: has the test sample's label
-- `moments`, `weights` [M], `by_moment` [M, N]: the sum's parts (not for similarity)
-- for each of facts["groups"]: `GROUP/at` [m]: places among the N, the strongest first · `GROUP/shown` [m, …]: as people
-  see them
-facts: groups (names), labels (group → as trained), truths (group → as they should be), loss (of the test sample),
-measure, asked, trained (how many), wrong, auroc, found (suspects among replaced labels; −1 where none was replaced).
+What it gives is declared in core.catalog.views.influence.
 """
 
 from __future__ import annotations
@@ -38,7 +32,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.catalog.entries import CLASSES, EACH_STEP, NUMBER, PICTURE, TOKENS
-from core.catalog.views.influence import Influence, hidden
+from core.catalog.views.influence import (
+    BY_MOMENT,
+    INDEX,
+    MOMENTS,
+    SAME_LABEL,
+    SCORES,
+    WEIGHTS,
+    Influence,
+    InfluenceFacts,
+    as_seen,
+    hidden,
+    places_of,
+)
 from core.spec import registry
 from core.spec.questions import Seen
 from core.store import Run, StoreError
@@ -72,11 +78,11 @@ class Moment:
 _known: OrderedDict[Any, list[Pieces]] = OrderedDict()
 
 
-def look(subject: Subject, options: Influence, report: Report) -> Seen[Any]:
+def look(subject: Subject, options: Influence, report: Report) -> Seen[InfluenceFacts]:
     """The training samples with the largest influence, or the most alike, or the suspects."""
     asked = asked_of(subject, options.samples)
     y, words = _target(subject)
-    arrays: dict[str, Any] = {"index": asked.index.numpy()}
+    arrays: dict[str, Any] = {INDEX: asked.index.numpy()}
     if options.measure == "similarity":
         scores = similarity(subject, asked.x, report)
     else:
@@ -84,27 +90,28 @@ def look(subject: Subject, options: Influence, report: Report) -> Seen[Any]:
         parts = _parts(subject, asked, moments, y, options.measure, report)
         scores = parts.sum(0)
         arrays |= {
-            "moments": np.array([m.step for m in moments]),
-            "weights": np.array([m.weight for m in moments]),
-            "by_moment": parts,
+            MOMENTS: np.array([m.step for m in moments]),
+            WEIGHTS: np.array([m.weight for m in moments]),
+            BY_MOMENT: parts,
         }
     same = (asked.y == y).numpy() if asked.task == CLASSES else np.zeros(len(asked), bool)
-    arrays |= {"scores": scores, "same": same}
+    arrays |= {SCORES: scores, SAME_LABEL: same}
     groups = _groups(scores, same, options, asked.task)
-    facts: dict[str, Any] = {
-        "groups": list(groups),
-        "measure": options.measure,
-        "asked": len(asked),
-        "trained": len(subject.splits.train[0]),
-        "task": asked.task,
-        "label": _name(subject, y[0]),
-        "labels": {g: [_name(subject, asked.y[i]) for i in at] for g, at in groups.items()},
-        "truths": {g: [_name(subject, asked.truths[i]) for i in at] for g, at in groups.items()},
-        "loss": float(each_loss(subject.network(subject.x).detach(), y, asked.task)[0]),
+    facts = InfluenceFacts(
+        **vars(subject.answer()),
+        groups=list(groups),
+        measure=options.measure,
+        asked=len(asked),
+        trained=len(subject.splits.train[0]),
+        task=asked.task,
+        label=_name(subject, y[0]),
+        labels={g: [_name(subject, asked.y[i]) for i in at] for g, at in groups.items()},
+        truths={g: [_name(subject, asked.truths[i]) for i in at] for g, at in groups.items()},
+        loss=float(each_loss(subject.network(subject.x).detach(), y, asked.task)[0]),
         **_wrong(scores, asked),
-    }
+    )
     for group, at in groups.items():
-        arrays[f"{group}/at"], arrays[f"{group}/shown"] = at, _as_seen(subject, asked.x[torch.from_numpy(at)])
+        arrays[places_of(group)], arrays[as_seen(group)] = at, _as_seen(subject, asked.x[torch.from_numpy(at)])
     words += _words(subject, facts, arrays, groups)
     return subject.seen(arrays, facts, words, _code(subject, options.measure), _NAMES.format(samples=options.samples))
 
@@ -321,8 +328,8 @@ def auroc(scores: np.ndarray, wrong: np.ndarray) -> float:
 # ── what is said ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _words(subject: Subject, facts: dict[str, Any], arrays: dict[str, Any], groups: dict[str, np.ndarray]) -> list[str]:
-    measure = facts["measure"]
+def _words(subject: Subject, facts: InfluenceFacts, arrays: dict[str, Any], groups: dict[str, np.ndarray]) -> list[str]:
+    measure = facts.measure
     if measure == "similarity":
         said = [
             f"These training samples are most alike to this one at {subject.layer}: cosine 1 is the same direction. "
@@ -336,31 +343,31 @@ def _words(subject: Subject, facts: dict[str, Any], arrays: dict[str, Any], grou
         said += _how(subject, facts, arrays)
         if subject.layer != hidden(subject.layers, subject.form)[0]:
             said.append("The layer that is chosen matters for similarity alone.")
-    if facts["asked"] < facts["trained"]:
-        said.append(f"{facts['asked']:,} of {facts['trained']:,} training samples were asked, drawn at random.")
-    if facts["wrong"] and measure != SUSPECTS:
-        said.append(f"{facts['wrong']:,} of the asked samples were trained with a wrong label on purpose.")
+    if facts.asked < facts.trained:
+        said.append(f"{facts.asked:,} of {facts.trained:,} training samples were asked, drawn at random.")
+    if facts.wrong and measure != SUSPECTS:
+        said.append(f"{facts.wrong:,} of the asked samples were trained with a wrong label on purpose.")
     return said
 
 
-def _suspects(facts: dict[str, Any]) -> list[str]:
+def _suspects(facts: InfluenceFacts) -> list[str]:
     said = [
         "These training samples pull hardest on their own answer: rare, hard or wrongly labelled ones do. "
         "A high score is a reason to look, not a proof."
     ]
-    if facts["auroc"] >= 0:
-        by_chance = facts["wrong"] ** 2 / facts["asked"]
+    if facts.auroc >= 0:
+        by_chance = facts.wrong**2 / facts.asked
         said.insert(
             0,
-            f"{facts['wrong']:,} labels were replaced on purpose. Among the first {facts['wrong']:,} suspects are "
-            f"{facts['found']:,} of them; chance would find {by_chance:.0f} (AUROC {facts['auroc']:.3f}).",
+            f"{facts.wrong:,} labels were replaced on purpose. Among the first {facts.wrong:,} suspects are "
+            f"{facts.found:,} of them; chance would find {by_chance:.0f} (AUROC {facts.auroc:.3f}).",
         )
     return said
 
 
-def _strongest(facts: dict[str, Any], arrays: dict[str, Any], groups: dict[str, np.ndarray]) -> list[str]:
-    of = {"last layer": "by the last layer's weights", "all weights": "by all weights"}[facts["measure"]]
-    unit = "" if facts["task"] == NUMBER else " nats"
+def _strongest(facts: InfluenceFacts, arrays: dict[str, Any], groups: dict[str, np.ndarray]) -> list[str]:
+    of = {"last layer": "by the last layer's weights", "all weights": "by all weights"}[facts.measure]
+    unit = "" if facts.task == NUMBER else " nats"
     said = []
     for group, did in ((HELPFUL, "lowered"), (HARMFUL, "raised")):
         if not len(groups[group]):
@@ -368,18 +375,18 @@ def _strongest(facts: dict[str, Any], arrays: dict[str, Any], groups: dict[str, 
             continue
         first = groups[group][0]
         said.append(
-            f"Learning training sample {int(arrays['index'][first])} (“{facts['labels'][group][0]}”) has {did} the "
-            f"loss of this sample most, {of}: by about {abs(arrays['scores'][first]):.2g}{unit}."
+            f"Learning training sample {int(arrays[INDEX][first])} (“{facts.labels[group][0]}”) has {did} the "
+            f"loss of this sample most, {of}: by about {abs(arrays[SCORES][first]):.2g}{unit}."
         )
     return said
 
 
-def _how(subject: Subject, facts: dict[str, Any], arrays: dict[str, Any]) -> list[str]:
+def _how(subject: Subject, facts: InfluenceFacts, arrays: dict[str, Any]) -> list[str]:
     train = subject.experiment.train
-    steps = ", ".join(str(step) for step in arrays["moments"])
+    steps = ", ".join(str(step) for step in arrays[MOMENTS])
     said = [
         f"Gradients are compared at the kept moments {steps} (steps); each counts the learning rates of the steps "
-        f"nearest to it, shared among {facts['trained']:,} training samples (TracIn)."
+        f"nearest to it, shared among {facts.trained:,} training samples (TracIn)."
     ]
     optimizer = registry.OPTIMIZERS.get(train.optimizer.name)
     if train.optimizer.name != "sgd" or getattr(train.optimizer.options, "momentum", False):

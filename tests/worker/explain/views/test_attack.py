@@ -203,25 +203,25 @@ def test_what_is_shown_turns_the_answer_and_one_step_less_does_not(options: dict
     splits = subject_of(question(run, "attack")).splits
     x = ((shown / 255 - splits.mean[0]) / splits.std[0]).astype(np.float32)
     said = answer(run, x)
-    assert facts["turned"] and int(said.argmax()) != facts["index"]
-    assert int(said.argmax()) == facts["other"] and (facts["wanted"] in (-1, facts["other"]))
+    assert facts.turned and int(said.argmax()) != facts.index
+    assert int(said.argmax()) == facts.other and (facts.wanted in (-1, facts.other))
     np.testing.assert_allclose(said.softmax(-1).numpy(), seen.arrays["probabilities"][1], atol=1e-5)
     change = (shown - seen.arrays["original"]).astype(np.float64)
     np.testing.assert_array_equal(change, seen.arrays["change"])
     measured = np.abs(change).max() if norm == LINF else np.sqrt((change**2).sum())
-    assert measured <= facts["size"] * (1 + 1e-6) and measured == pytest.approx(facts["measured"], rel=1e-6)
+    assert measured <= facts.size * (1 + 1e-6) and measured == pytest.approx(facts.measured, rel=1e-6)
 
-    assert facts["below"] < facts["size"]
-    assert facts["size"] - facts["below"] <= (1 if norm == LINF else 0.01 * facts["size"])
+    assert facts.below < facts.size
+    assert facts.size - facts.below <= (1 if norm == LINF else 0.01 * facts.size)
     at = of_run(run, 3)
-    goal = Goal(facts["index"], wanted=facts["wanted"], loss=options.get("loss", "margin"))
+    goal = Goal(facts.index, wanted=facts.wanted, loss=options.get("loss", "margin"))
     given = Attack(**{**QUICK, **options})
     space = small_change.space_of(at, at.splits)
     aims = small_change.aims_of(at, goal, given, space)
-    if facts["below"]:
-        less = small_change.attacks(at, aims, given, space, [facts["below"]])
+    if facts.below:
+        less = small_change.attacks(at, aims, given, space, [facts.below])
         assert not less[0].turned
-    again = small_change.attacks(at, aims, given, space, [facts["size"]])
+    again = small_change.attacks(at, aims, given, space, [facts.size])
     assert again[0].turned
 
 
@@ -266,19 +266,19 @@ def test_the_same_question_has_the_same_answer(trained: Trained) -> None:
 @pytest.mark.slow
 def test_more_steps_and_smaller_ones_find_no_larger_change_than_one_step(trained: Trained) -> None:
     run = trained("cnn", "digits", steps=40)
-    sizes = {m: [attacked(run, n, method=m).facts["size"] for n in range(6)] for m in (FGSM, PGD)}
+    sizes = {m: [attacked(run, n, method=m).facts.size for n in range(6)] for m in (FGSM, PGD)}
     assert np.mean(sizes[PGD]) <= np.mean(sizes[FGSM])
 
 
 def test_an_attack_that_fails_is_a_sentence(trained: Trained) -> None:
     seen = attacked(trained("cnn", "digits", steps=40), most=0.001, steps=1, toward="2")
-    assert not seen.facts["turned"] and seen.words[0].startswith("No change was found that turns the answer")
+    assert not seen.facts.turned and seen.words[0].startswith("No change was found that turns the answer")
     assert "does not prove" in seen.words[0] and float(np.abs(seen.arrays["change"]).max()) <= 1
 
 
 def test_a_class_that_is_none_or_is_the_answer_already_is_refused(trained: Trained) -> None:
     run = trained("cnn", "digits", steps=40)
-    said = attacked(run).facts["classes"][attacked(run).facts["index"]]
+    said = attacked(run).facts.classes[attacked(run).facts.index]
     with pytest.raises(SpecError, match="is no class; there are 0, 1, 2"):
         attacked(run, toward="cat")
     with pytest.raises(SpecError, match="is no class"):
@@ -318,13 +318,13 @@ def test_the_curve_begins_with_the_sample_and_random_changes_are_counted(trained
     run = trained("cnn", "digits", steps=40)
     seen = attacked(run, draws=6)
     a = seen.arrays
-    assert a["sizes"][0] == 0 and a["curve"][0] == pytest.approx(a["probabilities"][0, seen.facts["index"]])
+    assert a["sizes"][0] == 0 and a["curve"][0] == pytest.approx(a["probabilities"][0, seen.facts.index])
     assert (np.diff(a["sizes"]) > 0).all() and a["random"].shape == (len(a["random/sizes"]), 6)
-    assert seen.facts["size"] in a["sizes"] and a["random/sizes"][-1] == seen.facts["size"]
+    assert seen.facts.size in a["sizes"] and a["random/sizes"][-1] == seen.facts.size
     turned = a["random"][-1] < 0.1  # far below any majority of ten classes: turned for certain
-    assert seen.facts["random_turned"] >= turned.sum()
-    assert seen.facts["rank"] is not None and len(seen.facts["rank_random"]) == 3
-    assert seen.facts["rank"] == pytest.approx(rank_correlation(a["map/before"], a["map/after"]))
+    assert seen.facts.random_turned >= turned.sum()
+    assert seen.facts.rank is not None and len(seen.facts.rank_random) == 3
+    assert seen.facts.rank == pytest.approx(rank_correlation(a["map/before"], a["map/after"]))
 
 
 def test_ranks_are_spearmans() -> None:
@@ -348,18 +348,18 @@ def test_replaced_tokens_turn_the_answer_and_each_is_needed(preset: str, data: s
         seen = attacked(run, sample, tokens=4)
         before, after = seen.arrays["original"], seen.arrays["attacked"]
         places = np.flatnonzero(before != after)
-        assert places.tolist() == seen.facts["changed"] and len(places) <= 4
+        assert places.tolist() == seen.facts.changed and len(places) <= 4
         assert (before[places] != 0).all() and (after[places] != 0).all(), "padding is neither replaced nor put in"
         said = int(answer(run, after).argmax())
-        assert (said != seen.facts["index"]) == seen.facts["turned"]
+        assert (said != seen.facts.index) == seen.facts.turned
         np.testing.assert_allclose(answer(run, after).softmax(-1).numpy(), seen.arrays["probabilities"][1], atol=1e-5)
-        if not seen.facts["turned"]:
+        if not seen.facts.turned:
             continue
         turned += 1
         for place in places:
             back = after.copy()
             back[place] = before[place]
-            assert int(answer(run, back).argmax()) == seen.facts["index"]
+            assert int(answer(run, back).argmax()) == seen.facts.index
         names: dict[str, Any] = {"torch": torch, "network": subject_of(question(run, "attack")).network}
         names["x"] = torch.from_numpy(before)[None]
         exec(seen.code, names)

@@ -131,7 +131,7 @@ def test_a_network_that_cheats_by_a_patch_is_caught(trained: Trained) -> None:
     run = trained("cnn", "shapes", 60, **{"data.samples": 800, "data.patch": 1.0, "model.channels": (8, 16)})
     for at, label in enumerate(("circle", "square", "triangle", "cross")):
         found = ask(run, "concepts", concepts="corners", layer="relu2", target=label, examples=40, repeats=12)
-        assert found.facts["verdicts"][at] == concepts.FOR, (label, found.words)
+        assert found.facts.verdicts[at] == concepts.FOR, (label, found.words)
         assert found.arrays["scores"][at].mean() == found.arrays["scores"].mean(1).max() > 0.95
 
 
@@ -280,7 +280,7 @@ def test_a_drawing_is_one_more_concept(trained: Trained) -> None:
     picture = np.zeros((28, 28), np.uint8)
     picture[8:20, 12:15] = 255
     found = ask(trained("cnn", "digits", 8), "concepts", drawing=encode(picture), examples=12, repeats=3)
-    assert found.facts["concepts"][-1] == "your drawing" and len(found.arrays["scores"]) == 7
+    assert found.facts.concepts[-1] == "your drawing" and len(found.arrays["scores"]) == 7
     shown = found.arrays["pictures"][-1].astype(int)
     assert not np.array_equal(shown[0], shown[1])
 
@@ -293,13 +293,13 @@ def test_the_words_say_what_the_arrays_say(trained: Trained) -> None:
     found = ask(run, "concepts", layer="relu2", target="1", examples=24, repeats=6)
     arrays, facts = found.arrays, found.facts
     said = " ".join(found.words)
-    for i, name in enumerate(facts["concepts"]):
+    for i, name in enumerate(facts.concepts):
         p = concepts.chance(arrays["scores"][i], arrays["random"], 0)
         assert arrays["p"][i] == p and arrays["p_corrected"][i] == min(1, 6 * p)
         told = concepts.verdict(arrays["scores"][i], arrays["accuracy"][i], arrays["p_corrected"][i], arrays["random"])
-        assert told == facts["verdicts"][i]
+        assert told == facts.verdicts[i]
         assert (f"“{name}” speaks {told}" in said) == (told in (concepts.FOR, concepts.AGAINST))
-    assert facts["class"] == "1" and "test samples of “1”" in said
+    assert facts.label == "1" and "test samples of “1”" in said
     assert np.array_equal(
         ask(run, "concepts", layer="relu2", target="1", examples=24, repeats=6).arrays["scores"], arrays["scores"]
     )
@@ -310,7 +310,7 @@ def test_what_cannot_be_known_is_said(trained: Trained, monkeypatch: pytest.Monk
     run = trained("cnn", "digits", 40)
     few = ask(run, "concepts", examples=12, repeats=3, target="nonsense")
     assert "no class nonsense" in few.words[0]
-    assert few.facts["least"] == pytest.approx(6 * 2 / 455)  # 3 of 3 + 12 scores
+    assert few.facts.least == pytest.approx(6 * 2 / 455)  # 3 of 3 + 12 scores
     monkeypatch.setattr(concepts, "LEVEL", 0.02)
     assert any("nothing can be significant" in one for one in ask(run, "concepts", examples=12, repeats=3).words)
     monkeypatch.undo()

@@ -125,22 +125,22 @@ def test_without_the_pieces_the_answer_turns_and_each_is_needed(options: dict[st
                 said: Tensor = net(torch.from_numpy(np.where(on[numbers], whole, nothing))[None])[0]
             return said
 
-        assert int(answer(np.ones_like(a["kept"])).argmax()) == facts["index"]
-        assert facts["found_removed"], seen.words
+        assert int(answer(np.ones_like(a["kept"])).argmax()) == facts.index
+        assert facts.found_removed, seen.words
         without = answer(~a["removed"])
-        assert int(without.argmax()) == facts["other"] != facts["index"]
+        assert int(without.argmax()) == facts.other != facts.index
         np.testing.assert_allclose(without.softmax(-1).numpy(), a["probabilities"][1], atol=1e-5)
         for piece in np.flatnonzero(a["removed"]):
             back = ~a["removed"]
             back[piece] = True
-            assert int(answer(back).argmax()) == facts["index"], "each of them is needed"
+            assert int(answer(back).argmax()) == facts.index, "each of them is needed"
         np.testing.assert_allclose(answer(a["kept"]).softmax(-1).numpy(), a["probabilities"][2], atol=1e-5)
-        if not facts["baseline_keeps"]:
-            assert int(answer(a["kept"]).argmax()) == facts["index"]
+        if not facts.baseline_keeps:
+            assert int(answer(a["kept"]).argmax()) == facts.index
             for piece in np.flatnonzero(a["kept"]):
                 less = a["kept"].copy()
                 less[piece] = False
-                assert int(answer(less).argmax()) != facts["index"]
+                assert int(answer(less).argmax()) != facts.index
         shown = np.where(a["removed"][pieces], a["without"], a["original"])
         np.testing.assert_allclose(shown, a["without"], atol=1e-3)
         assert np.abs(a["original"] - subject_of(question(run, "attack", sample=sample)).shown).max() < 0.01
@@ -150,21 +150,21 @@ def test_pieces_that_are_like_the_baseline_are_no_candidates(trained: Trained) -
     seen = found(trained("cnn", "digits", steps=60), baseline="black")
     a, facts = seen.arrays, seen.facts
     alike = [bool((a["x"] == a["baseline"])[a["pieces"] == piece].all()) for piece in range(len(a["removed"]))]
-    assert facts["same"] == sum(alike) > 0 and facts["count"] + facts["same"] == len(alike)
+    assert facts.same == sum(alike) > 0 and facts.count + facts.same == len(alike)
     assert not a["removed"][alike].any() and not a["kept"][alike].any()
-    assert a["random"].shape[1] == facts["count"] + 1
+    assert a["random"].shape[1] == facts.count + 1
 
 
 def test_random_orders_are_counted_from_the_probabilities(trained: Trained) -> None:
     seen = found(trained("transformer", "order", steps=60), orders=30)
     a, facts = seen.arrays, seen.facts
-    assert len(facts["classes"]) == 2
+    assert len(facts.classes) == 2
     for row, count in zip(a["random"], a["random/removed"], strict=True):  # of two classes: turned = below one half
         below = np.flatnonzero(row < 0.5)
         assert count == (below[0] if len(below) else -1)
     took = a["random/removed"][a["random/removed"] >= 0]
-    assert not facts["found_removed"] or took.min() >= a["removed"].sum(), "all sets were tried: none smaller does it"
-    assert facts["exact"] == (facts["count"] <= EXACT)
+    assert not facts.found_removed or took.min() >= a["removed"].sum(), "all sets were tried: none smaller does it"
+    assert facts.exact == (facts.count <= EXACT)
 
 
 def test_tokens_are_taken_away_and_the_lines_give_the_same(
@@ -180,14 +180,14 @@ def test_tokens_are_taken_away_and_the_lines_give_the_same(
         exec(seen.code, names)
         np.testing.assert_allclose(names["probabilities"].detach().numpy(), seen.arrays["probabilities"], atol=1e-5)
         assert not any(module._forward_hooks for module in names["network"].modules())
-        assert len(seen.facts["tokens"]) == (len(seen.arrays["removed"]) if at.form.kind == "tokens" else 0)
+        assert len(seen.facts.tokens) == (len(seen.arrays["removed"]) if at.form.kind == "tokens" else 0)
 
 
 def test_words_never_promise_more_than_was_tried(trained: Trained) -> None:
     few = found(trained("mlp", "points", steps=60))
-    assert few.facts["exact"] and "All 4 sets of the 2 pieces were tried" in " ".join(few.words)
+    assert few.facts.exact and "All 4 sets of the 2 pieces were tried" in " ".join(few.words)
     many = found(trained("cnn", "digits", steps=60), baseline="blur")
-    assert not many.facts["exact"] and "were tried: none smaller" not in " ".join(many.words)
+    assert not many.facts.exact and "were tried: none smaller" not in " ".join(many.words)
     if max(many.arrays["removed"].sum(), many.arrays["kept"].sum()) > 1:
         assert "may still be smaller" in " ".join(many.words)
 

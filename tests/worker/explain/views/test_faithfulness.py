@@ -95,7 +95,7 @@ def test_tokens_are_deleted_whole_and_padding_stays(trained: Trained) -> None:
     seen = ask(run, "faithfulness", sample=2, methods="none", also="saliency", seeds=2)
     at = of_run(run, 2)
     real = int(at.real.sum())  # type: ignore[union-attr]
-    assert seen.facts["pieces"] == [real] and len(seen.arrays["share"]) == real + 1
+    assert seen.facts.pieces == [real] and len(seen.arrays["share"]) == real + 1
     values = why(run, "saliency", 2).attribution[:real]
     inputs = at.inputs.clone()
     inputs[0, int(values.argmax())] = at.baseline(Faithfulness())[0, 0]
@@ -157,7 +157,7 @@ def test_removals_are_what_the_logit_loses() -> None:
 
 @pytest.mark.slow
 def test_sensitivity_is_captums(cnn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    subject = subject_of(Explain(cnn.id, (), 3, runs=str(cnn.path.parent)))
+    subject = subject_of(Explain(run=cnn.id, methods=(), sample=3, runs=str(cnn.path.parent)))
     sample = faithfulness.cut(subject, Faithfulness(radius=0.1), lambda *_: None)
     choice = faithfulness.choose(sample.case, Faithfulness(methods="none", also="saliency"))[0][0]
     original = faithfulness._explained(sample, choice, lambda *_: None)
@@ -219,7 +219,7 @@ def test_one_of_several_samples_is_that_sample_alone(cnn: Any) -> None:
 def test_samples_of_different_length_share_one_way(trained: Trained) -> None:
     run = trained("transformer", "reviews", steps=8)
     seen = ask(run, "faithfulness", methods="none", also="saliency", seeds=2, samples=4)
-    pieces = seen.facts["pieces"]
+    pieces = seen.facts.pieces
     assert len(set(pieces)) > 1 and len(seen.arrays["share"]) == max(pieces) + 1
     longest = int(np.argmax(pieces))
     alone = ask(run, "faithfulness", sample=longest, methods="none", also="saliency", seeds=2)
@@ -251,7 +251,7 @@ def test_what_is_left_out_is_told(trained: Trained, cnn: Any) -> None:
 def test_a_number_is_followed_as_it_is(trained: Trained) -> None:
     run = trained("gru", "adding", steps=8)
     seen = ask(run, "faithfulness", methods="none", also="saliency", seeds=2)
-    assert seen.facts["followed"] == "number"
+    assert seen.facts.followed == "number"
     assert seen.arrays["deletion/saliency"][0, 0] == pytest.approx(float(of_run(run).answers), abs=1e-5)
 
 
@@ -260,7 +260,7 @@ def test_its_lines_of_pytorch_give_the_same_curves(cnn: Any) -> None:
     """With every value a piece and zeros in their place, as the lines have it."""
     asked = {"methods": "none", "also": "saliency", "pieces": "values", "baseline": "zero", "seeds": 2}
     seen = ask(cnn, "faithfulness", sample=3, **asked)
-    subject = subject_of(Explain(cnn.id, (), 3, runs=str(cnn.path.parent)))
+    subject = subject_of(Explain(run=cnn.id, methods=(), sample=3, runs=str(cnn.path.parent)))
     names: dict[str, Any] = {"network": subject.copied(), "x": subject.x}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Captum tells what it does to x
@@ -288,7 +288,7 @@ def test_a_sample_that_is_its_own_baseline_has_nothing_to_delete(cnn: Any) -> No
 
 @pytest.mark.slow
 def test_where_the_baseline_alone_has_the_answer_it_says_so(cnn: Any) -> None:
-    truths = subject_of(Explain(cnn.id, (), runs=str(cnn.path.parent))).splits.test[1]
+    truths = subject_of(Explain(run=cnn.id, methods=(), runs=str(cnn.path.parent))).splits.test[1]
     same = next(i for i in range(1, 60) if truths[i] == truths[0])
     for baseline, told in ((same, True), (next(i for i in range(1, 60) if truths[i] != truths[0]), False)):
         seen = ask(cnn, "faithfulness", sample=0, baseline="sample", baseline_sample=baseline, seeds=2)

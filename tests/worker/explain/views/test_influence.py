@@ -217,14 +217,14 @@ def test_wrong_labels_are_among_the_suspects(trained: Trained) -> None:
         run = trained("cnn", "digits", 150, **noisy)
         seen = ask(run, "influence", measure="suspects")
         facts, at = seen.facts, subject(run, "influence")
-        assert facts["wrong"] == round(0.1 * len(at.splits.train[0]))
+        assert facts.wrong == round(0.1 * len(at.splits.train[0]))
         labels = replace_labels(at.splits.train[1], 10, 0.1, seed)
         wrong = (labels != at.splits.train[1]).numpy()[seen.arrays["index"]]
-        assert facts["auroc"] == pytest.approx(roc_auc_score(wrong, seen.arrays["scores"]))
-        assert facts["found"] == wrong[np.argsort(-seen.arrays["scores"])[: wrong.sum()]].sum()
-        assert f"{facts['found']:,} of them" in seen.words[0]
-        found.append(facts["auroc"])
-        missed.append(facts["found"] / facts["wrong"])
+        assert facts.auroc == pytest.approx(roc_auc_score(wrong, seen.arrays["scores"]))
+        assert facts.found == wrong[np.argsort(-seen.arrays["scores"])[: wrong.sum()]].sum()
+        assert f"{facts.found:,} of them" in seen.words[0]
+        found.append(facts.auroc)
+        missed.append(facts.found / facts.wrong)
     print("AUROC", np.mean(found).round(4), "±", np.std(found).round(4), "found", np.mean(missed).round(3))
     assert min(found) > 0.9 and min(missed) > 0.6, (found, missed)  # chance: 0.5 and 0.1
 
@@ -288,7 +288,7 @@ def test_the_words_say_what_was_done(trained: Trained) -> None:
     ):
         assert part in said, part
     best = seen.arrays["helpful/at"][0]
-    assert f"Learning training sample {seen.arrays['index'][best]} (“{seen.facts['labels']['helpful'][0]}”)" in said
+    assert f"Learning training sample {seen.arrays['index'][best]} (“{seen.facts.labels['helpful'][0]}”)" in said
     with pytest.raises(CannotShow, match="At step 0 nothing is learned"):
         ask(run, "influence", step=0)
     picture = np.zeros((28, 28), np.uint8)

@@ -85,7 +85,7 @@ def test_at_depth_0_it_is_the_methods_own_map(cnn: Any) -> None:
 def test_each_depth_is_the_map_of_a_network_whose_top_layers_are_new(cnn: Any) -> None:
     """By hand: only these layers differ from the trained network, and the map is that network's."""
     seen = ask(cnn, "sanity", sample=3, method="saliency", seeds=2)
-    subject = subject_of(Explain(cnn.id, (), 3, runs=str(cnn.path.parent)))
+    subject = subject_of(Explain(run=cnn.id, methods=(), sample=3, runs=str(cnn.path.parent)))
     target = of_run(cnn, 3).target.index
     for depth in (1, 3, 5):
         made = fresh(subject.layers, subject.form, 0)
@@ -103,7 +103,7 @@ def test_each_depth_is_the_map_of_a_network_whose_top_layers_are_new(cnn: Any) -
 @pytest.mark.slow
 def test_the_cascade_only_grows_and_leaves_the_run_alone(trained: Trained) -> None:
     run = trained("resnet8", "digits", steps=8)
-    subject = subject_of(Explain(run.id, (), 0, runs=str(run.path.parent)))
+    subject = subject_of(Explain(run=run.id, methods=(), sample=0, runs=str(run.path.parent)))
     before = {name: value.clone() for name, value in subject.network.state_dict().items()}
     names = sanity.layers(subject.network)
     made = fresh(subject.layers, subject.form, 0)
@@ -184,7 +184,7 @@ def test_what_a_method_cannot_do_is_told(trained: Trained, monkeypatch: pytest.M
 
 def test_its_lines_of_pytorch_give_the_same_correlations(cnn: Any) -> None:
     seen = ask(cnn, "sanity", sample=3, method="saliency", seeds=1)
-    subject = subject_of(Explain(cnn.id, (), 3, runs=str(cnn.path.parent)))
+    subject = subject_of(Explain(run=cnn.id, methods=(), sample=3, runs=str(cnn.path.parent)))
     names: dict[str, Any] = {"network": subject.copied(), "x": subject.x}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Captum tells what it does to x

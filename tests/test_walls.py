@@ -356,7 +356,7 @@ def test_the_kit_holds_only_what_two_sections_use() -> None:
     assert {name: sections for name, sections in users.items() if len(sections) < 2} == {}
 
 
-OF_METHODS = ("badges", "scoreboard", "side_by_side", "why_maps", "why_saved")  # they read Explained and Scored
+OF_METHODS = ("side_by_side",)  # it puts the arrays of several methods together
 
 
 def test_pages_read_what_a_view_says_by_the_names_of_its_entry() -> None:

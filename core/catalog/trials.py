@@ -18,6 +18,27 @@ CLEAN, CHEAT = "shapes", "shapes_cheat"  # the pair: the same pictures, but for 
 OWN = "run"  # stands for a trial's name where a run's own network is scored
 
 
+# What core.spec.questions.Scored holds of a trial's example, by of_trial(TRIAL, …):
+EXAMPLE = "shown"  # array: the sample as people see it; besides, the masks EVIDENCE and CUE where they are known
+# facts: its class, the network's seed, a sentence word by word
+EXAMPLE_CLASS, EXAMPLE_SEED, EXAMPLE_WORDS = "class", "seed", "words"
+
+
+def of_trial(trial: str, what: str) -> str:
+    """The name under which Scored holds something of a trial's example."""
+    return f"{trial}/{what}"
+
+
+def map_of(trial: str, method: str) -> str:
+    """The array of a method's map of a trial's example, in the sample's shape."""
+    return of_trial(trial, f"method/{method}")
+
+
+def signed_of(trial: str, method: str) -> str:
+    """The fact whether the values of that map have a direction."""
+    return of_trial(trial, f"signed/{method}")
+
+
 @dataclass(frozen=True)
 class Trial:
     """What is learned by which network, and what it must be shown to use before a method is scored on it."""

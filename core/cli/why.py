@@ -136,7 +136,7 @@ def _show_explained(asked: argparse.Namespace, found: Explained) -> None:
                 "shape": shape,
                 "signed": found.signed,
                 "rounding": found.rounding,
-                "spread": found.facts.get("spread"),
+                "spread": asdict(found.over) if found.over else None,
                 "words": " ".join(found.words),
             }
         )

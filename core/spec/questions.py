@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from core.spec.facts import Facts
+from core.spec.facts import AboutSample, Facts
 from core.spec.options import Options
 from core.spec.question_base import OfRuns, Question
 from core.spec.sentences import Sentence, _
@@ -196,6 +196,20 @@ MOST_SPREAD = 50  # seeds of one map
 
 
 @dataclass(frozen=True, kw_only=True)
+class OverSeeds:
+    """What the maps of several seeds have in common.
+
+    overlap: the mean share of the top tenth that two seeds share · correlation: the mean of Pearson's between two
+    seeds · deviation: the largest standard deviation (n − 1) over the seeds, as a share of the mean's largest value.
+    """
+
+    seeds: list[int]
+    overlap: float
+    correlation: float
+    deviation: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Explained:
     """One method's answer with its own proof.
 
@@ -224,7 +238,12 @@ class Explained:
     cost: float = 0.0
     seconds: float = 0.0
     seed: int = 0
-    facts: dict[str, Any] = field(default_factory=dict)  # f_x, f_baseline, steps, …; those of Subject.answer besides
+    facts: dict[str, Any] = field(default_factory=dict)  # numbers of the method's own: f_x, f_baseline, points, …
+    about: AboutSample | None = None  # the sample; None where no run was asked
+    classes: tuple[str, ...] = ()  # names of the run's classes
+    draws: bool = False  # is another seed another map?
+    over: OverSeeds | None = None  # of a mean over several seeds
+    failed: bool = False  # withheld because of a mistake of ours, not of what was asked
     words: tuple[str, ...] = ()
     code: str = ""  # lines of plain Captum that bind `attribution`, given model ([n, …] → [n]), x, baseline and seed
     withheld: str = ""  # why there is no attribution; `attribution` is empty then

@@ -112,18 +112,18 @@ def _proof(place: Place, found: Explained) -> None:
 
 def _seeds(place: Place, found: Explained, spread: Callable[[], None]) -> None:
     """Of a method that draws at random: the way to several seeds, and what they have in common."""
-    told = found.facts.get("spread")
+    told = found.over
     if told:
         words = _("{n} seeds: top tenth {alike} in common, correlation {r}, ± {deviation} of the largest value")
         st.caption(
             words.format(
-                n=len(told["seeds"]),
-                alike=f"{told['overlap']:.0%}",
-                r=f"{told['correlation']:.2f}",
-                deviation=f"{told['deviation']:.0%}",
+                n=len(told.seeds),
+                alike=f"{told.overlap:.0%}",
+                r=f"{told.correlation:.2f}",
+                deviation=f"{told.deviation:.0%}",
             )
         )
-    if told or found.facts.get("draws"):
+    if told or found.draws:
         label = _("One seed") if told else _("Spread over {n} seeds").format(n=place.asked.seeds)
         help_ = _(
             "This method draws at random. The mean over several seeds shows what was not luck; it takes so many "
@@ -192,6 +192,6 @@ def cost(found: Explained) -> list[str]:
     ]
     if found.layer:
         said.append(found.layer)
-    if "seed" in found.code or found.facts.get("seeded"):
+    if "seed" in found.code:
         said.append(_("seed {n}").format(n=found.seed))
     return said

@@ -9,7 +9,21 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from core.catalog.trials import CHEAT, CLEAN, CUE, EVIDENCE, OWN, REST, TRIALS
+from core.catalog.trials import (
+    CHEAT,
+    CLEAN,
+    CUE,
+    EVIDENCE,
+    EXAMPLE,
+    EXAMPLE_CLASS,
+    EXAMPLE_WORDS,
+    OWN,
+    REST,
+    TRIALS,
+    map_of,
+    of_trial,
+    signed_of,
+)
 from core.figures import attribution, scoreboard
 from core.figures.literal import Markup
 from core.figures.scoreboard import Panel, Series
@@ -336,17 +350,17 @@ def _clicked(point: dict[str, Any], methods: list[str]) -> None:
 
 def _example(found: Scored, name: str, methods: list[str]) -> str:
     """One sample of each network with what is known about it, and the chosen method's map."""
-    there = [m for m in methods if any(f"{data}/method/{m}" in found.arrays for data in _of(name))]
+    there = [m for m in methods if any(map_of(data, m) in found.arrays for data in _of(name))]
     if not there:
         return ""
     if st.session_state.get("scoreboard.method") not in there:
         st.session_state["scoreboard.method"] = there[0]
     chosen = str(st.selectbox(_("a map of"), there, format_func=_title, key="scoreboard.method"))
     for data, place in zip(_of(name), st.columns(len(_of(name)), gap="small"), strict=True):
-        if f"{data}/method/{chosen}" in found.arrays:
+        if map_of(data, chosen) in found.arrays:
             with place:
                 _map(found, data, chosen)
-    if found.arrays[f"{_of(name)[0]}/shown"].ndim > 1:
+    if found.arrays[of_trial(_of(name)[0], EXAMPLE)].ndim > 1:
         shape, patch = (f":{tone}[**{words}**]" for tone, words in (("blue", _("shape")), ("orange", _("patch"))))
         st.caption(
             _("Outlined: the {shape} and the {patch}. Click a method's bar to see its map.").format(
@@ -360,39 +374,39 @@ def _example(found: Scored, name: str, methods: list[str]) -> str:
 
 
 def _map(found: Scored, data: str, method: str) -> None:
-    values, known = found.arrays[f"{data}/method/{method}"], registry.METHODS
-    signed = found.facts.get(f"{data}/signed/{method}", known.get(method).signed if method in known else True)
+    values, known = found.arrays[map_of(data, method)], registry.METHODS
+    signed = found.facts.get(signed_of(data, method), known.get(method).signed if method in known else True)
     scale = why_maps.scale(bool(signed))
     title = next((_(trial.title) for trial in TRIALS if trial.name == data), _("your run"))
     if values.ndim == 1:
         st.html(_words(found, data, values, scale))
         return
-    shown = found.arrays[f"{data}/shown"]
+    shown = found.arrays[of_trial(data, EXAMPLE)]
     under = png(attribution.faint(shown, why_maps.dark()))
     hover = f"{_('row')} %{{y}}, {_('column')} %{{x}}<br>{_('value')} %{{z:.3~g}}"
     picture = attribution.picture(values, scale, hover=Markup(hover), under=under, side=SIDE)
     ink = [*colors(), attribution.GREY, attribution.GREY]
-    for i, (kind, words) in enumerate((("evidence", _("shape")), ("cue", _("patch")))):
-        if f"{data}/{kind}" in found.arrays:
-            scoreboard.outlined(picture, found.arrays[f"{data}/{kind}"], ink[i], words)
+    for i, (kind, words) in enumerate(((EVIDENCE, _("shape")), (CUE, _("patch")))):
+        if of_trial(data, kind) in found.arrays:
+            scoreboard.outlined(picture, found.arrays[of_trial(data, kind)], ink[i], words)
     st.markdown(f":small[{plain(title)}]")
     alt = _("{method} on the {title}: a picture of class {name}, its shape and its patch outlined.")
     figure.show(
         picture,
         key=f"scoreboard.map.{data}",
-        alt=alt.format(method=_title(method), title=title, name=found.facts[f"{data}/class"]),
+        alt=alt.format(method=_title(method), title=title, name=found.facts[of_trial(data, EXAMPLE_CLASS)]),
     )
 
 
 def _words(found: Scored, data: str, values: np.ndarray, scale: attribution.Scale) -> str:
     """The words of the example in the map's colours, those that decide underlined."""
-    evidence, spans = found.arrays[f"{data}/evidence"], []
-    real = np.flatnonzero(found.arrays[f"{data}/shown"])
+    evidence, spans = found.arrays[of_trial(data, EVIDENCE)], []
+    real = np.flatnonzero(found.arrays[of_trial(data, EXAMPLE)])
     tints = attribution.tints(values[real], scale)
     for at, tint in zip(real, tints, strict=True):
         line = "text-decoration:underline 3px;text-underline-offset:4px;font-weight:600;" if evidence[at] else ""
         told = html.escape(f"{values[at]:+.3g}")
-        word = html.escape(str(found.facts[f"{data}/words"][at]))
+        word = html.escape(str(found.facts[of_trial(data, EXAMPLE_WORDS)][at]))
         spans.append(f'<span style="background:{tint.ground};color:{tint.ink};{line}" title="{told}">{word}</span>')
     return f'<div class="ll-why-words">{"".join(spans)}</div>'
 

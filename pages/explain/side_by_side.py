@@ -78,9 +78,9 @@ def page() -> None:
     names = _class_names().setdefault(run.id, ())
     if arrived.found:
         first = next(iter(arrived.found.values()))
-        names = _class_names()[run.id] = tuple(first.facts.get("classes", ()))
+        names = _class_names()[run.id] = first.classes
         with sample:
-            look.sample_card(first.facts, first.sample)
+            look.sample_card(why_maps.about(first), first.sample)
     with target:
         options.target_fields(form, names, run.id)
 
@@ -176,7 +176,7 @@ def _comparison(plan: Plan, drawn: list[Arriving], pending: bool, sample_seen: b
         if pending != (arrived.progress is not None) or (arrived.found and not sample_seen):
             st.rerun(scope="app")
     over = _head(plan, arrived)
-    facts = next((found.facts for found in arrived.found.values()), None)
+    facts = next((why_maps.about(found) for found in arrived.found.values()), None)
     with st.container(horizontal=True, gap="small"):
         with st.container(border=True, width=badges.width(plan.form.kind), gap="xsmall"):
             st.markdown(f"**{plain(_('Input'))}**")
@@ -184,7 +184,7 @@ def _comparison(plan: Plan, drawn: list[Arriving], pending: bool, sample_seen: b
                 number = next(iter(arrived.found.values())).sample
                 name = _("your drawing") if location.drawing() else _("test sample {n}").format(n=number)
                 why_maps.given(facts, name)
-                said = _("predicted: {predicted}").format(predicted=quoted(facts["predicted"], 40))
+                said = _("predicted: {predicted}").format(predicted=quoted(facts.predicted, 40))
                 st.badge(plain(said), icon=":material/psychology:", color="gray")
                 st.caption(plain(name))
         for place in plan.places:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -13,6 +12,7 @@ from core.catalog.entries import PICTURE, SEQUENCE, TOKENS
 from core.figures import attribution as figures
 from core.figures.attribution import Scale
 from core.figures.literal import Markup
+from core.spec.facts import AboutSample
 from core.spec.questions import Explained
 from pages.kit import figure
 from pages.kit.samples import png, visible
@@ -55,15 +55,21 @@ def draw(found: Explained, title: str, *, over: bool) -> None:
 
 def drawn(found: Explained, title: str, *, over: bool) -> str | go.Figure:
     """The map as a figure, or of tokens as HTML."""
-    values, facts = found.attribution, found.facts
-    if facts["kind"] == TOKENS and values.ndim == 1:
+    values, facts = found.attribution, about(found)
+    if facts.kind == TOKENS and values.ndim == 1:
         return _words(values, facts, scale(found.signed), alt(found, title))
     return _figure(values, facts, scale(found.signed), over)
 
 
-def given(facts: dict[str, Any], name: str) -> None:
+def about(found: Explained) -> AboutSample:
+    """The sample that a map is of."""
+    assert found.about is not None  # pages ask of runs
+    return found.about
+
+
+def given(facts: AboutSample, name: str) -> None:
     """The input as people see it, of the size of a map; `name` says what it is."""
-    shown, kind = facts["shown"], facts["kind"]
+    shown, kind = facts.shown, facts.kind
     if kind == PICTURE:
         side = f'width="{figures.SIDE}" height="{figures.SIDE}"'
         st.html(f'<img class="ll-sample" src="{png(shown)}" alt="{html.escape(name)}" {side}>')
@@ -88,8 +94,8 @@ def given(facts: dict[str, Any], name: str) -> None:
         st.html(f'<div class="ll-why-text" style="height:{figures.SIDE}px">{lines}</div>')
 
 
-def _figure(values: np.ndarray, facts: dict[str, Any], scale: Scale, over: bool) -> go.Figure:
-    shown, kind = facts["shown"], facts["kind"]
+def _figure(values: np.ndarray, facts: AboutSample, scale: Scale, over: bool) -> go.Figure:
+    shown, kind = facts.shown, facts.kind
     value = _("contribution") if scale.signed else _("size")
     if kind == PICTURE and values.ndim == 3:
         under = png(figures.faint(shown, dark())) if over else ""
@@ -107,9 +113,9 @@ def _figure(values: np.ndarray, facts: dict[str, Any], scale: Scale, over: bool)
     return figures.bars(flat, names, scale, hover=Markup(f"%{{x}}<br>{value} %{{y:.3~g}}"))
 
 
-def _numbers(facts: dict[str, Any]) -> list[tuple[str, float]]:
+def _numbers(facts: AboutSample) -> list[tuple[str, float]]:
     """The features of a vector with their names."""
-    values = np.ravel(facts["shown"]).tolist()
+    values = np.ravel(facts.shown).tolist()
     names = ("x", "y") if len(values) == 2 else tuple(map(str, range(len(values))))
     return list(zip(names, values, strict=True))
 
@@ -117,15 +123,15 @@ def _numbers(facts: dict[str, Any]) -> list[tuple[str, float]]:
 # ── words ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def tokens(facts: dict[str, Any]) -> tuple[np.ndarray, list[str]]:
+def tokens(facts: AboutSample) -> tuple[np.ndarray, list[str]]:
     """The places of the tokens that are no padding, and what they are."""
-    ids, vocabulary = np.asarray(facts["shown"]), facts.get("vocabulary", ())
+    ids, vocabulary = np.asarray(facts.shown), facts.vocabulary
     real = np.flatnonzero(ids)
     names = [vocabulary[i] if i < len(vocabulary) else str(i) for i in ids[real].tolist()]
     return real, [visible(name) for name in names]
 
 
-def _words(values: np.ndarray, facts: dict[str, Any], scale: Scale, said: str) -> str:
+def _words(values: np.ndarray, facts: AboutSample, scale: Scale, said: str) -> str:
     """Words on their colours; the value is said on hover and where the keyboard stands."""
     real, words = tokens(facts)
     parts = []
@@ -149,7 +155,7 @@ def _block(inside: str, words: list[str], said: str) -> str:
 
 def alt(found: Explained, title: str) -> str:
     """A map in a sentence."""
-    values = figures.flat(found.attribution) if found.facts["kind"] == PICTURE else found.attribution
+    values = figures.flat(found.attribution) if about(found).kind == PICTURE else found.attribution
     if not values.size or not np.ptp(values):
         return _("{method}: the same everywhere.").format(method=title)
     places = figures.extremes(values)
@@ -158,21 +164,21 @@ def alt(found: Explained, title: str) -> str:
         method=title,
         target=found.target,
         high=f"{values[places[0]]:.3g}",
-        there=_place(places[0], found.facts),
+        there=_place(places[0], about(found)),
         low=f"{values[places[1]]:.3g}",
-        here=_place(places[1], found.facts),
+        here=_place(places[1], about(found)),
     )
 
 
-def _place(at: tuple[int, ...], facts: dict[str, Any]) -> str:
-    if facts["kind"] == PICTURE and len(at) == 2:
+def _place(at: tuple[int, ...], facts: AboutSample) -> str:
+    if facts.kind == PICTURE and len(at) == 2:
         return _("row {row}, column {column}").format(row=at[0], column=at[1])
-    if facts["kind"] == TOKENS:
+    if facts.kind == TOKENS:
         real, words = tokens(facts)
         return next((f"“{word}”" for i, word in zip(real, words, strict=True) if i == at[0]), _("padding"))
     if len(at) == 2:
         return _("step {step}, feature {feature}").format(step=at[0], feature=at[1])
-    return _numbers(facts)[at[0]][0] if at and at[0] < np.size(facts["shown"]) else str(at)
+    return _numbers(facts)[at[0]][0] if at and at[0] < np.size(facts.shown) else str(at)
 
 
 def legend(number: bool) -> str:

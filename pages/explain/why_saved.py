@@ -35,8 +35,8 @@ figcaption small {{ display: block; opacity: .8; }}
 def sheet(title: str, maps: Sequence[Explained], *, over: bool, drawing: bool, number: bool) -> str:
     """All maps with their proof as one page that needs nothing else; each map can be saved as a picture from there."""
     cards, script = [], True
-    if maps[0].facts["kind"] == PICTURE:
-        given = f'<img src="{png(maps[0].facts["shown"])}" width="160" height="160" alt="" class="ll-sample">'
+    if why_maps.about(maps[0]).kind == PICTURE:
+        given = f'<img src="{png(why_maps.about(maps[0]).shown)}" width="160" height="160" alt="" class="ll-sample">'
         cards.append(f"<figure>{given}<figcaption><b>{html.escape(_('Input'))}</b></figcaption></figure>")
     for found in maps:
         method = METHODS.get(found.method)
@@ -58,7 +58,7 @@ def sheet(title: str, maps: Sequence[Explained], *, over: bool, drawing: bool, n
     first = maps[0]
     name = _("your drawing") if drawing else _("test sample {n}").format(n=first.sample)
     about = _("{name}, predicted: {predicted}; weights of step {step}.").format(
-        name=name, predicted=first.facts["predicted"], step=first.step
+        name=name, predicted=why_maps.about(first).predicted, step=first.step
     )
     dark = why_maps.dark()
     return _SHEET.format(

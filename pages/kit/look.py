@@ -9,7 +9,7 @@ import html
 import io
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -202,9 +202,8 @@ def _layer(view: View, layers: tuple[LayerSpec, ...], form: DataForm) -> None:
 # ── the sample ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def sample_card(facts: AboutSample | dict[str, Any], number: int) -> None:
+def sample_card(facts: AboutSample, number: int) -> None:
     """The sample, what it is, and what the network says it is."""
-    facts = facts if isinstance(facts, AboutSample) else about(facts)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         picture = sample_html(facts.kind, facts.shown, facts.vocabulary)
         st.html(picture, width="content" if facts.kind in (PICTURE, SEQUENCE) else "stretch")
@@ -212,11 +211,6 @@ def sample_card(facts: AboutSample | dict[str, Any], number: int) -> None:
     if location.drawing() and st.button(_("Back to the test samples"), icon=":material/undo:", type="tertiary"):
         location.look_at(drawing="")
         st.rerun()
-
-
-def about(facts: dict[str, Any]) -> AboutSample:
-    """What every view of a sample says, of facts that say more."""
-    return AboutSample(**{known.name: facts[known.name] for known in fields(AboutSample) if known.name in facts})
 
 
 def _answer(facts: AboutSample, number: int) -> Markdown:

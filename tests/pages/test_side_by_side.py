@@ -17,8 +17,9 @@ from core.catalog.entries import CONTROL, OTHER, READY, WITHHELD, Method
 from core.engine.protocol import Progress
 from core.spec import drawings, events, registry, specs
 from core.spec.events import Snapshot
+from core.spec.facts import AboutSample
 from core.spec.options import declared
-from core.spec.questions import Explain, Explained, Fits, MethodFit, Seen
+from core.spec.questions import Explain, Explained, Fits, MethodFit, OverSeeds, Seen
 from core.store import Run, Store
 from core.worker.answers import answer as answer_of
 from pages.explain import badges, side_by_side, why_maps
@@ -75,22 +76,22 @@ class Why:
             cost=1.0,
             seconds=0.01,
             seed=question.seed,
-            facts=self.facts(),
+            about=self.about(),
+            classes=tuple(f"name {k}" for k in range(10)),
             code="attribution = x",
             signed=registry.METHODS.get(name).signed,
         )
         return replace(made, **self.changes.get(name, {}))
 
-    def facts(self) -> dict[str, Any]:
+    def about(self) -> AboutSample:
         shown: np.ndarray = {
             "picture": np.zeros((4, 4), np.uint8),
             "tokens": np.array([3, 1, 2, 2, 0, 0]),
             "sequence": np.zeros((8, 2), np.float32),
             "vector": np.array([0.3, -0.2], np.float32),
         }[self.kind]
-        about = {"shown": shown, "kind": self.kind, "target": "7", "predicted": "7", "confidence": 0.9}
-        words = {"vocabulary": ("", "the", "<b>film</b>", "great")} if self.kind == "tokens" else {}
-        return {**about, **words, "classes": tuple(f"name {k}" for k in range(10))}
+        words = ("", "the", "<b>film</b>", "great") if self.kind == "tokens" else ()
+        return AboutSample(shown=shown, kind=self.kind, target="7", predicted="7", confidence=0.9, vocabulary=words)
 
     def names(self) -> list[list[str]]:
         """The methods of each question."""
@@ -379,11 +380,11 @@ def test_another_seed_is_another_question(visit: Visit, answers: Why, run: Run, 
 def test_a_method_that_draws_can_be_taken_over_several_seeds_and_over_one_again(
     visit: Visit, answers: Why, run: Run, drawn: Drawn
 ) -> None:
-    told = {"seeds": [0, 1, 2, 3, 4], "overlap": 0.81, "correlation": 0.93, "deviation": 0.12}
-    answers.changes = {"saliency": {"facts": {**answers.facts(), "draws": True}}}
+    told = OverSeeds(seeds=[0, 1, 2, 3, 4], overlap=0.81, correlation=0.93, deviation=0.12)
+    answers.changes = {"saliency": {"draws": True}}
     at = visit(PAGE, run=run.id, why=THREE)
     assert [one.key for one in at.button if str(one.key).startswith("why.spread.")] == ["why.spread.saliency"]
-    answers.changes = {"saliency": {"facts": {**answers.facts(), "draws": True, "spread": told}}}
+    answers.changes = {"saliency": {"draws": True, "over": told}}
     at.button("why.spread.saliency").click().run()
     assert answers.asked[-1].spread == ("saliency",) and answers.names()[-1] == ["saliency"]
     assert "5 seeds: top tenth 81% in common" in shown(at).replace(" %", "%") and "why.map.saliency" in drawn

@@ -133,6 +133,7 @@ def _proved(case: Case, method: Method, fit: Fit, result: Result, step: int) -> 
     baseline = result.baseline
     f_x = float(case.target.of(case.answers))
     facts: dict[str, Any] = {"f_x": f_x, **result.facts}
+    draws = bool(facts.pop("draws"))
     delta = gap = holds = None
     if result.complete:
         expected = result.expected() if callable(result.expected) else result.expected
@@ -169,6 +170,7 @@ def _proved(case: Case, method: Method, fit: Fit, result: Result, step: int) -> 
         holds=holds,
         seed=case.seed,
         facts=facts,
+        draws=draws,
         words=tuple(words),
         code=result.code,
         signed=method.signed and result.signed,

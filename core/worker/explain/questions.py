@@ -53,7 +53,7 @@ def _explained(subject: Subject, question: Explain, choice: Choice, report: Repo
         _known.move_to_end(key)
     else:
         made = _asked(subject, question, choice, report) if seeds == 1 else _over(subject, question, choice, report)
-        if made.facts.get("failed"):
+        if made.failed:
             return made
         _keep(key, made)
     known = _known[key]
@@ -75,7 +75,7 @@ def _over(subject: Subject, question: Explain, choice: Choice, report: Report) -
         one = maps[-1]
         if one.withheld or one.rounding:
             return one
-        if not one.facts.get("draws"):
+        if not one.draws:
             return seed_spread.steady(one)
     return seed_spread.spread(maps, registry.METHODS.get(choice.name).tolerance)
 
@@ -92,8 +92,8 @@ def _asked(subject: Subject, question: Explain, choice: Choice, report: Report) 
         log.exception("%s failed", method.name)
         first = (str(error).splitlines() or ["no message"])[0]
         reason = f"{method.title} failed here ({type(error).__name__}: {first}). Please report it."
-        made = replace(withheld(case, method, reason, subject.step), facts={"failed": True})
-    return replace(made, facts={**vars(subject.answer()), "classes": subject.splits.classes, **made.facts})
+        made = replace(withheld(case, method, reason, subject.step), failed=True)
+    return replace(made, about=subject.answer(), classes=tuple(subject.splits.classes))
 
 
 def _keep(key: tuple[object, ...], made: Explained) -> None:

@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from core.spec.questions import Explained
+from core.spec.questions import Explained, OverSeeds
 
 TOP = 0.1  # of the places: those of the largest sizes, whose overlap is told
 ALIKE = 0.85  # a mean overlap below it, or …
@@ -18,21 +18,19 @@ STEADY = 0.25  # … a standard deviation above this share of the largest value,
 def spread(maps: Sequence[Explained], tolerance: float) -> Explained:
     """The mean of the maps of several seeds, with what differs between them.
 
-    arrays: deviation, in the map's shape: each value's standard deviation over the seeds (n − 1). facts: spread, of
-    which `overlap` is the mean share of the top tenth that two seeds have in common, `correlation` the mean of
-    Pearson's between two seeds, and `deviation` the largest deviation as a share of the largest mean value.
+    arrays: deviation, in the map's shape: each value's standard deviation over the seeds (n − 1).
     """
     first, seeds = maps[0], [one.seed for one in maps]
     together = np.stack([one.attribution for one in maps]).astype(np.float64)
     mean, deviation = together.mean(0), together.std(0, ddof=1)
     pairs = list(combinations(together.reshape(len(maps), -1), 2))
     largest = float(np.abs(mean).max())
-    facts = {
-        "seeds": seeds,
-        "overlap": float(np.mean([overlap(*pair) for pair in pairs])),
-        "correlation": float(np.mean([correlation(*pair) for pair in pairs])),
-        "deviation": float(deviation.max()) / largest if largest else 0.0,
-    }
+    over = OverSeeds(
+        seeds=seeds,
+        overlap=float(np.mean([overlap(*pair) for pair in pairs])),
+        correlation=float(np.mean([correlation(*pair) for pair in pairs])),
+        deviation=float(deviation.max()) / largest if largest else 0.0,
+    )
     delta, gap, holds = _sum(maps, tolerance)
     return replace(
         first,
@@ -44,8 +42,8 @@ def spread(maps: Sequence[Explained], tolerance: float) -> Explained:
         arrays={**first.arrays, "deviation": deviation.astype(np.float32)},
         cost=sum(one.cost for one in maps),
         seconds=sum(one.seconds for one in maps),
-        facts={**first.facts, "spread": facts},
-        words=(*first.words, *_said(facts)),
+        over=over,
+        words=(*first.words, *_said(over)),
         code=f"# of seed {first.seed}; the map above is the mean over seeds {seeds[0]} to {seeds[-1]}\n{first.code}",
     )
 
@@ -81,14 +79,13 @@ def _sum(maps: Sequence[Explained], tolerance: float) -> tuple[float | None, flo
     return float(np.mean(deltas)), gap, gap <= tolerance
 
 
-def _said(facts: dict[str, object]) -> list[str]:
-    alike, r, deviation, seeds = (facts[name] for name in ("overlap", "correlation", "deviation", "seeds"))
-    assert isinstance(seeds, list) and isinstance(alike, float) and isinstance(deviation, float)
+def _said(over: OverSeeds) -> list[str]:
     words = [
-        f"This is the mean over {len(seeds)} seeds. Two of them have {alike:.0%} of their top tenth in common, their "
-        f"correlation is {r:.2f}, and a value differs by up to {deviation:.0%} of the largest (standard deviation)."
+        f"This is the mean over {len(over.seeds)} seeds. Two of them have {over.overlap:.0%} of their top tenth in "
+        f"common, their correlation is {over.correlation:.2f}, and a value differs by up to "
+        f"{over.deviation:.0%} of the largest (standard deviation)."
     ]
-    if alike < ALIKE or deviation > STEADY:
+    if over.overlap < ALIKE or over.deviation > STEADY:
         words.append(
             "The spread is large: with one seed, much of this map is luck. Take more samples, or read only "
             "what the mean shows clearly."

@@ -117,7 +117,7 @@ def test_each_method_is_sent_as_a_part_when_it_is_ready_and_the_fractions_rise(t
     assert [one.method for one in found] == ["saliency", "random", "integrated_gradients"]
     fractions = [fraction for fraction, _part in told]
     assert fractions == sorted(fractions) and fractions[-1] == 1
-    assert found[0].facts["predicted"] and found[0].facts["kind"] == "picture"
+    assert found[0].about.predicted and found[0].about.kind == "picture"
 
 
 def test_the_same_question_is_answered_from_memory_and_another_seed_is_another(

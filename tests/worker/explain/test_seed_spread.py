@@ -43,7 +43,7 @@ def test_a_method_is_said_to_draw_if_and_only_if_another_seed_is_another_map(
     options = method.examples[min(example, len(method.examples) - 1)]
     one, other = (attribute(of_run(run, 1, seed=seed), Choice(method.name, options)) for seed in (3, 4))
     if not one.withheld:
-        assert bool(one.facts["draws"]) == (not np.array_equal(one.attribution, other.attribution)), one.facts
+        assert one.draws == (not np.array_equal(one.attribution, other.attribution)), one.facts
 
 
 def test_the_mean_and_the_deviation_are_those_of_the_seeds_one_by_one(run: Run) -> None:
@@ -52,21 +52,21 @@ def test_the_mean_and_the_deviation_are_those_of_the_seeds_one_by_one(run: Run) 
     each = np.stack([attribute(of_run(run, 1, seed=7 + i), asked).attribution for i in range(4)])
     np.testing.assert_allclose(found.attribution, each.mean(0), atol=1e-6 * np.abs(each).max())
     np.testing.assert_allclose(found.arrays["deviation"], each.std(0, ddof=1), atol=1e-5 * np.abs(each).max())
-    told = found.facts["spread"]
-    assert told["seeds"] == [7, 8, 9, 10] and found.cost == pytest.approx(16)
+    told = found.over
+    assert told is not None and told.seeds == [7, 8, 9, 10] and found.cost == pytest.approx(16)
     tops = [set(np.argsort(-np.abs(one.ravel()))[:78].tolist()) for one in each]
     shared = [len(tops[i] & tops[j]) / 78 for i in range(4) for j in range(i)]
-    assert told["overlap"] == pytest.approx(np.mean(shared))
+    assert told.overlap == pytest.approx(np.mean(shared))
     matrix = np.corrcoef(each.reshape(4, -1))
-    assert told["correlation"] == pytest.approx(matrix[np.triu_indices(4, 1)].mean(), abs=1e-6)
+    assert told.correlation == pytest.approx(matrix[np.triu_indices(4, 1)].mean(), abs=1e-6)
     assert any("mean over 4 seeds" in sentence for sentence in found.words)
 
 
 def test_few_draws_have_a_large_spread_which_is_said_and_many_a_small_one(run: Run) -> None:
     few, many = (over(run, choice("lime", samples=samples), 3) for samples in (32, 2000))
     assert any("The spread is large" in sentence for sentence in few.words)
-    assert few.facts["spread"]["overlap"] < many.facts["spread"]["overlap"]
-    assert few.facts["spread"]["deviation"] > many.facts["spread"]["deviation"]
+    assert few.over.overlap < many.over.overlap
+    assert few.over.deviation > many.over.deviation
 
 
 def test_the_sum_of_a_complete_method_is_checked_on_the_mean(run: Run) -> None:
@@ -77,14 +77,14 @@ def test_the_sum_of_a_complete_method_is_checked_on_the_mean(run: Run) -> None:
 @pytest.mark.parametrize("method", ["saliency", "integrated_gradients"])
 def test_what_draws_nothing_is_made_once_and_says_so(method: str, run: Run) -> None:
     found = over(run, choice(method))
-    assert "spread" not in found.facts and "same with every seed" in found.words[-1]
+    assert found.over is None and "same with every seed" in found.words[-1]
 
 
 def test_one_method_over_seeds_leaves_the_others_at_one(run: Run) -> None:
     asked = (choice("smooth_grad", samples=2), choice("var_grad", samples=2))
     question = Explain(run=run.id, methods=asked, sample=1, spread=("var_grad",), seeds=2, runs=str(run.path.parent))
     one, other = explain(question, quiet)
-    assert "spread" not in one.facts and len(other.facts["spread"]["seeds"]) == 2
+    assert one.over is None and len(other.over.seeds) == 2
 
 
 def test_a_number_of_seeds_that_cannot_be_is_refused(run: Run) -> None:

@@ -17,7 +17,23 @@ from typing import Any
 import numpy as np
 
 from core.catalog.entries import CONTROL, NEURON, TOKENS, WITHHELD, DataForm, Method
-from core.catalog.trials import CUE, EVIDENCE, MOST_SAMPLES, MOST_SEEDS, OWN, Trial, trials_of, within
+from core.catalog.trials import (
+    CUE,
+    EVIDENCE,
+    EXAMPLE,
+    EXAMPLE_CLASS,
+    EXAMPLE_SEED,
+    EXAMPLE_WORDS,
+    MOST_SAMPLES,
+    MOST_SEEDS,
+    OWN,
+    Trial,
+    map_of,
+    of_trial,
+    signed_of,
+    trials_of,
+    within,
+)
 from core.spec import registry
 from core.spec.options import SpecError
 from core.spec.questions import Explain, Explained, Gate, Score, Scored
@@ -214,9 +230,9 @@ def _explain(
         marks.append(_mark(learned, sample, found))
         example = found if i == 0 else example
     board.marks += marks
-    if example is not None and board.facts[f"{learned.name}/seed"] == learned.seed:
-        board.arrays[f"{learned.name}/method/{method.name}"] = example.attribution
-        board.facts[f"{learned.name}/signed/{method.name}"] = example.signed
+    if example is not None and board.facts[of_trial(learned.name, EXAMPLE_SEED)] == learned.seed:
+        board.arrays[map_of(learned.name, method.name)] = example.attribution
+        board.facts[signed_of(learned.name, method.name)] = example.signed
     return ""
 
 
@@ -256,17 +272,17 @@ def sizes(found: np.ndarray, there: np.ndarray) -> np.ndarray:
 def _keep_example(learned: _Learned, sample: int, board: _Board) -> None:
     """What the trial looks like: the first sample of its first network."""
     name, splits = learned.name, learned.splits
-    if f"{name}/shown" in board.arrays:
+    if of_trial(name, EXAMPLE) in board.arrays:
         return
-    board.arrays[f"{name}/shown"] = splits.shown[sample]
+    board.arrays[of_trial(name, EXAMPLE)] = splits.shown[sample]
     for kind, mask in (("evidence", splits.evidence), ("cue", splits.cue)):
         if mask is not None and mask[sample].any():
-            board.arrays[f"{name}/{kind}"] = mask[sample]
-    board.facts[f"{name}/seed"] = learned.seed
-    board.facts[f"{name}/class"] = splits.classes[int(splits.test[1][sample])]
+            board.arrays[of_trial(name, kind)] = mask[sample]
+    board.facts[of_trial(name, EXAMPLE_SEED)] = learned.seed
+    board.facts[of_trial(name, EXAMPLE_CLASS)] = splits.classes[int(splits.test[1][sample])]
     if splits.vocabulary:
         tokens = splits.shown[sample]
-        board.facts[f"{name}/words"] = [splits.vocabulary[int(token)] for token in tokens]
+        board.facts[of_trial(name, EXAMPLE_WORDS)] = [splits.vocabulary[int(token)] for token in tokens]
 
 
 def _scored(question: Score, seeds: int, board: _Board, seconds: float) -> Scored:

@@ -56,7 +56,7 @@ def flow(
         figure = go.Figure(_bars(now, now_title))
         _log_axis(figure, now.values, now_title)
     else:
-        figure = make_subplots(1, 2, shared_yaxes=True, column_widths=[0.62, 0.38], horizontal_spacing=0.1)
+        figure = make_subplots(1, 2, shared_yaxes=True, column_widths=[0.62, 0.38], horizontal_spacing=0.05)
         places = np.unique(np.linspace(0, len(steps) - 1, min(COLUMNS, len(steps))).round().astype(int))
         figure.add_trace(_strip(steps[places], history[:, places], names, x_title, value), row=1, col=1)
         figure.add_trace(_bars(now, now_title), row=1, col=2)
@@ -67,8 +67,8 @@ def flow(
     figure.update_yaxes(autorange="reversed", type="category", tickfont={"size": 10}, showgrid=False, automargin=True)
     figure.update_layout(yaxis_title={"text": y_title, "standoff": 4})
     figure.update_layout(
-        height=min(MOST, max(LEAST, 60 + ROW * len(names))),
-        margin={"l": 10, "r": 12, "t": 8, "b": 46},
+        height=min(MOST, max(LEAST, 60 + ROW * len(names)) + (32 if steps.size else 0)),
+        margin={"l": 10, "r": 12, "t": 52 if steps.size else 8, "b": 46},
         showlegend=False,
         bargap=0.25,
     )
@@ -79,9 +79,10 @@ def _strip(steps: np.ndarray, table: np.ndarray, names: list[str], x_title: str,
     logs = logarithms(table)
     low, high = _ends(logs)
     ticks = np.arange(np.ceil(low), np.floor(high) + 1, max(1, (high - low) // 5))
-    bar = {"x": 0.565, "xanchor": "left", "thickness": 10, "outlinewidth": 0, "tickfont": {"size": 10}}
+    bar = {"orientation": "h", "thickness": 8, "outlinewidth": 0, "tickfont": {"size": 10}}
+    bar |= {"x": 0, "xanchor": "left", "len": 0.56, "y": 1, "yanchor": "bottom", "ypad": 4}  # above: never on the bars
     bar |= {"tickvals": ticks, "ticktext": [f"1e{int(tick)}" for tick in ticks]}
-    bar["title"] = {"text": value, "side": "right", "font": {"size": 11}}
+    bar["title"] = {"text": value, "side": "top", "font": {"size": 11}}
     return go.Heatmap(
         x=steps,
         y=names,

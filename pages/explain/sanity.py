@@ -27,7 +27,7 @@ from core.figures import attribution, sanity
 from core.figures.literal import Markup
 from core.spec.questions import Seen
 from pages.explain import why_maps
-from pages.kit import figure, look
+from pages.kit import figure, location, look
 from pages.kit.words import Markdown, _, fill, plain
 
 SIDE = 250  # pixels of a map
@@ -68,8 +68,7 @@ def draw(seen: Seen[SanityFacts]) -> None:
 
 def _cascade(seen: Seen[SanityFacts]) -> None:
     depths = [int(depth) for depth in seen.arrays[DEPTHS]]
-    if st.session_state.get("sanity.depth") not in depths:
-        st.session_state["sanity.depth"] = depths[-1]
+    location.keep_choice("sanity.depth", depths, depths[-1])
     maps, curve = st.columns([0.56, 0.44], gap="small")
     with maps:
         depth = st.select_slider(

@@ -222,6 +222,7 @@ def _head(plan: Plan, arrived: Arriving) -> bool:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(why_maps.legend(plan.form.task == NUMBER))
         if plan.form.kind == PICTURE:
+            location.keep_choice("why.over", [False, True])
             return bool(st.toggle(_("over the picture"), key="why.over", persist_state="session", width="content"))
     return False
 

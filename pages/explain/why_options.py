@@ -19,7 +19,7 @@ from core.catalog.entries import CONTROL, EACH_STEP, NUMBER, WITHHELD, DataForm,
 from core.spec import specs
 from core.spec.options import Options, SpecError, declared
 from core.spec.questions import PREDICTED, TRUE, MethodFit
-from core.spec.quoting import quoted
+from core.spec.quoting import quoted, whole
 from core.spec.registry import METHODS
 from pages.kit import forms, leftovers, location
 from pages.kit.words import Markdown, _, plain
@@ -292,6 +292,7 @@ def option_fields(names: list[str], fits: dict[str, MethodFit]) -> None:
             name = st.selectbox(_("options of"), list(having), key=_OF, format_func=lambda n: having[n], **_KEEP)
             forms.options_form(_part(name), METHODS.get(name).options, {})
         _layer_field(list(dict.fromkeys(layer for name in ready for layer in fits[name].layers)))
+        location.keep(_SEED, 0, lambda text: whole(text, LAST_SEED))
         st.number_input(
             _("seed"),
             0,

@@ -15,8 +15,11 @@ from pages.kit import setup
 from pages.kit.words import Markdown, _, fill
 
 
-def draw(run: Run | None) -> None:
-    """Say what the form holds: the run's own experiment, or a draft, which is not trained yet."""
+def draw(run: Run | None, *, named: bool = True) -> None:
+    """Say what the form holds: the run's own experiment, or a draft, which is not trained yet.
+
+    named=False leaves out what the draft is, where the form that says so stands right below.
+    """
     try:
         asked = setup.collect({}).experiment
     except SpecError:  # what cannot be is said under its field
@@ -26,7 +29,7 @@ def draw(run: Run | None) -> None:
         st.markdown(_(":material/check: The settings of this run."))
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="draft"):
-        st.markdown(words(asked), width="content")
+        st.markdown(words(asked) if named else _(":material/edit_note: **Draft**"), width="content")
         if run and trained:
             st.button(
                 fill(_("Open run {id}"), id=f"#{run.id[:4]}"),

@@ -7,7 +7,7 @@ session. A value that cannot be stays in its widget with a sentence under it, an
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import streamlit as st
@@ -15,6 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.spec.options import Option, SpecError, coerce, declared
 from core.spec.registry import Registry
+from pages.kit import location
 from pages.kit.words import Markdown, _, choice_word, plain
 
 Faults = dict[str, str]  # address → why its value cannot be
@@ -29,12 +30,23 @@ def options_form(
     In several columns the sentences on what cannot be stand above them all: under a narrow field none can be read.
     """
     known = declared(cls)
+    if part.startswith(("look_", "why_")):  # the forms of an experiment have a link of their own (pages.kit.exchange)
+        for name in filter(offers, known):
+            _keep_in_address(f"{part}.{name}", *known[name])
     above = st.container(gap="xsmall") if columns > 1 else None
     drawn = [name for name, (_k, _d, option) in known.items() if offers(name) and applies(part, cls, option)]
     places = st.columns(columns, gap="small") if columns > 1 else [nullcontext()]
     for at, name in enumerate(drawn):
         with places[at % columns]:
             field(f"{part}.{name}", *known[name], faults, told=above)
+
+
+def _keep_in_address(address: str, kind: Any, default: Any, option: Option) -> None:
+    def read(text: str) -> Any:
+        with suppress(SpecError):
+            return to_widget(coerce(address, kind, text, option))
+
+    location.keep(address, None if option.auto and default == option.low else to_widget(default), read)
 
 
 def field(

@@ -6,6 +6,9 @@ session writes it back. So a reload, a shared link and a second tab show the sam
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import streamlit as st
 
 from core.spec import drawings
@@ -35,6 +38,29 @@ def say(values: dict[str, str]) -> None:
             st.query_params[name] = value
         elif not value and name in st.query_params:
             del st.query_params[name]
+
+
+def keep(key: str, default: Any, read: Callable[[str], Any]) -> None:
+    """Have the address say what the widget under `key` says; to be called before the widget is drawn.
+
+    A link's value comes into the session where the session has none yet. read: the value of a text, None where it can
+    be none. The widget's value when the page begins is `default`, of which the address says nothing.
+    """
+    if key not in st.session_state and (text := address().get(key)) is not None:
+        value = read(text)
+        if value is not None:
+            st.session_state[key] = value
+    value = st.session_state.setdefault(key, default)
+    say({key: "" if value is None or value == default else str(int(value) if isinstance(value, bool) else value)})
+
+
+def keep_choice(key: str, names: Sequence[Any], default: Any = None) -> None:
+    """As keep, for a choice among `names`; what is none of them gives way to the default, else to the first."""
+    first = names[0] if default is None else default
+    known = {str(int(name) if isinstance(name, bool) else name): name for name in names}
+    if key in st.session_state and st.session_state[key] not in names:
+        st.session_state[key] = first
+    keep(key, first, known.get)
 
 
 def follow_language() -> None:

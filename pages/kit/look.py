@@ -282,9 +282,11 @@ def _program(seen: Seen[Any]) -> None:
 def beneath(**there: bool) -> str | None:
     """Which of table, arrays and code is to be seen; those that are `there` are offered."""
     titles = {"table": _("Table"), "arrays": _("Arrays"), "code": _("PyTorch")}
+    offered = [name for name in titles if there[name]]
+    location.keep("look.beneath", None, lambda text: text if text in offered else None)
     return st.segmented_control(
         _("beneath"),
-        [name for name in titles if there[name]],
+        offered,
         format_func=lambda n: titles[n],
         key="look.beneath",
         label_visibility="collapsed",

@@ -13,8 +13,8 @@ from core.spec import specs
 from core.spec.events import ENDED
 from core.store.files import StoreError
 from core.store.runs import Run
+from pages.kit import copy_link, leftovers, location, trouble
 from pages.kit import engine as doors
-from pages.kit import leftovers, location, trouble
 from pages.kit.words import STATE_ICONS, Markdown, _, about, fill, plain, state_word
 
 OFFERED = 50  # newest runs in the picker; the runs page has them all
@@ -33,7 +33,8 @@ def draw(title: Markdown, *, counting: bool = True, drafting: bool = False) -> D
     """
     run = location.current()
     with st.container(key="run_bar"):
-        name, picker, status, sample = st.columns([0.19, 0.29, 0.36, 0.16], vertical_alignment="center")
+        shares = [0.18, 0.28, 0.32, 0.15, 0.07]
+        name, picker, status, sample, link = st.columns(shares, vertical_alignment="center")
         with name:
             st.title(title, anchor=False)
         with picker:
@@ -53,6 +54,8 @@ def draw(title: Markdown, *, counting: bool = True, drafting: bool = False) -> D
                 label_visibility="collapsed",
                 on_change=_sampled,
             )
+        with link:
+            copy_link.draw()
     return status
 
 

@@ -63,8 +63,7 @@ def kinds(seen: Seen[AttentionFacts]) -> dict[str, str]:
 def choice(seen: Seen[AttentionFacts]) -> str:
     """Which picture."""
     names = kinds(seen)
-    if st.session_state.get("attention.kind") not in names:
-        st.session_state["attention.kind"] = next(iter(names))
+    location.keep_choice("attention.kind", list(names))
     return str(
         st.segmented_control(
             _("picture"),

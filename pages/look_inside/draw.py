@@ -67,7 +67,6 @@ def pad(run_id: str, *, step: int, layer: str, layers: tuple[str, ...]) -> None:
             "height": HEIGHT,
             "words": _words(),
         },
-        height=HEIGHT,
         on_drawn_change=_drawn,
         on_layer_change=_layer,
     )

@@ -111,11 +111,11 @@ def _names(seen: Seen[EmbeddingsFacts]) -> list[str]:
 def _colouring(seen: Seen[EmbeddingsFacts]) -> str:
     number = seen.facts.task == NUMBER
     titles = {"target": _("target") if number else _("class"), "answer": _("error") if number else _("right or wrong")}
+    location.keep_choice("embeddings.colour", list(titles))
     chosen = st.segmented_control(
         _("colour"),
         list(titles),
         format_func=lambda name: titles[name],
-        default="target",
         required=True,
         key="embeddings.colour",
         label_visibility="collapsed",

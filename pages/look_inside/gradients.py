@@ -86,7 +86,8 @@ def flow(seen: Seen[GradientsFacts]) -> None:
     """The strip over the training beside the bars of this moment."""
     kinds = {"grad_norm": _("gradient norm"), "update_ratio": _("step ÷ weights")}
     layers, steps = seen.facts.layers, seen.arrays[HISTORY_STEPS]
-    kind = st.session_state.get("gradients.history") or "grad_norm"
+    location.keep_choice("gradients.history", [*kinds, None], "grad_norm")
+    kind = st.session_state["gradients.history"] or "grad_norm"
     picture = gradients.flow(
         steps,
         seen.arrays[history(kind)],
@@ -106,7 +107,6 @@ def flow(seen: Seen[GradientsFacts]) -> None:
             list(kinds),
             format_func=lambda name: kinds[name],
             key="gradients.history",
-            default="grad_norm",
             label_visibility="collapsed",
         )
 

@@ -25,7 +25,7 @@ from core.catalog.views.landscape import (
 )
 from core.figures import landscape
 from core.spec.questions import Seen
-from pages.kit import figure, look
+from pages.kit import figure, location, look
 from pages.kit.words import _, fill
 
 Row = dict[str, Any]
@@ -55,10 +55,10 @@ def _scale(seen: Seen[LandscapeFacts]) -> bool:
     """The switch of the scale, and beside it what could not be drawn."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         kind = seen.facts.kind
+        location.keep_choice(f"landscape.log.{kind}", [kind == PATH, kind != PATH])
         log = st.toggle(
             _("logarithmic scale"),
             key=f"landscape.log.{kind}",
-            value=kind == PATH,
             help=_("Equal distances are equal ratios: what is flat near the bottom becomes visible."),
             persist_state="session",
         )

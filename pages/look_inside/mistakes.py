@@ -114,7 +114,8 @@ def _share(value: float) -> float | None:
 def _confusion(seen: Seen[MistakesFacts], height: int) -> None:
     names = [visible(name) for name in seen.facts.classes]
     counts = seen.arrays[CONFUSION]
-    only = st.toggle(_("colour the mistakes only"), value=True, key="mistakes.only", persist_state="session")
+    location.keep_choice("mistakes.only", [True, False])
+    only = st.toggle(_("colour the mistakes only"), key="mistakes.only", persist_state="session")
     picture = mistakes.confusion(
         counts,
         names,
@@ -133,14 +134,11 @@ def _confusion(seen: Seen[MistakesFacts], height: int) -> None:
 def _second(seen: Seen[MistakesFacts]) -> None:
     titles = {"calibration": _("confidence"), "classes": _("classes")}
     titles |= {"steps": _("steps")} if seen.facts.task == EACH_STEP else {}
-    kept = st.session_state.get("mistakes.second")
-    if kept is not None and kept not in titles:
-        st.session_state["mistakes.second"] = "calibration"
+    location.keep_choice("mistakes.second", list(titles))
     chosen = st.segmented_control(
         _("picture"),
         list(titles),
         format_func=lambda n: titles[n],
-        default="calibration",
         required=True,
         key="mistakes.second",
         label_visibility="collapsed",

@@ -33,7 +33,7 @@ def page() -> None:
             with boundary.answered(gone=False):
                 steer.train_on(run, state)
         if run:
-            draft.draw(run)
+            draft.draw(run, named=False)
         asked = setup.draw(verdict.draw)
         with st.popover(_("As a file"), icon=":material/description:", width="stretch"):
             exchange.file_corner(asked)

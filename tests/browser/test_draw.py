@@ -376,3 +376,21 @@ def test_many_who_leave_in_the_middle_harm_nobody(site: Site, run: Run) -> None:
                 socket.send(question)
     with knock(site) as socket:
         assert told(socket, question).meta["predicted"] in "0123456789"
+
+
+def test_the_pad_fits_a_phone_and_its_link_is_copied(pad: Any) -> None:
+    """At 390 pixels nothing of the pad and its tools is cut off; a pressed “Copy link” says that it has copied."""
+    pad.set_viewport_size({"width": 390, "height": 844})
+    pad.wait_for_function("document.querySelector('.ld-pad').clientWidth < 334")
+    room = pad.locator(".ld-draw").bounding_box()
+    for part in (".ld-pad", ".ld-tools", ".ld-middle", ".ld-right"):
+        box = pad.locator(part).bounding_box()
+        assert room["x"] - 1 <= box["x"] and box["x"] + box["width"] <= room["x"] + room["width"] + 1 <= 391, part
+    maps, below = pad.locator(".ld-right").bounding_box(), pad.get_by_text("PyTorch", exact=True).bounding_box()
+    assert maps["y"] + maps["height"] <= below["y"]  # all of it stands above what comes next
+    pad.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    copy = pad.get_by_role("button", name="Copy link")
+    copy.click()
+    pad.get_by_role("button", name="Copied").wait_for()
+    assert pad.evaluate("navigator.clipboard.readText()") == pad.url
+    assert "sample=3" in pad.url

@@ -211,7 +211,7 @@ def model_entry(label: Markdown, changed: Callable[[], None], **more: Any) -> No
     if own is None:
         entry("model", label, registry.ARCHITECTURES, changed, **more)
         return
-    titles = {OWN: _("Your own network ({n} layers)").format(n=len(own))}
+    titles = {OWN: _("Your own network")}  # a browser sends it back as it is written: it must not change by itself
     titles |= {one.name: _(one.title) for one in registry.ARCHITECTURES}
     st.selectbox(
         label,

@@ -384,7 +384,7 @@ def test_the_pad_fits_a_phone_and_its_link_is_copied(pad: Any) -> None:
     pad.wait_for_function("document.querySelector('.ld-pad').clientWidth < 334")
     room = pad.locator(".ld-draw").bounding_box()
     for part in (".ld-pad", ".ld-tools", ".ld-middle", ".ld-right"):
-        box = pad.locator(part).bounding_box()
+        box = pad.locator(part).first.bounding_box()
         assert room["x"] - 1 <= box["x"] and box["x"] + box["width"] <= room["x"] + room["width"] + 1 <= 391, part
     maps, below = pad.locator(".ld-right").bounding_box(), pad.get_by_text("PyTorch", exact=True).bounding_box()
     assert maps["y"] + maps["height"] <= below["y"]  # all of it stands above what comes next

@@ -247,7 +247,7 @@ def test_from_nothing_to_a_network_that_trains(bench: Bench, store: Store) -> No
     assert [layer.kind for layer in run.experiment().model.layers] == kinds
     assert run.about()["name"] == "own network on digits"
     assert bench.at.session_state["run"] == run.id
-    assert bench.at.selectbox(key="own.box").options[0] == "Your own network (6 layers)"
+    assert bench.at.selectbox(key="own.box").options[0] == "Your own network"
 
 
 def test_nothing_is_not_trained_and_survives_a_reload(bench: Bench) -> None:
@@ -323,7 +323,7 @@ def test_the_train_page_leads_back_to_the_builder(bench: Bench) -> None:
     at = bench.open()
     bench.act("delete", "relu1")
     switch(at, "train").run()
-    assert at.selectbox(key="own.box").options[0] == "Your own network (9 layers)"
+    assert at.selectbox(key="own.box").options[0] == "Your own network"
     button(at, "Edit").click().run()
     assert len(bench.names) == 9
 

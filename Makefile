@@ -1,4 +1,4 @@
-# make run · make test · make test-all · make test-gpu · make lint · make bench · make words · make clean
+# make run · make test · make test-all · make test-gpu · make lint · make bench · make words · make words-check · make clean
 # Variables: PYTHON (3.11 or newer), PORT, ADDRESS (0.0.0.0 opens the app to the local network),
 # JOBS (test processes; one more than there are cores).
 
@@ -19,7 +19,7 @@ endif
 
 .DEFAULT_GOAL := run
 .DELETE_ON_ERROR:
-.PHONY: run test test-all test-gpu lint bench words clean distclean browser
+.PHONY: run test test-all test-gpu lint bench words words-check clean distclean browser
 
 run: $(APP)
 	@hosts=; [ "$(ADDRESS)" = 127.0.0.1 ] || hosts='--server.allowedHosts *'; set -f; \
@@ -49,15 +49,23 @@ lint: $(DEV)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
+	@$(MAKE) --no-print-directory words-check
 
 bench: $(APP)
 	@$(BIN)/python -m core bench
 
+# The template of the texts that can be translated. Files without line numbers: a text that has moved changes nothing.
+EXTRACT = $(BIN)/pybabel --quiet extract -F pyproject.toml -k _ -k Sentence -k counted:1,2 --no-wrap --sort-by-file \
+  --add-location=file --omit-header core pages app.py -o
+TEMPLATE = assets/locale/layerlab.pot
 words: $(DEV)
 	@mkdir -p assets/locale
-	@$(BIN)/pybabel --quiet extract -F pyproject.toml -k _ -k Sentence -k counted:1,2 --no-wrap --sort-by-file --omit-header \
-	    -o assets/locale/layerlab.pot core pages app.py
-	@grep -c '^msgid' assets/locale/layerlab.pot | sed 's/$$/ texts in assets\/locale\/layerlab.pot/'
+	@$(EXTRACT) $(TEMPLATE)
+	@grep -c '^msgid' $(TEMPLATE) | sed 's|$$| texts in $(TEMPLATE)|'
+
+words-check: $(DEV)
+	@fresh=$$(mktemp) && $(EXTRACT) $$fresh && cmp -s $$fresh $(TEMPLATE); differs=$$?; rm -f $$fresh; \
+	if [ $$differs != 0 ]; then echo "$(TEMPLATE) is not up to date: run make words." >&2; exit 1; fi
 
 clean:
 	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -49,11 +49,19 @@ def report(runs: Path, data: Path, home: Path, worker: dict[str, Any]) -> dict[s
 
 def problems(free: int, runs: Path) -> list[str]:
     """Sentences about what stands in the way; empty when nothing does."""
-    found = []
+    found: list[str] = []
     if free < LOW_SPACE:
-        found.append(f"Only {free / 2**20:,.0f} MiB are free where the runs are kept ({runs}); delete some runs.")
+        found.append(
+            Sentence(
+                "Only {free:,.0f} MiB are free where the runs are kept ({runs}); delete some runs.",
+                free=free / 2**20,
+                runs=runs,
+            )
+        )
     if not os.access(runs, os.W_OK):
-        found.append(f"{runs} cannot be written to; choose another folder with --runs or $LAYERLAB_RUNS.")
+        found.append(
+            Sentence("{runs} cannot be written to; choose another folder with --runs or $LAYERLAB_RUNS.", runs=runs)
+        )
     found += [
         Sentence("{name} is not installed; run `pip install -e .` again.", name=name)
         for name, v in _installed().items()

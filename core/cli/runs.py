@@ -245,7 +245,15 @@ def _follow(engine: ClientEngine, run: Run, quiet: bool, prompt: str | None = No
         except KeyboardInterrupt:
             engine.command(run.id, Command("stop"))
     if status.state != FINISHED:
-        say(f"layerlab: run {run.id[:8]} {status.state}: {one_line(status.words)}", file=sys.stderr)
+        say(
+            Sentence(
+                "layerlab: run {run_id} {state}: {words}",
+                run_id=run.id[:8],
+                state=STATE_WORDS[status.state],
+                words=status.words if isinstance(status.words, Sentence) else one_line(status.words),
+            ),
+            file=sys.stderr,
+        )
         return 1
     found = summary(run)
     if prompt is not None:
@@ -381,7 +389,7 @@ def _training(store: Store) -> dict[str, RunState]:
         engine = connect(store.root, start=False)
         return engine.runs()
     except EngineSilent as error:
-        say(f"layerlab: {error} What follows is what the folder says.", file=sys.stderr)
+        say(Sentence("layerlab: {error} What follows is what the folder says.", error=error), file=sys.stderr)
         return {}
     except EngineError:  # nobody trains them at the moment
         return {}

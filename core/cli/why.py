@@ -14,7 +14,7 @@ from core.cli.output import Mistake, aloud, print_json, say
 from core.cli.requests import explanation_asked, fits_asked, score_asked, view_asked
 from core.spec import registry
 from core.spec.questions import Explained, MethodFit, Reproduce
-from core.spec.quoting import quoted
+from core.spec.quoting import Quoted, quoted
 from core.spec.sentences import Sentence, _
 from core.store import write_npz, write_source
 
@@ -30,7 +30,10 @@ def do_look(asked: argparse.Namespace) -> int:
         text = {"text": seen.facts.text} if isinstance(seen.facts, WritingFacts) else {}
         print_json({"view": seen.view, "step": seen.step, "arrays": shapes, "words": " ".join(seen.words), **text})
         return 0
-    say(f"{view.title}, step {seen.step}" + (f", sample {seen.sample}" if view.of_sample else ""))
+    if view.of_sample:
+        say(Sentence("{view}, step {step}, sample {sample}", view=view.title, step=seen.step, sample=seen.sample))
+    else:
+        say(Sentence("{view}, step {step}", view=view.title, step=seen.step))
     for name, shape in shapes.items():
         say(f"  {name:24} [{', '.join(map(str, shape))}]")
     for sentence in seen.words:
@@ -147,10 +150,17 @@ def _show_explained(asked: argparse.Namespace, found: Explained) -> None:
         None: _("it has no check of its own"),
     }
     said = _("this map is only rounding") if found.rounding else held[found.holds]
-    say(f"{registry.METHODS.get(found.method).title}, why {found.target}: {said}")
+    say(
+        Sentence(
+            "{title}, why {target}: {said}",
+            title=registry.METHODS.get(found.method).title,
+            target=found.target,
+            said=said,
+        )
+    )
     say("  ".join(f"{name} {value:.4g}" for name, value in proof.items() if value is not None))
     if found.layer:
-        say(f"layer {found.layer}")
+        say(Sentence("layer {layer}", layer=found.layer))
     for sentence in found.words:
         say(sentence)
 
@@ -171,7 +181,15 @@ def do_score(asked: argparse.Namespace) -> int:
     for row in found.rows:
         measures = (("hit", row.hit), ("mass", row.mass), ("auroc", row.auroc), ("cue_mass", row.cue_mass))
         said = "".join(f"  {name} {v.mean:.2f} ± {v.spread:.2f}" for name, v in measures if v is not None)
-        say(f"{row.data:13}{row.method:28}{said}  cost {row.cost.mean:,.1f}{'  control' * row.control}")
+        say(
+            Sentence(
+                "{row}{said}  cost {mean:,.1f}{control}",
+                row=Quoted(f"{row.data:13}{row.method:28}"),
+                said=said,
+                mean=row.cost.mean,
+                control=_("  control") if row.control else "",
+            )
+        )
     for sentence in (*(gate.words for gate in found.gates if gate.passed), *found.words):
         say(sentence)
     return 0

@@ -30,7 +30,7 @@ from core.spec.sentences import Sentence, _, join
 from core.spec.specs import TrainSpec
 
 ACTIVE = (QUEUED, RUNNING, PAUSED)
-NOTHING = Sentence("")
+NOTHING = join([])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ import re
 import string
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from numbers import Real
+from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any
 
@@ -153,10 +153,10 @@ def _value(value: Any) -> Any:  # noqa: PLR0911 (one case a kind of value)
         return value
     if isinstance(value, str | bool):
         return quoted(value, LONGEST)
-    if isinstance(value, int | float):
+    if type(value) in (int, float):
         return value
-    if isinstance(value, Real):  # a number of numpy
-        return value.item()  # type: ignore[attr-defined]
+    if isinstance(value, Real):  # of numpy: np.float64 is a float, too
+        return int(value) if isinstance(value, Integral) else float(value)
     if isinstance(value, list | tuple):
         return tuple(_value(one) for one in value)
     if isinstance(value, BaseException):  # its own sentence, or what another program says

@@ -539,7 +539,9 @@ def from_link(link: dict[str, str]) -> tuple[Experiment, list[str]]:
             raw = {**to_json(made.model), "layers": parsed(link["layers"])}
             made = replace(made, model=model_from_json(raw))
         except (SpecError, ValueError, RecursionError) as error:
-            notices.append(f"layers: {getattr(error, 'message', 'they are not readable JSON')}")
+            notices.append(
+                Sentence("layers: {message}", message=getattr(error, "message", _("they are not readable JSON")))
+            )
     return made, notices
 
 

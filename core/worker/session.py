@@ -78,7 +78,7 @@ class RunSession:
     def begin(self) -> None:
         """Load the data, and the state to go on from if there is one."""
         self.paused = False
-        self.report(RUNNING, "Loading the data.")
+        self.report(RUNNING, _("Loading the data."))
         experiment, checkpoint = self.run.experiment(), self.run.load_checkpoint()
         folder = self.run.about().get("data_dir")
         splits = load_data(experiment, Path(folder) if folder else None, self._loading)
@@ -125,7 +125,8 @@ class RunSession:
         self.run.note(seconds=training.seconds, device=training.device.type)
         if text := sample_text(training.network, training.splits, training.experiment.train.seed):
             self.run.note(sample_text=text)
-        self.report(FINISHED, f"Finished. {training.words(self.run.latest())} {self.notice}".strip())
+        said = (_("Finished."), training.words(self.run.latest()), self.notice)
+        self.report(FINISHED, join(filter(None, said)))
 
     def _between(self, now: float) -> None:
         """What is done between two steps, every few milliseconds: obey, show, checkpoint, report."""
@@ -190,13 +191,15 @@ class RunSession:
         """End here."""
         self.checkpoint()
         self.show()
-        self.report(STOPPED, f"Stopped at step {self._trained().step}. Resume carries on from there.")
+        self.report(
+            STOPPED, Sentence("Stopped at step {step}. Resume carries on from there.", step=self._trained().step)
+        )
         raise _Leave
 
     def park(self, _values: Values) -> None:
         """Leave the slot to a run that waits."""
         self.checkpoint()
-        self.report(PAUSED, "Paused; its place was given to a waiting run. Resume puts it back in the queue.")
+        self.report(PAUSED, _("Paused; its place was given to a waiting run. Resume puts it back in the queue."))
         raise _Leave
 
     def set(self, values: Values) -> None:

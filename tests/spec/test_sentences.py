@@ -70,7 +70,8 @@ def test_values_are_put_in_as_they_stand_and_what_is_foreign_is_quoted() -> None
     assert Sentence("{name}", name=Quoted("x" * 1000)) == "x" * 1000
     assert Sentence("{path}", path=Path("a/b")) == "a/b"
     assert Sentence("{all}", all=["a", "b\n"]) == "a, b\\n"
-    assert Sentence("{n:.3f}", n=np.float32(0.5)).values == {"n": 0.5}
+    numbers = Sentence("{a} {b} {c}", a=np.float32(0.5), b=np.float64(0.5), c=np.int64(3)).values
+    assert numbers == {"a": 0.5, "b": 0.5, "c": 3} and {type(n) for n in numbers.values()} == {int, float}
 
 
 def test_without_values_braces_are_text() -> None:

@@ -116,7 +116,7 @@ def fetch_each(title: str, mirrors: list[str], files: list[tuple[str, str]], raw
     for i, (name, md5) in enumerate(missing):
 
         def tell(share: float, i: int = i, name: str = name) -> None:
-            report((i + share) / len(missing), f"downloading {title}: {name}")
+            report((i + share) / len(missing), Sentence("downloading {title}: {name}", title=title, name=name))
 
         target = raw / name.removesuffix(".gz")
         with fetched([mirror + name for mirror in mirrors], md5, raw, tell) as packed:

@@ -15,6 +15,7 @@ from core.catalog.entries import CONTROL, LAYER, MAP_TOLERANCE, TOKENS, WITHHELD
 from core.spec import registry
 from core.spec.options import Options, SpecError
 from core.spec.questions import Explained
+from core.spec.sentences import Sentence, _, join
 from core.spec.specs import Choice
 from core.worker.explain import rounding
 from core.worker.explain.explained_case import GRADIENT, ROUNDING, Case, Result, Withheld, drawn, seeded
@@ -41,8 +42,13 @@ def attribute(case: Case, choice: Choice, step: int = 0) -> Explained:
     if case.predicted > MOST:
         raise SpecError(
             method.name,
-            f"{method.title} would take about {case.predicted:,.0f} passes here; at most {MOST:,} are "
-            "allowed. Choose larger pieces, fewer samples or fewer points.",
+            Sentence(
+                "{method} would take about {predicted:,.0f} passes here; at most {most:,} are allowed. Choose "
+                "larger pieces, fewer samples or fewer points.",
+                method=method.title,
+                predicted=case.predicted,
+                most=MOST,
+            ),
         )
     found = _explained(method, case, choice, fit, step)
     if method.family != LAYER or case.layer == asked or not _blank(found):
@@ -51,7 +57,11 @@ def attribute(case: Case, choice: Choice, step: int = 0) -> Explained:
         case.layer = layer
         other = _explained(method, case, choice, fit, step)
         if not _blank(other):
-            instead = f"At {found.layer} there is nothing to see with this method, so this map is of {layer}."
+            instead = Sentence(
+                "At {layer} there is nothing to see with this method, so this map is of {other}.",
+                layer=found.layer,
+                other=layer,
+            )
             return replace(other, words=(*other.words, instead))
     return found
 
@@ -72,7 +82,12 @@ def _explained(method: Method, case: Case, choice: Choice, fit: Fit, step: int) 
     seconds = time.perf_counter() - started
     found = result.attribution.detach().float()
     if not bool(torch.isfinite(found).all()):
-        return withheld(case, method, f"{method.title} gave values that are not finite here; no map is shown.", step)
+        return withheld(
+            case,
+            method,
+            Sentence("{method} gave values that are not finite here; no map is shown.", method=method.title),
+            step,
+        )
     proved = _proved(case, method, fit, result, step)
     return replace(_read(case, choice, method, result, proved), cost=cost, seconds=seconds)
 
@@ -97,11 +112,21 @@ def apply(method: Method, case: Case, options: Options) -> Result:
 def fit_of(method: Method, case: Case) -> Fit:
     """Ready, ready by another way, or withheld with the reason."""
     if case.form.kind not in method.takes:
-        kinds = " and ".join(WORDS[kind] for kind in method.takes)
-        return Fit(WITHHELD, f"{method.title} is for {kinds}; this run reads {WORDS[case.form.kind]}.")
+        kinds = join((WORDS[kind] for kind in method.takes), _(" and "))
+        return Fit(
+            WITHHELD,
+            Sentence(
+                "{method} is for {kinds}; this run reads {reads}.",
+                method=method.title,
+                kinds=kinds,
+                reads=WORDS[case.form.kind],
+            ),
+        )
     fit = method.fit(case.findings)
     if fit.status != WITHHELD and method.family in ("layer", "neuron") and not method.layers(case.specs, case.form):
-        return Fit(WITHHELD, f"{method.title} explains by a layer that this network does not have.")
+        return Fit(
+            WITHHELD, Sentence("{method} explains by a layer that this network does not have.", method=method.title)
+        )
     return fit
 
 
@@ -148,8 +173,8 @@ def _proved(case: Case, method: Method, fit: Fit, result: Result, step: int) -> 
             gap = abs(delta) / abs(expected)
             holds = bool(gap <= method.tolerance)
         else:
-            same = "The answers to the input and to the baseline are the same, up to rounding"
-            words.append(f"{same}: there is nothing to explain.")
+            same = _("The answers to the input and to the baseline are the same, up to rounding")
+            words.append(Sentence("{same}: there is nothing to explain.", same=same))
     if result.change is not None:
         holds = _settled(method, result, holds)
     arrays = {name: _plain(value) for name, value in {"x": case.inputs, **result.arrays}.items()}
@@ -190,7 +215,7 @@ def _read(case: Case, choice: Choice, method: Method, result: Result, proved: Ex
     size = _size(case, proved.facts)
     lost = said = rounding.rounding(case, result, shown, size, again)
     if not lost and rounding.level(shown):
-        said = "The map is the same everywhere: the method finds no place that matters more than another."
+        said = _("The map is the same everywhere: the method finds no place that matters more than another.")
         lost = said if shown.any() and method.family != CONTROL else ""
     slight = rounding.slight(result, shown, size)
     said, facts = said or slight, {**proved.facts, **({"slight": True} if slight else {})}

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from core.catalog.entries import PICTURE, TOKENS
 from core.spec.options import SpecError
+from core.spec.sentences import Sentence
 
 if TYPE_CHECKING:
     from core.worker.explain.explained_case import Case
@@ -56,7 +57,10 @@ def _range(case: Case) -> tuple[float, float]:
 def _sample(case: Case, index: int) -> Tensor:
     known = case.splits.test[0] if case.splits else case.x[:0]
     if index >= len(known):
-        raise SpecError("baseline_sample", f"baseline_sample = {index}: the test set has 0 to {len(known) - 1}.")
+        raise SpecError(
+            "baseline_sample",
+            Sentence("baseline_sample = {index}: the test set has 0 to {known}.", index=index, known=len(known) - 1),
+        )
     other = known[index : index + 1]
     if case.form.kind != TOKENS:
         return other.float()

@@ -24,6 +24,7 @@ from core.catalog.entries import EACH_STEP, NUMBER, PICTURE, TOKENS, DataForm, F
 from core.spec.options import SpecError
 from core.spec.questions import PREDICTED, TRUE
 from core.spec.quoting import quoted, shown
+from core.spec.sentences import Sentence, _
 from core.spec.specs import LayerSpec
 from core.worker.data.splits import NOT_ASKED, Splits
 from core.worker.explain import baselines
@@ -164,7 +165,7 @@ class Case:
         for module in self.network.modules():
             if isinstance(module, nn.Embedding):
                 return module
-        raise Withheld("Tokens are explained by their embedding vectors, and this network has no token embedding.")
+        raise Withheld(_("Tokens are explained by their embedding vectors, and this network has no token embedding."))
 
     def logits(self, inputs: Tensor) -> Tensor:
         """What the network answers to [n, …] inputs (for tokens: embedding vectors): [n, …], differentiable."""
@@ -230,7 +231,7 @@ class Case:
                 if self.rows == 1 or not out_of_memory(error):
                     raise
                 self.rows //= 2
-                self.words.append(f"The memory did not do; it went on with batches of {self.rows}.")
+                self.words.append(Sentence("The memory did not do; it went on with batches of {rows}.", rows=self.rows))
                 continue
             at += self.rows
             yield done
@@ -382,8 +383,8 @@ def target_of(text: str, answers: Tensor, y: Tensor | None, form: DataForm, spli
     each_step = form.task == EACH_STEP
     check_target(text, form.task, answers.shape[-1], answers.shape[1] if each_step else 0)
     if form.task == NUMBER:
-        name = splits.classes[0] if splits and splits.classes else "the number"
-        return Target(0, words=f"the answered number ({name})")
+        name = splits.classes[0] if splits and splits.classes else _("the number")
+        return Target(0, words=Sentence("the answered number ({name})", name=name))
     which, _at, where = text.partition("@")
     step = _step(where, answers, y) if each_step else None
     row = answers[0] if step is None else answers[0, step]
@@ -395,12 +396,19 @@ def target_of(text: str, answers: Tensor, y: Tensor | None, form: DataForm, spli
         name = quoted(_name(names, index))
         raise SpecError(
             "target",
-            f"Both sides of {shown(which)} are “{name}” here, and a class less "
-            "itself is 0 whatever the input: there is nothing to explain. Choose another class to compare "
-            "with.",
+            Sentence(
+                "Both sides of {which} are “{name}” here, and a class less itself is 0 whatever the input: there "
+                "is nothing to explain. Choose another class to compare with.",
+                which=shown(which),
+                name=name,
+            ),
         )
-    words = f"“{quoted(_name(names, index))}”" + (f" and not “{_name(names, other)}”" if other is not None else "")
-    return Target(index, other, step, words + (f" at step {step}" if step is not None else ""))
+    words = Sentence("“{name}”", name=quoted(_name(names, index)))
+    if other is not None:
+        words = Sentence("“{name}” and not “{other}”", name=quoted(_name(names, index)), other=_name(names, other))
+    if step is not None:
+        words = Sentence("{answer} at step {step}", answer=words, step=step)
+    return Target(index, other, step, words)
 
 
 def _class(part: str, row: Tensor, truth: int | None) -> int:
@@ -409,7 +417,7 @@ def _class(part: str, row: Tensor, truth: int | None) -> int:
         return int(row.argmax())
     if part == TRUE:
         if truth is None or truth == NOT_ASKED:
-            raise SpecError("target", "Nobody knows the true class of this sample; choose predicted or a class.")
+            raise SpecError("target", _("Nobody knows the true class of this sample; choose predicted or a class."))
         return truth
     return int(part)
 

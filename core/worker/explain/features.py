@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from core.catalog.entries import PICTURE, TOKENS
+from core.spec.sentences import _
 from core.worker.explain.explained_case import Case, Withheld
 
 CHUNK = 1 << 22  # bytes of rows that are made at once: what fits a cache is made and used faster
@@ -26,7 +27,7 @@ def groups(case: Case, options: Any) -> Tensor:
     if case.form.kind == TOKENS:
         assert case.real is not None
         if not bool(case.real.any()):
-            raise Withheld("There is nothing but padding here: no token can be taken away. Choose another sample.")
+            raise Withheld(_("There is nothing but padding here: no token can be taken away. Choose another sample."))
         numbers = torch.cumsum(case.real, 0) - 1
         return numbers.where(case.real, torch.full_like(numbers, -1)).view(1, -1, 1)
     if options.pieces == "values" or case.inputs.dim() == 2:

@@ -11,6 +11,7 @@ from core.catalog.entries import LAYER, WITHHELD, Method
 from core.spec import registry
 from core.spec.options import SpecError
 from core.spec.questions import MOST_SPREAD, Explain, Explained, Fits, MethodFit
+from core.spec.sentences import Sentence, _
 from core.spec.specs import Choice
 from core.worker.explain import seed_spread
 from core.worker.explain.attribute import attribute, fit_of, withheld
@@ -64,7 +65,14 @@ def _over(subject: Subject, question: Explain, choice: Choice, report: Report) -
     """The mean over several seeds; the first map alone where it is withheld, rounding, or drawn from no seed."""
     count = question.seeds
     if not 2 <= count <= MOST_SPREAD:
-        raise SpecError("seeds", f"seeds = {count} is out of range: it must be between 2 and {MOST_SPREAD}.")
+        raise SpecError(
+            "seeds",
+            Sentence(
+                "seeds = {count} is out of range: it must be between 2 and {most_spread}.",
+                count=count,
+                most_spread=MOST_SPREAD,
+            ),
+        )
     maps: list[Explained] = []
     for i in range(count):
 
@@ -90,8 +98,13 @@ def _asked(subject: Subject, question: Explain, choice: Choice, report: Report) 
         made = withheld(case, method, str(error), subject.step)
     except Exception as error:
         log.exception("%s failed", method.name)
-        first = (str(error).splitlines() or ["no message"])[0]
-        reason = f"{method.title} failed here ({type(error).__name__}: {first}). Please report it."
+        first = (str(error).splitlines() or [_("no message")])[0]
+        reason = Sentence(
+            "{method} failed here ({name}: {first}). Please report it.",
+            method=method.title,
+            name=type(error).__name__,
+            first=first,
+        )
         made = replace(withheld(case, method, reason, subject.step), failed=True)
     return replace(made, about=subject.answer(), classes=tuple(subject.splits.classes))
 

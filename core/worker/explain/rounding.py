@@ -14,6 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from core.spec.sentences import Sentence
 from core.worker.explain.explained_case import CONTRIBUTION, GRADIENT, ROUNDING, VALUE, VARIANCE, Case, Result, Withheld
 
 SMALL = 1e-3  # of the answers: a map of larger values is not made again. Rounding is far below it (1e-7 times a few)
@@ -48,10 +49,12 @@ def rounding(case: Case, result: Result, shown: Tensor, size: float, again: Agai
     if not largest:
         return ""  # exactly nothing: that is said elsewhere
     if result.of != VALUE and _reach(case, result.of, float(values.sum())) <= ROUNDING * size:
-        return (
-            f"This map is no more than rounding beside the answer: all that it speaks of is {ROUNDING:g} of the "
-            f"answer's size, {size:.3g}, or less, and float32 tells no smaller differences of it apart. By this method "
-            "no place matters here."
+        return Sentence(
+            "This map is no more than rounding beside the answer: all that it speaks of is {rounding:g} of "
+            "the answer's size, {size:.3g}, or less, and float32 tells no smaller differences of it apart. "
+            "By this method no place matters here.",
+            rounding=ROUNDING,
+            size=size,
         )
     beside = case.inputs if result.of == VALUE else case.answers
     if _reach(case, result.of, largest) > SMALL * max(size, float(beside.abs().max())):
@@ -59,9 +62,12 @@ def rounding(case: Case, result: Result, shown: Tensor, size: float, again: Agai
     moved = max(_moved(case, shown, again, draw) for draw in range(DRAWS)) / largest
     if moved < CHANGED:
         return ""
-    return (
-        f"This map is rounding: its largest value is {largest:.2g}, and when each weight is moved by its last digit, "
-        f"which changes nothing else, the map changes by {moved:.0%} of that. By this method no place matters here."
+    return Sentence(
+        "This map is rounding: its largest value is {largest:.2g}, and when each weight is moved by its "
+        "last digit, which changes nothing else, the map changes by {moved:.0%} of that. By this method "
+        "no place matters here.",
+        largest=largest,
+        moved=moved,
     )
 
 
@@ -70,9 +76,11 @@ def slight(result: Result, shown: Tensor, size: float) -> str:
     share = float(shown.double().abs().sum()) / max(size, TINY)
     if result.of != CONTRIBUTION or not ROUNDING < share < SMALL:
         return ""
-    return (
-        f"All of this map together is {share:.1g} of the answer's size, {size:.3g}: by this method hardly anything of "
-        "the answer comes from here, so do not read sizes off its colours."
+    return Sentence(
+        "All of this map together is {share:.1g} of the answer's size, {size:.3g}: by this method hardly "
+        "anything of the answer comes from here, so do not read sizes off its colours.",
+        share=share,
+        size=size,
     )
 
 

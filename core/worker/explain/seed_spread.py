@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from core.spec.questions import Explained, OverSeeds
+from core.spec.sentences import Sentence, _
 
 TOP = 0.1  # of the places: those of the largest sizes, whose overlap is told
 ALIKE = 0.85  # a mean overlap below it, or …
@@ -66,7 +67,9 @@ def correlation(one: np.ndarray, other: np.ndarray) -> float:
 
 def steady(found: Explained) -> Explained:
     """The map of a method that has nothing to draw here, which is the same with every seed."""
-    return replace(found, words=(*found.words, "Nothing is drawn at random here: the map is the same with every seed."))
+    return replace(
+        found, words=(*found.words, _("Nothing is drawn at random here: the map is the same with every seed."))
+    )
 
 
 def _sum(maps: Sequence[Explained], tolerance: float) -> tuple[float | None, float | None, bool | None]:
@@ -80,14 +83,22 @@ def _sum(maps: Sequence[Explained], tolerance: float) -> tuple[float | None, flo
 
 
 def _said(over: OverSeeds) -> list[str]:
-    words = [
-        f"This is the mean over {len(over.seeds)} seeds. Two of them have {over.overlap:.0%} of their top tenth in "
-        f"common, their correlation is {over.correlation:.2f}, and a value differs by up to "
-        f"{over.deviation:.0%} of the largest (standard deviation)."
+    words: list[str] = [
+        Sentence(
+            "This is the mean over {seeds} seeds. Two of them have {overlap:.0%} of their top tenth in "
+            "common, their correlation is {correlation:.2f}, and a value differs by up to {deviation:.0%} of "
+            "the largest (standard deviation).",
+            seeds=len(over.seeds),
+            overlap=over.overlap,
+            correlation=over.correlation,
+            deviation=over.deviation,
+        )
     ]
     if over.overlap < ALIKE or over.deviation > STEADY:
         words.append(
-            "The spread is large: with one seed, much of this map is luck. Take more samples, or read only "
-            "what the mean shows clearly."
+            _(
+                "The spread is large: with one seed, much of this map is luck. Take more samples, or read only "
+                "what the mean shows clearly."
+            )
         )
     return words

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from core.catalog.entries import EACH_STEP, PICTURE, TOKENS
 from core.catalog.views._recurrent import Cells
+from core.spec.sentences import Sentence, _
 from core.worker.data.splits import NOT_ASKED
 from core.worker.look.subject import Report, Subject
 from core.worker.model.build import Network
@@ -46,10 +47,14 @@ def chosen(subject: Subject, options: Cells) -> Chosen:
     core: Any = subject.network.get_submodule(subject.layer).core
     words = []
     if options.stack > core.num_layers:
-        held = "one layer" if core.num_layers == 1 else f"{core.num_layers} stacked layers"
-        words.append(f"{subject.layer} holds {held}; the lowest is shown.")
+        held = (
+            _("one layer")
+            if core.num_layers == 1
+            else Sentence("{num_layers} stacked layers", num_layers=core.num_layers)
+        )
+        words.append(Sentence("{layer} holds {held}; the lowest is shown.", layer=subject.layer, held=held))
     if options.direction == "backward" and not core.bidirectional:
-        words.append(f"{subject.layer} reads in one direction only, which is shown.")
+        words.append(Sentence("{layer} reads in one direction only, which is shown.", layer=subject.layer))
     backward = core.bidirectional and options.direction == "backward"
     stack = max(0, core.num_layers - options.stack)
     return Chosen(core, KINDS[core.mode], stack, backward, tuple(words))
@@ -100,7 +105,8 @@ def step_names(subject: Subject, count: int) -> list[str]:
 
 def step_word(subject: Subject) -> str:
     """What one step is called in a sentence."""
-    return "row" if subject.form.kind == PICTURE and any(a.kind == "rows" for a in subject.layers) else "step"
+    rows = subject.form.kind == PICTURE and any(a.kind == "rows" for a in subject.layers)
+    return _("row") if rows else _("step")
 
 
 class Ticker:
@@ -121,7 +127,7 @@ class Ticker:
 def said(value: float) -> str:
     """A number as a sentence has it: 0.12, 3.4e-8."""
     if not math.isfinite(value):
-        return "beyond all numbers"
+        return _("beyond all numbers")
     if value == 0 or 1e-3 <= abs(value) < 1e4:
         return f"{value:.2g}"
     digits, power = f"{value:.1e}".split("e")

@@ -41,6 +41,7 @@ from core.catalog.views.attention import (
 from core.catalog.views.attention import Attention as Options
 from core.spec import registry
 from core.spec.questions import Seen
+from core.spec.sentences import Sentence, _, counted
 from core.spec.specs import ModelSpec
 from core.worker.look.subject import Report, Subject
 from core.worker.model.build import Network, check
@@ -51,7 +52,7 @@ ABLATION_SAMPLES = 512  # the first of the test set
 BATCH_TOKENS = 4096  # of one forward pass while heads are measured: some 50 ms each
 REMOVAL_MACS = 2e9  # the most that taking away one token after the other may cost: about 0.2 s
 MOST_KEPT = 1 << 26  # numbers of all layers' weights together: 256 MB
-SPACES = {" ": "the space", "\n": "the line break", "\t": "the tab"}  # tokens that cannot be seen
+SPACES = {" ": _("the space"), "\n": _("the line break"), "\t": _("the tab")}  # tokens that cannot be seen
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def look(subject: Subject, options: Options, report: Report) -> Seen[AttentionFa
         facts = replace(facts, loss=measured.loss, ablation_samples=measured.samples)
         said.append(_worth_words(measured, heads, names, facts.unit))
     said += [_entropy_words(heads, subject.layer), *_what_if_words(options, attention), *_padding_words(tokens)]
-    said += ["Weights are those of this sample alone; another sample has others.", *words, *heads.words]
+    said += [_("Weights are those of this sample alone; another sample has others."), *words, *heads.words]
     code = code_of(subject.layer, names, head, query, options, what_if)
     return subject.seen(heads.weights | arrays, facts, said, code)
 
@@ -184,7 +185,7 @@ def tokens_of(subject: Subject, steps: int, mask: Tensor | None) -> Tokens:
     before = [spec.kind for spec in subject.layers[: [spec.name for spec in subject.layers].index(subject.layer)]]
     classes = before.count("class_token")
     if classes + len(names) != steps:  # a layer in between has changed what stands where
-        return Tokens([f"step {i}" for i in range(steps)], real, 0, (0, 0))
+        return Tokens([Sentence("step {i}", i=i) for i in range(steps)], real, 0, (0, 0))
     return Tokens(["class"] * classes + names, real, classes, grid)
 
 
@@ -221,13 +222,19 @@ def _patches(options: Any, shape: tuple[int, ...]) -> tuple[int, int]:
 
 def _chosen(options: Options, attention: Attention, tokens: Tokens) -> tuple[int, int, list[str]]:
     """(head, query, what is not as it was asked for)."""
-    words = []
+    words: list[str] = []
     head, last = min(options.head, attention.heads - 1), len(tokens.names) - 1
     if head != options.head:
-        words.append(f"This layer has the heads 0 to {attention.heads - 1}; head {head} is shown.")
+        words.append(
+            Sentence(
+                "This layer has the heads 0 to {heads}; head {head} is shown.", heads=attention.heads - 1, head=head
+            )
+        )
     query = min(options.query, last)
     if query != options.query:
-        words.append(f"This sample has the tokens 0 to {last}; token {query} is shown.")
+        words.append(
+            Sentence("This sample has the tokens 0 to {last}; token {query} is shown.", last=last, query=query)
+        )
     if query < 0:
         query = 0 if tokens.classes else int(tokens.real.nonzero().max())
     return head, query, words
@@ -269,7 +276,7 @@ def all_heads(subject: Subject, given: dict[str, tuple[Tensor, Tensor | None]], 
     made = Heads({}, {}, {}, {}, [])
     rollout, kept = torch.empty(0, 0), 0
     for done, (layer, (x, mask)) in enumerate(given.items()):
-        report(done / len(given), f"Weights of {layer}")
+        report(done / len(given), Sentence("Weights of {layer}", layer=layer))
         attention = attention_of(subject.network, subject, layer)
         weights = attention.weights(x, mask)[0]
         read = may_read(attention, mask, x.shape[1], False)
@@ -278,7 +285,7 @@ def all_heads(subject: Subject, given: dict[str, tuple[Tensor, Tensor | None]], 
         made.uniform[layer] = float(read[real].sum(1).float().log().mean())
         mixed = with_shortcut(weights)
         if rollout.shape[0] not in (0, len(mixed)):
-            made.words.append(f"The rollout begins at {layer}: a class token has joined there.")
+            made.words.append(Sentence("The rollout begins at {layer}: a class token has joined there.", layer=layer))
         rollout = mixed @ rollout if rollout.shape == mixed.shape else mixed
         made.rollout[layer] = rollout
         if layer == subject.layer or kept + weights.numel() <= MOST_KEPT:
@@ -286,7 +293,13 @@ def all_heads(subject: Subject, given: dict[str, tuple[Tensor, Tensor | None]], 
             kept += weights.numel()
     if len(made.weights) < len(given):
         steps, names = next(iter(given.values()))[0].shape[1], ", ".join(made.weights)
-        made.words.append(f"With {steps} tokens the weights of all layers are too many to keep: only those of {names}.")
+        made.words.append(
+            Sentence(
+                "With {steps} tokens the weights of all layers are too many to keep: only those of {names}.",
+                steps=steps,
+                names=names,
+            )
+        )
     return made
 
 
@@ -389,7 +402,12 @@ def measure(subject: Subject, layers: list[str], report: Report) -> Measured:
     passes, done = 1 + sum(counts), 0
 
     def share(part: float) -> None:
-        report((done + part) / passes, f"Silencing one head after the other: {max(0, done - 1)} of {passes - 1}")
+        report(
+            (done + part) / passes,
+            Sentence(
+                "Silencing one head after the other: {value} of {passes}", value=max(0, done - 1), passes=passes - 1
+            ),
+        )
 
     whole, samples = loss_on_test(network, subject, share)
     rise = torch.full((len(layers), max(counts)), float("nan"))
@@ -441,10 +459,14 @@ def _named(tokens: Tokens, place: int) -> str:
     """A token as a sentence says it: “word” (token 3); patch row 1, column 2; the class token."""
     name = tokens.names[place]
     if name in SPACES:
-        return f"{SPACES[name]} (token {place})"
+        return Sentence("{spaces} (token {place})", spaces=SPACES[name], place=place)
     if place < tokens.classes:
-        return "the class token"
-    return name if tokens.grid[0] or name.startswith("step ") else f"“{name}” (token {place})"
+        return _("the class token")
+    return (
+        name
+        if tokens.grid[0] or name.startswith("step ")
+        else Sentence("“{name}” (token {place})", name=name, place=place)
+    )
 
 
 def _change(value: float) -> str:
@@ -454,13 +476,30 @@ def _change(value: float) -> str:
 
 def _row_words(subject: Subject, options: Options, row: Row, tokens: Tokens, head: int, query: int) -> str:
     most, readable = int(row.weights.argmax()), int(torch.isfinite(row.masked).sum())
-    who = f"Head {head} of {subject.layer}: {_named(tokens, query)} reads"
+    who = Sentence("Head {head} of {layer}: {named} reads", head=head, layer=subject.layer, named=_named(tokens, query))
     if readable == 1:
-        return f"{who} only {'itself' if most == query else _named(tokens, most)}: there is nothing else it may read."
+        return Sentence(
+            "{who} only {named}: there is nothing else it may read.",
+            who=who,
+            named=_("itself") if most == query else _named(tokens, most),
+        )
     what = "itself" if most == query else _named(tokens, most)
-    even = f"spread evenly over the {readable} tokens it may read, each would have {1 / readable:.3f}"
-    shown = "" if options.temperature == 1 else f" at temperature {options.temperature:g}"
-    return f"{who} most of {what}, with a weight of {float(row.weights[most]):.3f}{shown}; {even}."
+    even = Sentence(
+        "spread evenly over the {readable} tokens it may read, each would have {each:.3f}",
+        readable=readable,
+        each=1 / readable,
+    )
+    shown = (
+        "" if options.temperature == 1 else Sentence(" at temperature {temperature:g}", temperature=options.temperature)
+    )
+    return Sentence(
+        "{who} most of {what}, with a weight of {weights:.3f}{shown}; {even}.",
+        who=who,
+        what=what,
+        weights=float(row.weights[most]),
+        shown=shown,
+        even=even,
+    )
 
 
 def _arithmetic_words(options: Options, row: Row, tokens: Tokens) -> list[str]:
@@ -469,11 +508,25 @@ def _arithmetic_words(options: Options, row: Row, tokens: Tokens) -> list[str]:
     features, score, enters = len(row.query), float(row.scores[most]), float(row.masked[most])
     if abs(enters) > 20 or int(torch.isfinite(row.masked).sum()) < 2:
         return []
-    divided = "" if options.temperature == 1 else f", / temperature {options.temperature:g} = {enters:.3f}"
+    divided = (
+        ""
+        if options.temperature == 1
+        else Sentence(", / temperature {temperature:g} = {enters:.3f}", temperature=options.temperature, enters=enters)
+    )
     return [
-        f"That weight in numbers: query · key = {score * features**0.5:.3f}, / √{features} = {score:.3f}{divided}; "
-        f"e^{enters:.3f} = {math.exp(enters):.3f}; divided by the sum of this over all keys it may read, "
-        f"{float(row.masked.exp().sum()):.3f}, it is {float(row.weights[most]):.3f}."
+        Sentence(
+            "That weight in numbers: query · key = {score:.3f}, / √{features} = {divided_score:.3f}{divided}; "
+            "e^{enters:.3f} = {exp:.3f}; divided by the sum of this over all keys it may read, {sum:.3f}, it "
+            "is {weights:.3f}.",
+            score=score * features**0.5,
+            features=features,
+            divided_score=score,
+            divided=divided,
+            enters=enters,
+            exp=math.exp(enters),
+            sum=float(row.masked.exp().sum()),
+            weights=float(row.weights[most]),
+        )
     ]
 
 
@@ -490,20 +543,35 @@ def _removal_words(
         return []
     most = int(row.weights.masked_fill(~able, -1).argmax())
     worth = int(removal.abs().masked_fill(~able, -1).argmax())
-    answer = "the answer" if subject.form.task == NUMBER else "the logit of the answer"
+    answer = _("the answer") if subject.form.task == NUMBER else _("the logit of the answer")
     if subject.form.task == EACH_STEP:
-        answer += " given at this token"
-    moves = f"changes it by {_change(-float(removal[worth]))}"
+        answer += _(" given at this token")
+    moves = Sentence("changes it by {change}", change=_change(-float(removal[worth])))
     if most == worth:
         return [
-            f"What head {head} reads most here also matters most: taking away {_named(tokens, most)} changes "
-            f"{answer} by {_change(-float(removal[most]))}, more than taking away any other token."
+            Sentence(
+                "What head {head} reads most here also matters most: taking away {named} changes {answer} by "
+                "{change}, more than taking away any other token.",
+                head=head,
+                named=_named(tokens, most),
+                answer=answer,
+                change=_change(-float(removal[most])),
+            )
         ]
     return [
-        f"Weights and effect disagree: of the other tokens head {head} reads {_named(tokens, most)} most "
-        f"(weight {float(row.weights[most]):.3f}), but taking it away changes {answer} by "
-        f"{_change(-float(removal[most]))}; taking away {_named(tokens, worth)} "
-        f"(weight {float(row.weights[worth]):.3f}) {moves}. Where a head looks is not what the answer depends on."
+        Sentence(
+            "Weights and effect disagree: of the other tokens head {head} reads {named} most (weight "
+            "{weights:.3f}), but taking it away changes {answer} by {change}; taking away {other} (weight "
+            "{other_weight:.3f}) {moves}. Where a head looks is not what the answer depends on.",
+            head=head,
+            named=_named(tokens, most),
+            weights=float(row.weights[most]),
+            answer=answer,
+            change=_change(-float(removal[most])),
+            other=_named(tokens, worth),
+            other_weight=float(row.weights[worth]),
+            moves=moves,
+        )
     ]
 
 
@@ -511,10 +579,21 @@ def _entropy_words(heads: Heads, layer: str) -> str:
     of, even = heads.entropy[layer], heads.uniform[layer]
     low, high = int(of.argmin()), int(of.argmax())
     if len(of) == 1:
-        return f"The weights of {layer}'s one head have an entropy of {float(of[0]):.2f} nats; even ones {even:.2f}."
-    return (
-        f"In {layer}, head {low} is the most concentrated (entropy {float(of[low]):.2f} nats) and head {high} the "
-        f"most spread out ({float(of[high]):.2f}); reading evenly would be {even:.2f} nats."
+        return Sentence(
+            "The weights of {layer}'s one head have an entropy of {of:.2f} nats; even ones {even:.2f}.",
+            layer=layer,
+            of=float(of[0]),
+            even=even,
+        )
+    return Sentence(
+        "In {layer}, head {low} is the most concentrated (entropy {of:.2f} nats) and head {high} the "
+        "most spread out ({widest:.2f}); reading evenly would be {even:.2f} nats.",
+        layer=layer,
+        low=low,
+        of=float(of[low]),
+        high=high,
+        widest=float(of[high]),
+        even=even,
     )
 
 
@@ -528,33 +607,54 @@ def _worth_words(measured: Measured, heads: Heads, layers: list[str], unit: str)
         key=lambda at: float(heads.entropy[layers[at[0]]][at[1]]),
     )
     unit = f" {unit}" if unit else ""
-    most = f"from {measured.loss:.3g} by {_change(float(rise[worth]))}{unit} ({measured.samples} test samples)"
-    sharpest = f"head {low[1]} of {layers[low[0]]}, the most concentrated one"
+    most = Sentence(
+        "from {loss:.3g} by {change}{unit} ({samples} test samples)",
+        loss=measured.loss,
+        change=_change(float(rise[worth])),
+        unit=unit,
+        samples=measured.samples,
+    )
+    sharpest = Sentence("head {low} of {layers}, the most concentrated one", low=low[1], layers=layers[low[0]])
     if float(rise[worth]) <= 0:
-        return f"No head is needed by itself: silencing any one of them does not raise the test loss ({most})."
+        return Sentence(
+            "No head is needed by itself: silencing any one of them does not raise the test loss ({most}).", most=most
+        )
     if low == worth:
-        return f"The model needs {sharpest}, most: without it the loss goes {most}."
-    return (
-        f"Weights and worth disagree: silencing {sharpest} (entropy "
-        f"{float(heads.entropy[layers[low[0]]][low[1]]):.2f} nats), changes the test loss by "
-        f"{_change(float(rise[low]))}{unit}. The model needs head {worth[1]} of {layers[worth[0]]} most: without it "
-        f"the loss goes {most}."
+        return Sentence(
+            "The model needs {sharpest}, most: without it the loss goes {most}.", sharpest=sharpest, most=most
+        )
+    return Sentence(
+        "Weights and worth disagree: silencing {sharpest} (entropy {entropy:.2f} nats), changes the test "
+        "loss by {change}{unit}. The model needs head {worth} of {layers} most: without it the loss goes "
+        "{most}.",
+        sharpest=sharpest,
+        entropy=float(heads.entropy[layers[low[0]]][low[1]]),
+        change=_change(float(rise[low])),
+        unit=unit,
+        worth=worth[1],
+        layers=layers[worth[0]],
+        most=most,
     )
 
 
 def _what_if_words(options: Options, attention: Attention) -> list[str]:
-    words = []
+    words: list[str] = []
     if options.temperature != 1:
         words.append(
-            f"Temperature {options.temperature:g} changes only what is shown of this layer: the model itself uses 1, "
-            "and its answer stays as it is."
+            Sentence(
+                "Temperature {temperature:g} changes only what is shown of this layer: the model itself uses 1, "
+                "and its answer stays as it is.",
+                temperature=options.temperature,
+            )
         )
     if options.causal and attention.causal:
-        words.append("This model is causal by itself: no token reads a later one, with the switch or without.")
+        words.append(_("This model is causal by itself: no token reads a later one, with the switch or without."))
     elif options.causal:
         words.append(
-            "As if causal: the weights as they would be if no token could read later ones. The model reads "
-            "both ways; its answer stays as it is."
+            _(
+                "As if causal: the weights as they would be if no token could read later ones. The model reads "
+                "both ways; its answer stays as it is."
+            )
         )
     return words
 
@@ -563,10 +663,12 @@ def _padding_words(tokens: Tokens) -> list[str]:
     count = int((~tokens.real).sum())
     if not count:
         return []
-    one = count == 1
     return [
-        f"{count} padding token{'' if one else 's'} fill{'s' if one else ''} the row up to its length; "
-        f"{'it is' if one else 'they are'} masked: no token reads {'it' if one else 'them'}."
+        counted(
+            "{n} padding token fills the row up to its length; it is masked: no token reads it.",
+            "{n} padding tokens fill the row up to its length; they are masked: no token reads them.",
+            n=count,
+        )
     ]
 
 

@@ -40,6 +40,7 @@ from core.catalog.views.convolution import (
 )
 from core.spec.questions import Seen
 from core.spec.quoting import quoted
+from core.spec.sentences import Sentence, _, join
 from core.worker.look.subject import CannotShow, Report, Subject
 from core.worker.model.modules.blocks import SqueezeExcitation
 
@@ -57,9 +58,9 @@ ACTIVATIONS: tuple[type[nn.Module], ...] = (
 )
 SAME: tuple[type[nn.Module], ...] = (nn.Dropout, nn.Identity)  # hand on what they get
 NAMES = {
-    "BatchNorm2d": "batch norm",
-    "GroupNorm": "group norm",
-    "LeakyReLU": "leaky ReLU",
+    "BatchNorm2d": _("batch norm"),
+    "GroupNorm": _("group norm"),
+    "LeakyReLU": _("leaky ReLU"),
     "Sigmoid": "sigmoid",
     "Tanh": "tanh",
 }
@@ -88,7 +89,7 @@ class Window:
 
 def look(subject: Subject, options: Convolution, report: Report) -> Seen[ConvolutionFacts]:
     """The arithmetic of one cell."""
-    report(0.0, "Running the network on the sample.")
+    report(0.0, _("Running the network on the sample."))
     words: list[str] = []
     inner, chosen = _inner(subject, options.inner, words)
     address = f"{subject.layer}.{chosen}" if chosen else subject.layer
@@ -103,7 +104,7 @@ def look(subject: Subject, options: Convolution, report: Report) -> Seen[Convolu
     total = float(products.sum())
     bias = float(conv.bias[cell.map]) if conv.bias is not None else 0.0
     order = contributions.abs().argsort(descending=True, stable=True)
-    report(0.3, "Finding which pixels the cell can see.")
+    report(0.3, _("Finding which pixels the cell can see."))
     field = receptive_field(subject, cell, report)
     own = float(made[cell.map, cell.row, cell.column])
     difference = abs(total + bias - own)
@@ -163,11 +164,23 @@ def _inner(subject: Subject, wanted: str, words: list[str]) -> tuple[list[str], 
         return [], ""
     inner = [name for name, module in layer.named_modules() if isinstance(module, nn.Conv2d)]
     if not inner:
-        raise CannotShow(f"The layer {quoted(subject.layer)} has no convolution inside it. Choose another layer.")
+        raise CannotShow(
+            Sentence(
+                "The layer {layer} has no convolution inside it. Choose another layer.", layer=quoted(subject.layer)
+            )
+        )
     wanted = wanted.strip().removeprefix(f"{subject.layer}.")
     if wanted and wanted not in inner:
         has = ", ".join(inner)
-        words.append(f"{quoted(subject.layer)} has no convolution {quoted(wanted)}; {inner[0]} is shown. It has {has}.")
+        words.append(
+            Sentence(
+                "{layer} has no convolution {wanted}; {inner} is shown. It has {has}.",
+                layer=quoted(subject.layer),
+                wanted=quoted(wanted),
+                inner=inner[0],
+                has=has,
+            )
+        )
     return inner, wanted if wanted in inner else inner[0]
 
 
@@ -196,7 +209,11 @@ def _run(subject: Subject, address: str) -> dict[str, tuple[Tensor, Tensor]]:
         for handle in handles:
             handle.remove()
     if address not in ran:
-        raise CannotShow(f"The convolution {quoted(address)} is not used for this sample. Choose another layer.")
+        raise CannotShow(
+            Sentence(
+                "The convolution {address} is not used for this sample. Choose another layer.", address=quoted(address)
+            )
+        )
     got, gave = ran[address]
     return {**ran, address: (got[0].detach(), gave[0].detach()), "": (got, gave)}
 
@@ -207,10 +224,24 @@ def _cell(address: str, conv: nn.Conv2d, ran: tuple[Tensor, Tensor], o: Convolut
     maps, height, width = made.shape
     chosen = min(o.map, maps - 1)
     if chosen != o.map:
-        words.append(f"There is no map {o.map}: {address} makes maps 0 to {maps - 1}. Map {chosen} is shown.")
+        words.append(
+            Sentence(
+                "There is no map {map}: {address} makes maps 0 to {maps}. Map {chosen} is shown.",
+                map=o.map,
+                address=address,
+                maps=maps - 1,
+                chosen=chosen,
+            )
+        )
     row, column = min(o.row, height - 1), min(o.column, width - 1)
     if (row, column) != (o.row, o.column):
-        words.append(f"The maps have {height} rows and {width} columns, counted from 0; the nearest cell is shown.")
+        words.append(
+            Sentence(
+                "The maps have {height} rows and {width} columns, counted from 0; the nearest cell is shown.",
+                height=height,
+                width=width,
+            )
+        )
     if LARGEST in (row, column):
         row, column = _largest(made[chosen], within(conv, given), row, column)
     return Cell(address, chosen, row, column)
@@ -303,12 +334,12 @@ def _then(subject: Subject, cell: Cell, after: list[Following]) -> str:
     last = after[-1].address if after else cell.address
     layer = last.split(".")[0]
     if last != layer:
-        return f"The block {layer} goes on with this value."
+        return Sentence("The block {layer} goes on with this value.", layer=layer)
     place = subject.network.addresses.index(layer) + 1
     if place == len(subject.network.addresses):
-        return "This is the network's answer."
+        return _("This is the network's answer.")
     following = next(spec for spec in subject.layers if spec.name == subject.network.addresses[place])
-    return f"The next layer, {following.name}, reads it."
+    return Sentence("The next layer, {following}, reads it.", following=following.name)
 
 
 # ── the receptive field ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -346,7 +377,7 @@ def receptive_field(subject: Subject, cell: Cell, report: Report) -> Tensor:
         raise _Reached
 
     def cut(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-        report(0.6, "Finding which pixels the cell can see.")
+        report(0.6, _("Finding which pixels the cell can see."))
         if output.requires_grad:
             output.register_hook(lambda gradient: (gradient != 0).to(gradient.dtype))
 
@@ -387,49 +418,108 @@ def _place_only(module: nn.Module) -> nn.Module:
 def _words(arrays: dict[str, Any], facts: ConvolutionFacts) -> list[str]:
     said = [_sum_words(arrays, facts)]
     if facts.padded:
-        how = "zeros" if facts.padding_mode == "zeros" else f"values made by “{facts.padding_mode}” padding"
+        how = (
+            _("zeros")
+            if facts.padding_mode == "zeros"
+            else Sentence("values made by “{padding_mode}” padding", padding_mode=facts.padding_mode)
+        )
         places = arrays[PADDING].size
-        said.append(f"{facts.padded} of the window's {places} places lie outside its input, in the padding: {how}.")
+        said.append(
+            Sentence(
+                "{padded} of the window's {places} places lie outside its input, in the padding: {how}.",
+                padded=facts.padded,
+                places=places,
+                how=how,
+            )
+        )
     if facts.groups > 1:
         said.append(_group_words(arrays, facts))
     said += _after_words(facts)
     field = arrays[RECEPTIVE_FIELD].numpy()
     seen, total = int(field.sum()), field.size
     height, width = (int(field.any(axis).sum()) for axis in (1, 0))
-    size = f"{height} × {width} pixels" if seen == height * width else f"{seen} pixels in {height} × {width} places"
-    said.append(
-        f"Receptive field: of the network's input the cell can see {size}, {100 * seen / total:.3g} % of the {total}."
+    size = (
+        f"{height} × {width} pixels"
+        if seen == height * width
+        else Sentence("{seen} pixels in {height} × {width} places", seen=seen, height=height, width=width)
     )
-    own = f"The layer's own output differs from this sum by {facts.difference:.1e}"
-    said.append(f"{own}, a rounding." if facts.agrees else f"{own}: more than rounding. Please report this.")
+    said.append(
+        Sentence(
+            "Receptive field: of the network's input the cell can see {size}, {seen:.3g} % of the {total}.",
+            size=size,
+            seen=100 * seen / total,
+            total=total,
+        )
+    )
+    own = Sentence("The layer's own output differs from this sum by {difference:.1e}", difference=facts.difference)
+    said.append(
+        Sentence("{own}, a rounding.", own=own)
+        if facts.agrees
+        else Sentence("{own}: more than rounding. Please report this.", own=own)
+    )
     return said
 
 
 def _sum_words(arrays: dict[str, Any], facts: ConvolutionFacts) -> str:
     maps, (k, j) = len(arrays[CHANNELS]), facts.kernel_size
-    over = f"{maps} input maps × {k} × {j}" if maps > 1 else f"{k} × {j}"
-    where = f"Map {facts.map} of {facts.address}, row {facts.row}, column {facts.column}"
+    over = Sentence("{maps} input maps × {k} × {j}", maps=maps, k=k, j=j) if maps > 1 else f"{k} × {j}"
+    where = Sentence(
+        "Map {map} of {address}, row {row}, column {column}",
+        map=facts.map,
+        address=facts.address,
+        row=facts.row,
+        column=facts.column,
+    )
     value, total = float(arrays[VALUE]), float(arrays[SUM])
-    bias = f"; the bias adds {float(arrays[BIAS]):.4g}" if facts.has_bias else "; this convolution has no bias"
-    return f"{where}: {value:.4g}. The {maps * k * j} products ({over}) sum to {total:.4g}{bias}."
+    bias = (
+        Sentence("; the bias adds {arrays:.4g}", arrays=float(arrays[BIAS]))
+        if facts.has_bias
+        else _("; this convolution has no bias")
+    )
+    return Sentence(
+        "{where}: {value:.4g}. The {maps} products ({over}) sum to {total:.4g}{bias}.",
+        where=where,
+        value=value,
+        maps=maps * k * j,
+        over=over,
+        total=total,
+        bias=bias,
+    )
 
 
 def _group_words(arrays: dict[str, Any], facts: ConvolutionFacts) -> str:
     first, last = int(arrays[CHANNELS][0]), int(arrays[CHANNELS][-1])
-    which = f"map {first}" if first == last else f"maps {first} to {last}"
-    return f"The convolution works in {facts.groups} groups: this cell reads only {which} of its input."
+    which = (
+        Sentence("map {first}", first=first)
+        if first == last
+        else Sentence("maps {first} to {last}", first=first, last=last)
+    )
+    return Sentence(
+        "The convolution works in {groups} groups: this cell reads only {which} of its input.",
+        groups=facts.groups,
+        which=which,
+    )
 
 
 def _after_words(facts: ConvolutionFacts) -> list[str]:
-    parts = [f"{step.kind} {step.address}{_how(step)} makes it {step.value:.4g}" for step in facts.after]
-    return [f"Then {', then '.join(parts)}. {facts.then}" if parts else facts.then]
+    parts = [
+        Sentence(
+            "{kind} {address}{how} makes it {value:.4g}",
+            kind=step.kind,
+            address=step.address,
+            how=_how(step),
+            value=step.value,
+        )
+        for step in facts.after
+    ]
+    return [Sentence("Then {parts}. {then}", parts=join(parts, _(", then ")), then=facts.then) if parts else facts.then]
 
 
 def _how(step: Following) -> str:
     if step.scale is None:
         return ""
     sign = "minus" if step.shift < 0 else "plus"
-    return f" (times {step.scale:.4g}, {sign} {abs(step.shift):.4g})"
+    return Sentence(" (times {scale:.4g}, {sign} {shift:.4g})", scale=step.scale, sign=sign, shift=abs(step.shift))
 
 
 def _code(conv: nn.Conv2d, cell: Cell) -> str:

@@ -15,6 +15,7 @@ from torch import Tensor
 from core.catalog.views.draw import ANSWERS, SALIENCY, DrawFacts
 from core.spec.options import Options
 from core.spec.questions import Seen
+from core.spec.sentences import Sentence, _
 from core.spec.specs import DataSpec
 from core.worker.look.subject import Report, Subject
 
@@ -61,16 +62,24 @@ def passes(subject: Subject) -> tuple[Tensor, Tensor, Tensor]:
 def sentences(subject: Subject, sure: Tensor, order: Tensor, saliency: Tensor) -> list[str]:
     """What is to be said of the answer; `sure` and `order` from the most likely class down."""
     first, second = (f"{subject.label(int(order[i]))} ({float(sure[i]):.1%})" for i in (0, 1))
-    said = [f"The network says {first}; next comes {second}."]
+    said = [Sentence("The network says {first}; next comes {second}.", first=first, second=second)]
     if not subject.shown.any():
-        return ["Nothing is drawn. The network answers all the same: it must choose one of its classes.", *said]
+        return [_("Nothing is drawn. The network answers all the same: it must choose one of its classes."), *said]
     row, column = divmod(int(saliency.argmax()), saliency.shape[1])
     return [
         *said,
-        f"The logit of {subject.label(int(order[0]))} hangs most on the pixel in row {row}, column {column}: there it "
-        f"changes by {float(saliency.max()):.2g} for each standard deviation of brightness.",
-        "The shares always sum to 100 %: the network knows no “none of these”, so a high share for a scribble is no "
-        "proof of anything.",
+        Sentence(
+            "The logit of {label} hangs most on the pixel in row {row}, column {column}: there it changes by "
+            "{max:.2g} for each standard deviation of brightness.",
+            label=subject.label(int(order[0])),
+            row=row,
+            column=column,
+            max=float(saliency.max()),
+        ),
+        _(
+            "The shares always sum to 100 %: the network knows no “none of these”, so a high share for a "
+            "scribble is no proof of anything."
+        ),
     ]
 
 

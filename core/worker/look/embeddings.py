@@ -48,6 +48,7 @@ from core.catalog.views.embeddings import (
 )
 from core.catalog.views.embeddings import layers as offered_layers
 from core.spec.questions import Seen
+from core.spec.sentences import Sentence, _
 from core.worker.data.splits import NOT_ASKED
 from core.worker.look.subject import CannotShow, Report, Subject
 from core.worker.model.modules.shapes import ReadOut
@@ -119,8 +120,12 @@ def look(subject: Subject, options: Embeddings, report: Report) -> Seen[Embeddin
     words = list(found.words)
     if extra >= 0 and not len(marked):
         words.append(
-            f"Sample {extra} is not among the points, and {options.method} cannot place another one: click "
-            "a point, or look with PCA."
+            Sentence(
+                "Sample {extra} is not among the points, and {method} cannot place another one: click a point, "
+                "or look with PCA.",
+                extra=extra,
+                method=options.method,
+            )
         )
     return subject.seen({**found.arrays, "marked": marked}, found.facts, words, code(subject, options))
 
@@ -158,7 +163,11 @@ def rows_at(subject: Subject, layer: str, picks: Picks, options: Embeddings, rep
                 given.append(answer[torch.arange(len(x)), steps] if subject.form.task == EACH_STEP else answer)
     finally:
         handle.remove()
-    words = (f"The maps of {layer} are too large to compare every value; the mean of each is compared.",) * large
+    words = (
+        Sentence(
+            "The maps of {layer} are too large to compare every value; the mean of each is compared.", layer=layer
+        ),
+    ) * large
     return Rows(rows, torch.cat(given), words)
 
 
@@ -166,7 +175,7 @@ def _vectors(made: Tensor, x: Tensor, steps: Tensor, subject: Subject, options: 
     """[batch, feature] of a layer's output for inputs x; `steps` [batch] are the places that are asked."""
     if subject.form.task == EACH_STEP:
         if made.dim() != 3 or made.shape[1] != x.shape[1]:
-            raise CannotShow("This layer does not keep a vector for each step; choose a layer that does.")
+            raise CannotShow(_("This layer does not keep a vector for each step; choose a layer that does."))
         return made[torch.arange(len(x)), steps]
     if made.dim() == 4:
         return made.mean((2, 3)) if options.pictures == "mean of each map" else made.flatten(1)
@@ -186,8 +195,10 @@ def products(rows: Tensor, points: int) -> Products:
     found = (centred @ centred[:points].T).double().numpy()
     if not np.isfinite(found).all():
         raise CannotShow(
-            "What this layer gives is not finite at this moment, so there are no places. Choose an "
-            "earlier moment, or another layer."
+            _(
+                "What this layer gives is not finite at this moment, so there are no places. Choose an earlier "
+                "moment, or another layer."
+            )
         )
     return Products(found[:points], found[points:])
 
@@ -217,10 +228,16 @@ def neighbour_map(of: Products, options: Embeddings, report: Callable[[float], N
     n = len(of.points)
     start = principal(of, min(REDUCED, n))[0].astype(np.float32)
     if n < 8:
-        raise CannotShow(f"{options.method} needs at least 8 points, and there are {n}. Choose PCA.")
+        raise CannotShow(
+            Sentence("{method} needs at least 8 points, and there are {n}. Choose PCA.", method=options.method, n=n)
+        )
     perplexity = min(options.perplexity, (n - 1) / 3)
     if perplexity < options.perplexity:
-        words.append(f"With {n} points the perplexity is at most {perplexity:.3g}; that is used.")
+        words.append(
+            Sentence(
+                "With {n} points the perplexity is at most {perplexity:.3g}; that is used.", n=n, perplexity=perplexity
+            )
+        )
     make = _umap(options.dimensions) if options.method == "UMAP" else _tsne(options.dimensions, perplexity)
     expected = n * (0.016 if options.dimensions == 3 else 0.004)  # seconds
     return np.asarray(_patiently(lambda: make(start), expected, report), dtype=np.float64)
@@ -332,16 +349,16 @@ def _cloud(subject: Subject, options: Embeddings, picks: Picks, extra: int, repo
     place = options.method == "PCA" and extra >= 0
     asked = Picks(np.append(picks.samples, extra), np.append(picks.steps, 0), picks.of) if place else picks
     n, axes, number = len(picks.samples), options.dimensions, subject.form.task == NUMBER
-    found = rows_at(subject, subject.layer, asked, options, lambda done: report(0.3 * done, "asking the network"))
-    report(0.3, "measuring distances")
+    found = rows_at(subject, subject.layer, asked, options, lambda done: report(0.3 * done, _("asking the network")))
+    report(0.3, _("measuring distances"))
     of = products(found.rows, n)
     arrays = _answers(subject, picks, found.given[:n])
     target = arrays[TARGET]
     given = _input(subject, picks)
-    report(0.35, "placing the points")
+    report(0.35, _("placing the points"))
     scores, score, shares = principal(of, axes)
     if options.method != "PCA":
-        title = f"{options.method}: placing {n:,} points"
+        title = Sentence("{method}: placing {n:,} points", method=options.method, n=n)
         scores = neighbour_map(of, options, lambda done: report(0.35 + 0.6 * done, title), words)
         scores, score = scores - scores.mean(0), np.zeros((0, axes))
     bare = principal(given, axes)[0] if given else np.zeros((n, axes))
@@ -371,7 +388,7 @@ def _cloud(subject: Subject, options: Embeddings, picks: Picks, extra: int, repo
 
 def _possible(options: Embeddings) -> None:
     if options.method == "UMAP" and importlib.util.find_spec("umap") is None:
-        raise CannotShow("UMAP needs the library umap-learn, which is not installed here. Choose PCA or t-SNE.")
+        raise CannotShow(_("UMAP needs the library umap-learn, which is not installed here. Choose PCA or t-SNE."))
 
 
 def _answers(subject: Subject, picks: Picks, given: Tensor) -> Arrays:
@@ -409,7 +426,7 @@ def _by_layer(
     for i, name in enumerate(offered):
 
         def tell(done: float, i: int = i, name: str = name) -> None:
-            report(0.35 + 0.65 * (i + done) / len(offered), f"neighbours at {name}")
+            report(0.35 + 0.65 * (i + done) / len(offered), Sentence("neighbours at {name}", name=name))
 
         try:
             of = products(rows_at(subject, name, picks, options, tell).rows, len(picks.samples))
@@ -425,42 +442,67 @@ def _by_layer(
 def _which(subject: Subject, picks: Picks) -> str:
     n = len(picks.samples)
     if subject.form.task == EACH_STEP:
-        return f"Each of the {n:,} points is one asked step of a row (of {picks.of:,}), in the class of its answer."
-    all_of = "all" if n == picks.of else f"evenly chosen from {picks.of:,}"
-    return f"Each of the {n:,} points is a test sample ({all_of})."
+        return Sentence(
+            "Each of the {n:,} points is one asked step of a row (of {of:,}), in the class of its answer.",
+            n=n,
+            of=picks.of,
+        )
+    all_of = "all" if n == picks.of else Sentence("evenly chosen from {of:,}", of=picks.of)
+    return Sentence("Each of the {n:,} points is a test sample ({all_of}).", n=n, all_of=all_of)
 
 
 def _separated(subject: Subject, facts: EmbeddingsFacts) -> str:
-    where = f"at {subject.layer} ({facts.features:,} values)"
+    where = Sentence("at {layer} ({features:,} values)", layer=subject.layer, features=facts.features)
     if subject.form.task == NUMBER:
-        on_input = f"; on the bare input {facts.input:.0%}" if facts.input is not None else ""
-        return (
-            f"The mean of a sample's {NEIGHBOURS} nearest neighbours {where} explains {facts.separation:.0%} of the "
-            f"variance of the {subject.splits.classes[0]}{on_input}; always answering the overall mean explains 0%."
+        on_input = Sentence("; on the bare input {input:.0%}", input=facts.input) if facts.input is not None else ""
+        return Sentence(
+            "The mean of a sample's {neighbours} nearest neighbours {where} explains {separation:.0%} of the "
+            "variance of the {classes}{on_input}; always answering the overall mean explains 0%.",
+            neighbours=NEIGHBOURS,
+            where=where,
+            separation=facts.separation,
+            classes=subject.splits.classes[0],
+            on_input=on_input,
         )
-    on_input = f"; on the bare input for {facts.input:.1%}" if facts.input is not None else ""
-    left_out = "all steps of its own row left out" if subject.form.task == EACH_STEP else "itself left out"
-    return (
-        f"The {NEIGHBOURS} nearest neighbours {where} name a point's class for {facts.separation:.1%} of the "
-        f"points ({left_out}){on_input}. Always naming the most frequent class is right for {facts.chance:.1%}."
+    on_input = Sentence("; on the bare input for {input:.1%}", input=facts.input) if facts.input is not None else ""
+    left_out = _("all steps of its own row left out") if subject.form.task == EACH_STEP else _("itself left out")
+    return Sentence(
+        "The {neighbours} nearest neighbours {where} name a point's class for {separation:.1%} of the "
+        "points ({left_out}){on_input}. Always naming the most frequent class is right for {chance:.1%}.",
+        neighbours=NEIGHBOURS,
+        where=where,
+        separation=facts.separation,
+        left_out=left_out,
+        on_input=on_input,
+        chance=facts.chance,
     )
 
 
 def _placed(subject: Subject, options: Embeddings, facts: EmbeddingsFacts, shares: np.ndarray) -> list[str]:
-    turned = "so that each class lies in about the same direction at every moment and layer"
+    turned = _("so that each class lies in about the same direction at every moment and layer")
     if subject.form.task == NUMBER:
-        turned = "so that the target rises to the right at every moment and layer"
+        turned = _("so that the target rises to the right at every moment and layer")
     if options.method != "PCA":
         return [
-            f"{options.method} keeps neighbours together. How far apart two groups are, how large a group is and how "
-            f"densely it lies mean little. Another moment is placed anew; the picture is turned {turned}.",
+            Sentence(
+                "{method} keeps neighbours together. How far apart two groups are, how large a group is and how "
+                "densely it lies mean little. Another moment is placed anew; the picture is turned {turned}.",
+                method=options.method,
+                turned=turned,
+            ),
         ]
     if not shares.any():
-        return ["This layer gives the same for every sample: all points lie on one place."]
+        return [_("This layer gives the same for every sample: all points lie on one place.")]
     each = ", ".join(f"{share:.1%}" for share in shares)
     return [
-        f"The picture keeps {shares.sum():.1%} of the variance of the {facts.features:,} values ({each} by its "
-        f"components). It is turned, which changes no distance, {turned}.",
+        Sentence(
+            "The picture keeps {sum:.1%} of the variance of the {features:,} values ({each} by its "
+            "components). It is turned, which changes no distance, {turned}.",
+            sum=shares.sum(),
+            features=facts.features,
+            each=each,
+            turned=turned,
+        ),
     ]
 
 

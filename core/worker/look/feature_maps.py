@@ -30,6 +30,7 @@ from core.catalog.views.feature_maps import (
     of_layer,
 )
 from core.spec.questions import Seen
+from core.spec.sentences import Sentence, _
 from core.spec.specs import LayerSpec
 from core.worker.look.subject import DIVERGED, Report, Subject
 
@@ -110,7 +111,9 @@ def look(subject: Subject, options: FeatureMaps, report: Report) -> Seen[Feature
         *smaller,
     ]
     if not bool(torch.isfinite(chosen).all()):  # nothing above can be said of them
-        words = [f"Some values of {subject.layer} are no finite numbers: {DIVERGED}"]
+        words = [
+            Sentence("Some values of {layer} are no finite numbers: {diverged}", layer=subject.layer, diverged=DIVERGED)
+        ]
     return subject.seen(arrays, facts, words, _CODE.format(layer=address))
 
 
@@ -179,7 +182,7 @@ def _search(subject: Subject, count: int, measure: Measure, report: Report) -> F
     values: dict[str, Tensor] = {}
     size = max(1, min(BATCH, BATCH_VALUES // sum(one.numel() for one in subject.outputs(x=x[:1]).values())))
     for start in range(0, count, size):
-        report(start / count, f"Searching test samples, {start} of {count}")
+        report(start / count, Sentence("Searching test samples, {start} of {count}", start=start, count=count))
         batch = x[start : start + size]
         index = torch.arange(start, start + len(batch))
         for address, output in subject.outputs(x=batch).items():
@@ -272,15 +275,23 @@ def fitted(outputs: dict[str, Tensor], chosen: str, most: int = MOST_VALUES) -> 
     arrays: dict[str, Any] = dict(outputs)
     if sum(output.numel() for output in outputs.values()) <= most:
         return arrays, []
-    words = []
+    words: list[str] = []
     for address, output in outputs.items():
         room = most // 2 if address == chosen else most // 2 // max(1, len(outputs) - 1)
         if output.numel() <= room:
             continue
         arrays[address] = smaller(output, room)
         was, now = ("×".join(map(str, one.shape)) for one in (output, arrays[address]))
-        how = "averaged over squares" if output.dim() == 3 else "cut"
-        words.append(f"{address} holds {was} values; it is {how} to {now}, so that the page stays quick.")
+        how = _("averaged over squares") if output.dim() == 3 else "cut"
+        words.append(
+            Sentence(
+                "{address} holds {was} values; it is {how} to {now}, so that the page stays quick.",
+                address=address,
+                was=was,
+                how=how,
+                now=now,
+            )
+        )
     return arrays, words
 
 
@@ -311,40 +322,74 @@ def _what(subject: Subject, chosen: Tensor, strength: np.ndarray) -> str:
     name, count = unit_name(chosen), len(strength)
     size = {3: " of {}×{}", 2: " at each of {} steps"}.get(chosen.dim(), "")
     size = size.format(*chosen.shape[-2:]) if chosen.dim() == 3 else size.format(len(chosen))
-    thing = "your drawing" if subject.asked.drawing else f"sample {subject.sample}"
+    thing = _("your drawing") if subject.asked.drawing else Sentence("sample {sample}", sample=subject.sample)
     best = int(strength.argmax())
-    measured = "the mean of its absolute values" if chosen.dim() > 1 else "its absolute value"
-    return (
-        f"{subject.layer} makes {count:,} {name}{'s' * (count != 1)}{size} of {thing}. The strongest is {name} {best}: "
-        f"{measured} is {strength[best]:.3g}."
+    measured = _("the mean of its absolute values") if chosen.dim() > 1 else _("its absolute value")
+    return Sentence(
+        "{layer} makes {count:,} {name}{count2}{size} of {thing}. The strongest is {name} {best}: "
+        "{measured} is {strength:.3g}.",
+        layer=subject.layer,
+        count=count,
+        name=name,
+        count2="s" * (count != 1),
+        size=size,
+        thing=thing,
+        best=best,
+        measured=measured,
+        strength=strength[best],
     )
 
 
 def _fewer(asked: int, count: int, each: int) -> list[str]:
     if count == asked:
         return []
-    return [f"One sample makes {each:,} values in all layers, so only {count} samples are searched, not {asked}."]
+    return [
+        Sentence(
+            "One sample makes {each:,} values in all layers, so only {count} samples are searched, not {asked}.",
+            each=each,
+            count=count,
+            asked=asked,
+        )
+    ]
 
 
 def _asked_for(wanted: int, unit: int, chosen: Tensor) -> list[str]:
     if wanted == unit:
         return []
-    return [f"This layer has no {unit_name(chosen)} {wanted:,}; its last one, {unit:,}, is shown."]
+    return [
+        Sentence(
+            "This layer has no {unit_name} {wanted:,}; its last one, {unit:,}, is shown.",
+            unit_name=unit_name(chosen),
+            wanted=wanted,
+            unit=unit,
+        )
+    ]
 
 
 def _dead(subject: Subject, chosen: Tensor, dead: np.ndarray | None, searched: int) -> str:
     name = unit_name(chosen)
     if dead is None:
-        return (
-            f"Whether a {name} is dead can be told after a ReLU only, where zero means silent; "
-            f"{subject.layer} gives values that no ReLU has cut."
+        return Sentence(
+            "Whether a {name} is dead can be told after a ReLU only, where zero means silent; {layer} gives "
+            "values that no ReLU has cut.",
+            name=name,
+            layer=subject.layer,
         )
     which = np.flatnonzero(dead)
-    on = f"on the first {searched:,} test samples"
+    on = Sentence("on the first {searched:,} test samples", searched=searched)
     if not len(which):
-        return f"No {name} is dead: each of the {len(dead):,} was above zero somewhere {on}."
-    named = ", ".join(map(str, which[:SAMPLES_NAMED])) + (" and others" if len(which) > SAMPLES_NAMED else "")
-    return f"{len(which):,} of {len(dead):,} {name}s are dead: never above zero {on} ({named})."
+        return Sentence(
+            "No {name} is dead: each of the {dead:,} was above zero somewhere {on}.", name=name, dead=len(dead), on=on
+        )
+    named = ", ".join(map(str, which[:SAMPLES_NAMED])) + (_(" and others") if len(which) > SAMPLES_NAMED else "")
+    return Sentence(
+        "{which:,} of {dead:,} {name}s are dead: never above zero {on} ({named}).",
+        which=len(which),
+        dead=len(dead),
+        name=name,
+        on=on,
+        named=named,
+    )
 
 
 def _top(subject: Subject, chosen: Tensor, unit: int, found: Found, measure: str) -> list[str]:
@@ -354,20 +399,41 @@ def _top(subject: Subject, chosen: Tensor, unit: int, found: Found, measure: str
         if len(values[unit]) < 2:
             return []
         return [
-            f"No test sample drives {name} most: at least {top.shape[1]} share the {measure} {values[unit, 0]:.3g}, "
-            "as where a map is silent or only a blank border counts."
+            Sentence(
+                "No test sample drives {name} most: at least {top_shape} share the {measure} {values:.3g}, as "
+                "where a map is silent or only a blank border counts.",
+                name=name,
+                top_shape=top.shape[1],
+                measure=measure,
+                values=values[unit, 0],
+            )
         ]
-    of = f"all {searched:,}" if searched == len(subject.splits.test[0]) else f"the first {searched:,}"
+    of = (
+        Sentence("all {searched:,}", searched=searched)
+        if searched == len(subject.splits.test[0])
+        else Sentence("the first {searched:,}", searched=searched)
+    )
     listed = ", ".join(map(str, top[unit].tolist()))
-    said = f"Among {of} test samples {name} answers most to {listed}, by its {measure}: up to {values[unit, 0]:.3g}."
+    said = Sentence(
+        "Among {of} test samples {name} answers most to {listed}, by its {measure}: up to {values:.3g}.",
+        of=of,
+        name=name,
+        listed=listed,
+        measure=measure,
+        values=values[unit, 0],
+    )
     same = int((values[unit] == values[unit, -1]).sum())
     if same > 1:
-        said += f" The last {same} share one value, and others may have it, too: a blank border can be enough."
+        said += Sentence(
+            " The last {same} share one value, and others may have it, too: a blank border can be enough.", same=same
+        )
     y = subject.splits.test[1]
     if y.dim() == 1 and not y.is_floating_point():
         labels, counts = np.unique(y[top[unit]].numpy(), return_counts=True)
         label, count = subject.label(int(labels[counts.argmax()])), int(counts.max())
-        said += f" {count} of these {top.shape[1]} are “{label}”."
+        said += Sentence(
+            " {count} of these {top_shape} are “{label}”.", count=count, top_shape=top.shape[1], label=label
+        )
     return [said]
 
 
@@ -375,8 +441,34 @@ def _kernels(address: str, kernels_of: str, kernels: Tensor | None, unit: int) -
     if kernels is None:
         return []
     channels, size = kernels.shape[1], f"{kernels.shape[2]}×{kernels.shape[3]}"
-    over = "one channel" if channels == 1 else f"{channels} channels"
-    through = "" if address == kernels_of else f" {address} changes each map alone, so the kernels are {kernels_of}'s."
+    over = _("one channel") if channels == 1 else f"{channels} channels"
+    through = (
+        ""
+        if address == kernels_of
+        else Sentence(
+            " {address} changes each map alone, so the kernels are {kernels_of}'s.",
+            address=address,
+            kernels_of=kernels_of,
+        )
+    )
     many = kernels.numel() > MOST_WEIGHTS
-    fewer = f" All of them would be {kernels.numel():,} numbers; only that of map {unit} is here." if many else ""
-    return [f"Map {unit} comes from kernel {unit} of {kernels_of}: {size} over {over}.{through}{fewer}"]
+    fewer = (
+        Sentence(
+            " All of them would be {numel:,} numbers; only that of map {unit} is here.",
+            numel=kernels.numel(),
+            unit=unit,
+        )
+        if many
+        else ""
+    )
+    return [
+        Sentence(
+            "Map {unit} comes from kernel {unit} of {kernels_of}: {size} over {over}.{through}{fewer}",
+            unit=unit,
+            kernels_of=kernels_of,
+            size=size,
+            over=over,
+            through=through,
+            fewer=fewer,
+        )
+    ]

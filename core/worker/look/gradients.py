@@ -37,6 +37,7 @@ from core.catalog.views.gradients import (
 from core.spec import registry
 from core.spec.events import FAILED, Event
 from core.spec.questions import Seen
+from core.spec.sentences import _
 from core.worker.data.splits import NOT_ASKED
 from core.worker.look import _learning
 from core.worker.look.subject import Report, Subject
@@ -47,8 +48,8 @@ from core.worker.model.trace import first_non_finite
 from core.worker.train.augment import replace_labels
 from core.worker.train.objective import Loss, loss_of
 
-WAY = "One batch of the training set goes through the network and back."
-BACK_IN_TIME = "The gradient goes back step by step."
+WAY = _("One batch of the training set goes through the network and back.")
+BACK_IN_TIME = _("The gradient goes back step by step.")
 BINS = 40
 EVERY = 0.1  # seconds between two reports
 STEEP = 0.05  # a sigmoid or tanh is saturated where its slope is below this share of its largest

@@ -38,6 +38,7 @@ from core.catalog.views.landscape import (
     Y,
 )
 from core.spec.questions import Seen
+from core.spec.sentences import Sentence, _
 from core.store import StoreError
 from core.worker.look.loss_surface import (
     LONGEST,
@@ -79,7 +80,12 @@ class _Drawing:
         self.steps = np.arange(-half, half + 1) / half * self.options.radius  # exactly zero in the middle
         self.samples = min(self.options.samples, len(self._part()[0]))
         if self.samples < self.options.samples:
-            self.words.append(f"There are {self.samples:,} samples in this part; the loss is the mean over them all.")
+            self.words.append(
+                Sentence(
+                    "There are {samples:,} samples in this part; the loss is the mean over them all.",
+                    samples=self.samples,
+                )
+            )
         self.ground = Ground(self.subject.copied().eval(), *spread(self._part(), self.samples), self.subject.form.task)
         draw = {LINE: self._line, PLANE: self._plane}.get(self.options.kind, self._path)
         arrays, here, words = draw()
@@ -112,8 +118,14 @@ class _Drawing:
         fewer = affordable(self.samples, points, self.ground.pace())
         if fewer < self.samples:
             self.words.append(
-                f"The loss is the mean over {fewer} samples, not {self.samples}: with all of them this model would "
-                f"need more than {LONGEST:.0f} seconds for {points:,} points. With fewer it is rougher."
+                Sentence(
+                    "The loss is the mean over {fewer} samples, not {samples}: with all of them this model would "
+                    "need more than {longest:.0f} seconds for {points:,} points. With fewer it is rougher.",
+                    fewer=fewer,
+                    samples=self.samples,
+                    longest=LONGEST,
+                    points=points,
+                )
             )
             self.samples = fewer
             self.ground.x, self.ground.y = spread(self._part(), fewer)
@@ -126,7 +138,7 @@ class _Drawing:
         found = []
         for k in range(count):
             direction = filter_normalised(self.ground.centre, random)
-            progress.row(f"Direction {k + 1} of {count}")
+            progress.row(Sentence("Direction {k} of {count}", k=k + 1, count=count))
             found.append([self.ground.at((float(a), direction)) for a in self.steps])
         loss, accuracy = np.moveaxis(np.array(found), -1, 0)
         return {DISTANCE: self.steps, LOSS: loss, ACCURACY: accuracy}, -1, self._line_words(loss, accuracy)
@@ -145,7 +157,7 @@ class _Drawing:
         """loss and accuracy, each [y, x]."""
         found = []
         for k, b in enumerate(ys):
-            progress.row(f"Row {k + 1} of {len(ys)}")
+            progress.row(Sentence("Row {k} of {ys}", k=k + 1, ys=len(ys)))
             found.append([self.ground.at((float(a), axes[0]), (float(b), axes[1])) for a in xs])
         loss, accuracy = np.moveaxis(np.array(found), -1, 0)
         return loss, accuracy
@@ -180,7 +192,7 @@ class _Drawing:
         names = [name for name, _parameter in network.named_parameters()]
         steps, moments, own = [], [], []
         for done, step in enumerate(kept):
-            progress.row(f"Reading moment {done + 1} of {len(kept)}")
+            progress.row(Sentence("Reading moment {done} of {kept}", done=done + 1, kept=len(kept)))
             try:
                 arrays = self.subject.run.weights(step)
             except StoreError:  # a run that goes on makes room for newer moments
@@ -191,8 +203,11 @@ class _Drawing:
             own.append(self.ground.here(network)[0])
         if len(steps) < 3:
             raise CannotShow(
-                f"A path needs three kept moments, and this run has {len(steps)}. Train it for more steps; of a very "
-                "large model only the first and the newest moment are kept. A line or a plane can be had now."
+                Sentence(
+                    "A path needs three kept moments, and this run has {steps}. Train it for more steps; of a very "
+                    "large model only the first and the newest moment are kept. A line or a plane can be had now.",
+                    steps=len(steps),
+                )
             )
         return steps, moments, own
 
@@ -203,23 +218,39 @@ class _Drawing:
         centre, ends = loss[0, middle], loss[:, [0, -1]]
         if not np.isfinite(centre):
             return [NO_MODEL]
-        words = [
-            f"At the model itself the loss is {_n(centre)}{_right(accuracy[0, middle])}; at the {ends.size} "
-            f"ends, at a distance of {_n(radius)}, it is {_spread(ends)}."
+        words: list[str] = [
+            Sentence(
+                "At the model itself the loss is {n}{right}; at the {size} ends, at a distance of {radius}, it is "
+                "{spread}.",
+                n=_n(centre),
+                right=_right(accuracy[0, middle]),
+                size=ends.size,
+                radius=_n(radius),
+                spread=_spread(ends),
+            )
         ]
         k, i = divmod(int(np.argmin(np.where(np.isfinite(loss), loss, np.inf))), loss.shape[1])
         if loss[k, i] < centre - 1e-3 * abs(centre):
             words.append(
-                f"The lowest point is not the model: direction {k + 1} has {_n(loss[k, i])} at {self.steps[i]:+.3g}. "
-                "The model is not at a minimum of these samples along it."
+                Sentence(
+                    "The lowest point is not the model: direction {k} has {n} at {steps:+.3g}. The model is not at a "
+                    "minimum of these samples along it.",
+                    k=k + 1,
+                    n=_n(loss[k, i]),
+                    steps=self.steps[i],
+                )
             )
         else:
-            words.append("No point of these lines is lower than the model by more than a thousandth of its loss.")
+            words.append(_("No point of these lines is lower than the model by more than a thousandth of its loss."))
         count, where = len(loss), f"{sum(w.numel() for w in self.ground.centre):,} dimensions"
-        lines = "One random direction" if count == 1 else f"{count} random directions"
+        lines = _("One random direction") if count == 1 else Sentence("{count} random directions", count=count)
         words.append(
-            f"{lines} out of a space of {where}: another seed gives others. Such lines say how steep it is in a "
-            "typical direction; along a direction chosen for it the loss can rise much faster."
+            Sentence(
+                "{lines} out of a space of {where}: another seed gives others. Such lines say how steep it is in "
+                "a typical direction; along a direction chosen for it the loss can rise much faster.",
+                lines=lines,
+                where=where,
+            )
         )
         return words
 
@@ -230,11 +261,18 @@ class _Drawing:
         far = np.hypot(*np.meshgrid(self.steps, self.steps))
         rim = loss[np.abs(far - self.options.radius) < self.options.radius / (2 * middle)]  # a ring one cell wide
         return [
-            f"At the model itself the loss is {_n(loss[middle, middle])}; on the ring at a distance "
-            f"of {_n(self.options.radius)} it is {_spread(rim)}.",
-            f"Two random directions out of {sum(w.numel() for w in self.ground.centre):,}: this is one of very many "
-            "planes through the model, and another seed gives another one. That a plane looks smooth and round does "
-            "not show that the whole landscape is.",
+            Sentence(
+                "At the model itself the loss is {n}; on the ring at a distance of {radius} it is {spread}.",
+                n=_n(loss[middle, middle]),
+                radius=_n(self.options.radius),
+                spread=_spread(rim),
+            ),
+            Sentence(
+                "Two random directions out of {n:,}: this is one of very many planes through the model, and "
+                "another seed gives another one. That a plane looks smooth and round does not show that the "
+                "whole landscape is.",
+                n=sum(w.numel() for w in self.ground.centre),
+            ),
         ]
 
     def _path_words(self, arrays: dict[str, Any]) -> list[str]:
@@ -243,26 +281,62 @@ class _Drawing:
         apart = np.abs(np.where(np.isfinite(own), own, np.nan) - np.where(np.isfinite(drawn), drawn, np.nan))
         worst = int(np.nanargmax(apart)) if np.isfinite(apart).any() else 0
         step = self.subject.step
-        stale = f", and the plane uses the batch statistics of step {step}" if _batch_norm(self.ground.network) else ""
+        stale = (
+            Sentence(", and the plane uses the batch statistics of step {step}", step=step)
+            if _batch_norm(self.ground.network)
+            else ""
+        )
         return [
-            f"The loss went from {_n(own[0])} at step {steps[0]} to {_n(own[-1])} at step {steps[-1]}. The plane "
-            f"passes through the weights of step {step}.",
-            f"The plane holds {share.sum():.0%} of the variance of the {count} moments: {share[0]:.0%} from left to "
-            f"right, {share[1]:.0%} from bottom to top. The rest of the path leaves the plane. "
-            "Each axis is stretched to fill the picture.",
-            f"So a moment is drawn at its shadow, where the loss is another. The largest difference is at step "
-            f"{steps[worst]}: {_n(own[worst])} in truth, {_n(drawn[worst])} where it is drawn. Its weights lie "
-            f"{_n(arrays[OFF_PLANE][worst])} away from the plane{stale}.",
-            "A large share is no sign of a simple path: a long random walk in very many dimensions has about 76 % in "
-            "its two main directions, and they draw it as a smooth arc (Antognini and Sohl-Dickstein 2018).",
+            Sentence(
+                "The loss went from {before} at step {first} to {now} at step {last}. The plane passes through the "
+                "weights of step {step}.",
+                before=_n(own[0]),
+                first=steps[0],
+                now=_n(own[-1]),
+                last=steps[-1],
+                step=step,
+            ),
+            Sentence(
+                "The plane holds {both:.0%} of the variance of the {count} moments: {across:.0%} from left to "
+                "right, {upwards:.0%} from bottom to top. The rest of the path leaves the plane. Each axis is "
+                "stretched to fill the picture.",
+                both=share.sum(),
+                count=count,
+                across=share[0],
+                upwards=share[1],
+            ),
+            Sentence(
+                "So a moment is drawn at its shadow, where the loss is another. The largest difference is at "
+                "step {step}: {own} in truth, {drawn} where it is drawn. Its weights lie {away} away from the "
+                "plane{stale}.",
+                step=steps[worst],
+                own=_n(own[worst]),
+                drawn=_n(drawn[worst]),
+                away=_n(arrays[OFF_PLANE][worst]),
+                stale=stale,
+            ),
+            _(
+                "A large share is no sign of a simple path: a long random walk in very many dimensions has about "
+                "76 % in its two main directions, and they draw it as a smooth arc (Antognini and Sohl-Dickstein "
+                "2018)."
+            ),
         ]
 
     def _about_the_loss(self) -> list[str]:
-        parts = {"train": "training", "validation": "validation", "test": "test"}
-        kind = "mean squared error" if self.subject.form.task == NUMBER else "cross-entropy"
-        plain = ["weight decay", "label smoothing", "augmentation", "dropout"]
-        where = f"spread evenly over the {parts[self.options.part]} samples"
-        return [f"Loss: {kind} over {self.samples} samples {where}, without {', '.join(plain[:-1])} or {plain[-1]}."]
+        parts = {"train": _("training"), "validation": _("validation"), "test": _("test")}
+        kind = _("mean squared error") if self.subject.form.task == NUMBER else _("cross-entropy")
+        plain = [_("weight decay"), _("label smoothing"), _("augmentation"), _("dropout")]
+        where = Sentence("spread evenly over the {parts} samples", parts=parts[self.options.part])
+        return [
+            Sentence(
+                "Loss: {kind} over {samples} samples {where}, without {plain} or {last}.",
+                kind=kind,
+                samples=self.samples,
+                where=where,
+                plain=plain[:-1],
+                last=plain[-1],
+            )
+        ]
 
     def _code(self) -> str:
         task = self.subject.form.task
@@ -309,13 +383,18 @@ def _batch_norm(network: nn.Module) -> list[str]:
     if not any(isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats for m in network.modules()):
         return []
     return [
-        "Batch norms use the running statistics of the moment shown at every point, as the model does when it is "
-        "used; only the weights move. Away from the model these statistics no longer fit the weights, which makes "
-        "the loss rise faster than it would if they were measured again at every point."
+        _(
+            "Batch norms use the running statistics of the moment shown at every point, as the model does "
+            "when it is used; only the weights move. Away from the model these statistics no longer fit the "
+            "weights, which makes the loss rise faster than it would if they were measured again at every "
+            "point."
+        )
     ]
 
 
-NO_MODEL = f"At the model itself the loss is no finite number, so there is no ground to walk on: {DIVERGED}"
+NO_MODEL = Sentence(
+    "At the model itself the loss is no finite number, so there is no ground to walk on: {diverged}", diverged=DIVERGED
+)
 
 
 def _n(value: float) -> str:
@@ -323,16 +402,26 @@ def _n(value: float) -> str:
 
 
 def _right(accuracy: float) -> str:
-    return f" ({accuracy:.0%} right)" if np.isfinite(accuracy) else ""
+    return Sentence(" ({accuracy:.0%} right)", accuracy=accuracy) if np.isfinite(accuracy) else ""
 
 
 def _spread(values: np.ndarray) -> str:
     """From where to where these losses reach, and their mean; those that are no number are counted."""
     finite = values[np.isfinite(values)]
     if not finite.size:
-        return "too large to be a number"
-    lost = f" ({values.size - finite.size} more are too large to be a number)" if finite.size < values.size else ""
-    return f"between {_n(finite.min())} and {_n(finite.max())}, {_n(finite.mean())} on average{lost}"
+        return _("too large to be a number")
+    lost = (
+        Sentence(" ({size} more are too large to be a number)", size=values.size - finite.size)
+        if finite.size < values.size
+        else ""
+    )
+    return Sentence(
+        "between {least} and {largest}, {mean} on average{lost}",
+        least=_n(finite.min()),
+        largest=_n(finite.max()),
+        mean=_n(finite.mean()),
+        lost=lost,
+    )
 
 
 _LOSS_CODE = """\

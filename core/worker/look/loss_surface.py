@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.spec.sentences import Sentence, _
 from core.worker.look.subject import CannotShow, Report
 from core.worker.model.build import Network
 from core.worker.train.objective import Tally
@@ -61,7 +62,7 @@ def principal(moments: Sequence[Sequence[Tensor]], centre: Sequence[Tensor]) -> 
     assert isinstance(products, Tensor)
     values, vectors = torch.linalg.eigh(products)  # rising
     if values[-2] <= 1e-10 * values[-1]:
-        raise CannotShow("The kept moments of this run lie on one line, or are all the same: they span no plane.")
+        raise CannotShow(_("The kept moments of this run lie on one line, or are all the same: they span no plane."))
     top, scale = vectors[:, [-1, -2]], values[[-1, -2]].sqrt()
     flat = [(top.T @ _centred(part)) / scale[:, None] for part in moved]  # [2, size] each
     place = torch.stack([part.double() @ axis.T for part, axis in zip(moved, flat, strict=True)]).sum(0)
@@ -93,7 +94,7 @@ class Progress:
     points: int
     done: int = 0  # points
     told: float = 0.0
-    words: str = "Measuring how fast the model is"
+    words: str = _("Measuring how fast the model is")
 
     def row(self, words: str) -> None:
         self.words = words
@@ -170,7 +171,12 @@ def affordable(samples: int, points: int, seconds: float) -> int:
     if possible < min(samples, FEWEST):
         minutes = points * seconds * FEWEST / 60
         raise CannotShow(
-            f"This model is too slow for {points} points: even with {FEWEST} samples each they would take about "
-            f"{minutes:,.0f} minutes. Choose fewer points, or a line."
+            Sentence(
+                "This model is too slow for {points} points: even with {fewest} samples each they would take "
+                "about {minutes:,.0f} minutes. Choose fewer points, or a line.",
+                points=points,
+                fewest=FEWEST,
+                minutes=minutes,
+            )
         )
     return min(samples, possible)

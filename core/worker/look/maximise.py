@@ -37,6 +37,7 @@ from core.catalog.views.maximise import (
     MaximiseFacts,
 )
 from core.spec.questions import Seen
+from core.spec.sentences import Sentence, _
 from core.worker.look.subject import Report, Subject
 from core.worker.model.build import Network
 
@@ -61,7 +62,7 @@ def look(subject: Subject, options: Maximise, report: Report) -> Seen[MaximiseFa
     scale = float(real.std()) or 1.0
     goal = partial(objective, network, address, unit, options, scale)
     for step, at in enumerate(ascend(goal, options, x, low, high)):
-        report(step / options.steps, f"Step {step} of {options.steps}")
+        report(step / options.steps, Sentence("Step {step} of {steps}", step=step, steps=options.steps))
         if step in shown:
             kept.append(at[0])
             values.append(float(activation(network, address, unit, at)[0]))
@@ -117,7 +118,7 @@ def ascend(
     """Uphill on `goal` from x. The picture [1, channel, height, width] before the first step and after each."""
     moves = torch.Generator().manual_seed(options.seed + 1)
     yield x
-    for _ in range(options.steps):
+    for _step in range(options.steps):
         by = torch.randint(-options.jitter, options.jitter + 1, (2,), generator=moves).tolist()
         moved = x.roll(by, (2, 3)).requires_grad_()
         (gradient,) = torch.autograd.grad(goal(moved), moved)
@@ -155,7 +156,7 @@ def activations(network: Network, address: str, unit: int, x: Tensor, report: Re
     found = []
     with torch.no_grad():
         for first in range(0, len(x), BATCH):
-            report(0.0, "Asking the unit about test pictures")
+            report(0.0, _("Asking the unit about test pictures"))
             found.append(activation(network, address, unit, x[first : first + BATCH]))
     return torch.cat(found).numpy()
 
@@ -189,34 +190,64 @@ def _answers(subject: Subject) -> bool:
 
 
 def _words(subject: Subject, options: Maximise, facts: MaximiseFacts, made: np.ndarray, top: np.ndarray) -> list[str]:
-    name = f"unit {facts.unit} of {subject.layer}"
+    name = Sentence("unit {unit} of {layer}", unit=facts.unit, layer=subject.layer)
     if facts.label:
-        name += f" (the class “{facts.label}”)"
+        name += Sentence(" (the class “{label}”)", label=facts.label)
     count = min(COMPARED, len(subject.splits.test[0]))
-    words = [
-        f"In {options.steps} steps {name} went from {made[0]:.3g} for noise to {made[-1]:.3g} for the made picture.",
-        f"Among {count} real test pictures its largest answer is {facts.best:.3g} (sample {top[0]}), "
-        f"its mean {facts.mean:.3g}.",
+    words: list[str] = [
+        Sentence(
+            "In {steps} steps {name} went from {made:.3g} for noise to {made2:.3g} for the made picture.",
+            steps=options.steps,
+            name=name,
+            made=made[0],
+            made2=made[-1],
+        ),
+        Sentence(
+            "Among {count} real test pictures its largest answer is {best:.3g} (sample {top}), its mean {mean:.3g}.",
+            count=count,
+            best=facts.best,
+            top=top[0],
+            mean=facts.mean,
+        ),
     ]
     if abs(made[-1] - made[0]) <= STILL * max(abs(made[0]), abs(made[-1])):
         words.append(
-            "Nothing moved: the unit feels no noise, so there is no way up to follow. A ReLU before it is silent, or "
-            "the unit is dead. Another seed, or the layer before the ReLU, may do."
+            _(
+                "Nothing moved: the unit feels no noise, so there is no way up to follow. A ReLU before it is "
+                "silent, or the unit is dead. Another seed, or the layer before the ReLU, may do."
+            )
         )
     elif made[-1] > facts.best:
         words.append(
-            "The made picture drives the unit harder than every real one. It shows what moves this unit, not what the "
-            "data looks like: no real picture need look like it, and another seed gives another picture."
+            _(
+                "The made picture drives the unit harder than every real one. It shows what moves this unit, not "
+                "what the data looks like: no real picture need look like it, and another seed gives another "
+                "picture."
+            )
         )
     else:
         words.append(
-            "A real picture drives the unit harder than the made one: the pull to the mean and the smoothness hold it "
-            "back, or the climb ended on a lower hill. More steps, smaller weights or another seed may find more."
+            _(
+                "A real picture drives the unit harder than the made one: the pull to the mean and the "
+                "smoothness hold it back, or the climb ended on a lower hill. More steps, smaller weights or "
+                "another seed may find more."
+            )
         )
     if options.unit != facts.unit:
-        words.append(f"{subject.layer} has no unit {options.unit}; its last one, {facts.unit}, is shown.")
+        words.append(
+            Sentence(
+                "{layer} has no unit {unit}; its last one, {unit2}, is shown.",
+                layer=subject.layer,
+                unit=options.unit,
+                unit2=facts.unit,
+            )
+        )
     if facts.noise > NOISES[0]:
-        words.append(f"The unit did not feel weak noise; the climb began with noise of strength {facts.noise:g}.")
+        words.append(
+            Sentence(
+                "The unit did not feel weak noise; the climb began with noise of strength {noise:g}.", noise=facts.noise
+            )
+        )
     return words
 
 

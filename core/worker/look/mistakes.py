@@ -40,6 +40,7 @@ from core.catalog.views.mistakes import (
     in_gallery,
 )
 from core.spec.questions import Seen
+from core.spec.sentences import Sentence, _
 from core.worker.data.splits import NOT_ASKED
 from core.worker.look.subject import Report, Subject, finite
 from core.worker.train.objective import cross_entropy, squared_error
@@ -92,7 +93,10 @@ def _evaluate(subject: Subject, report: Report) -> Answers:
     pieces = []
     with torch.no_grad():
         for start in range(0, len(x), BATCH):
-            report(start / len(x), f"asking the network about test samples {start:,} to {len(x):,}")
+            report(
+                start / len(x),
+                Sentence("asking the network about test samples {start:,} to {x:,}", start=start, x=len(x)),
+            )
             piece = slice(start, start + BATCH)
             pieces.append(_judged(subject.network(x[piece]), y[piece], subject.form.task, start))
     joined = [torch.cat(column).numpy() for column in zip(*pieces, strict=True)]
@@ -186,7 +190,14 @@ def class_of(subject: Subject, name: str, words: list[str]) -> int:
         if (at := next((i for i, one in enumerate(classes) if same(one)), -1)) >= 0:
             return at
     some = ", ".join(PLAIN.get(one, one) for one in classes[:12])
-    words.append(f"There is no class {name[:40]}; all are shown. The classes are {some}{'…' * (len(classes) > 12)}.")
+    words.append(
+        Sentence(
+            "There is no class {name}; all are shown. The classes are {some}{classes}.",
+            name=name[:40],
+            some=some,
+            classes="…" * (len(classes) > 12),
+        )
+    )
     return -1
 
 
@@ -206,7 +217,9 @@ def _by_step(found: Answers, right: np.ndarray, steps: int) -> Arrays:
 def _one_by_one(subject: Subject, found: Answers, words: list[str]) -> Arrays:
     """What is known of each answer."""
     if len(found.samples) > MOST:
-        words.append(f"The {len(found.samples):,} answers are too many to be handed out one by one.")
+        words.append(
+            Sentence("The {samples:,} answers are too many to be handed out one by one.", samples=len(found.samples))
+        )
         return {}
     each = {
         SAMPLES: found.samples,
@@ -248,24 +261,61 @@ def _facts(subject: Subject, fits: np.ndarray) -> dict[str, Any]:
 def _said(subject: Subject, facts: MistakesFacts, confusion: np.ndarray) -> list[str]:
     n, right = facts.answers, facts.right
     each_step = subject.form.task == EACH_STEP
-    what = f"asked steps of the {facts.test_samples:,} test rows" if each_step else "test samples"
-    words = [f"Of {n:,} {what}, {right:,} are answered right ({facts.accuracy:.1%}) and {n - right:,} wrong."]
+    what = (
+        Sentence("asked steps of the {test_samples:,} test rows", test_samples=facts.test_samples)
+        if each_step
+        else _("test samples")
+    )
+    words: list[str] = [
+        Sentence(
+            "Of {n:,} {what}, {right:,} are answered right ({accuracy:.1%}) and {wrong:,} wrong.",
+            n=n,
+            what=what,
+            right=right,
+            accuracy=facts.accuracy,
+            wrong=n - right,
+        )
+    ]
     wrong = confusion - np.diag(np.diag(confusion))
     if wrong.any():
         target, predicted = (int(i) for i in np.unravel_index(wrong.argmax(), wrong.shape))
         names = [PLAIN.get(name, name) for name in (subject.label(target), subject.label(predicted))]
         alike = int((wrong == wrong.max()).sum())
         times = "once" if wrong.max() == 1 else f"{int(wrong.max())} times"
-        most = "The most frequent mistake" if alike == 1 else f"{alike} mistakes are equally frequent. One of them"
-        words.append(f"{most}: {names[0]} was predicted as {names[1]}, {times}.")
+        most = (
+            _("The most frequent mistake")
+            if alike == 1
+            else Sentence("{alike} mistakes are equally frequent. One of them", alike=alike)
+        )
+        words.append(
+            Sentence(
+                "{most}: {true} was predicted as {predicted}, {times}.",
+                most=most,
+                true=names[0],
+                predicted=names[1],
+                times=times,
+            )
+        )
     gap = round(facts.confidence - facts.accuracy, 3)  # as it is written
-    side = "surer than it is right" if gap > 0 else "less sure than it is right" if gap else "as sure as it is right"
+    side = (
+        _("surer than it is right")
+        if gap > 0
+        else _("less sure than it is right")
+        if gap
+        else _("as sure as it is right")
+    )
     words.append(
-        f"On average it is {facts.confidence:.1%} sure and {facts.accuracy:.1%} right: {side}. The expected "
-        f"calibration error, the mean gap over the bins of confidence, is {facts.ece:.3f} (0 is best)."
+        Sentence(
+            "On average it is {confidence:.1%} sure and {accuracy:.1%} right: {side}. The expected "
+            "calibration error, the mean gap over the bins of confidence, is {ece:.3f} (0 is best).",
+            confidence=facts.confidence,
+            accuracy=facts.accuracy,
+            side=side,
+            ece=facts.ece,
+        )
     )
     if 0 < n < 1000:
-        words.append(f"With {n:,} answers, bins and classes that hold few of them say little.")
+        words.append(Sentence("With {n:,} answers, bins and classes that hold few of them say little.", n=n))
     return words
 
 
@@ -323,15 +373,27 @@ def _numbers(subject: Subject, options: Mistakes, found: Answers) -> Seen[Mistak
         **_facts(subject, found.samples), chosen=(-1, -1), answers=len(residual), mse=mse, guess=guess
     )
     words = [
-        f"The mean squared error over {len(residual):,} test samples is {mse:.3g}; always answering their mean would "
-        f"have {guess:.3g}, so {max(0.0, 1 - mse / guess) if guess else 0.0:.0%} of the variance is explained.",
-        f"On average the answer is {abs(float(residual.mean())):.2g} too {'high' if residual.mean() > 0 else 'low'}; "
-        f"half of the answers are off by less than {float(np.median(np.abs(residual))):.2g}.",
+        Sentence(
+            "The mean squared error over {residual:,} test samples is {mse:.3g}; always answering their mean "
+            "would have {guess:.3g}, so {value:.0%} of the variance is explained.",
+            residual=len(residual),
+            mse=mse,
+            guess=guess,
+            value=max(0.0, 1 - mse / guess) if guess else 0.0,
+        ),
+        Sentence(
+            "On average the answer is {mean:.2g} too {side}; half of the answers are off by less than {median:.2g}.",
+            mean=abs(float(residual.mean())),
+            side=_("high") if residual.mean() > 0 else _("low"),
+            median=float(np.median(np.abs(residual))),
+        ),
     ]
     if options.target or options.predicted:
-        words.append("This run answers with a number, so there are no classes to choose among; all samples are shown.")
+        words.append(
+            _("This run answers with a number, so there are no classes to choose among; all samples are shown.")
+        )
     if options.order == "least certain first":
-        words.append("A network that answers with a number does not say how sure it is; the worst come first.")
+        words.append(_("A network that answers with a number does not say how sure it is; the worst come first."))
     return subject.seen(arrays, facts, words, _NUMBERS_CODE)
 
 

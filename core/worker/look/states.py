@@ -27,6 +27,7 @@ from core.catalog.views.states import (
     gate,
 )
 from core.spec.questions import Seen
+from core.spec.sentences import Sentence, _
 from core.worker.data.splits import NOT_ASKED
 from core.worker.look import _recurrent
 from core.worker.look._recurrent import Chosen, chosen, lengths, received, step_names, step_word
@@ -45,7 +46,7 @@ MIXING = ("rnn", "lstm", "gru", "transformer_block")  # kinds of layer that carr
 def look(subject: Subject, options: States, report: Report) -> Seen[StatesFacts]:
     """States, gates, path, answers and units of the chosen cell."""
     at = chosen(subject, options)
-    report(0.0, "Reading the sequence step by step")
+    report(0.0, _("Reading the sequence step by step"))
     given, mask = received(subject.network, subject.layer, subject.x)
     count = int(lengths(given, mask)[0])
     moments, difference = by_hand(at, given[:, :count])
@@ -116,7 +117,7 @@ def answers(subject: Subject, at: Chosen, given: Tensor, report: Report) -> Tens
     if "read_out" not in later and subject.form.task != EACH_STEP:
         return None
     layer = subject.network.get_submodule(subject.layer)
-    tick = _recurrent.Ticker(report, given.shape[1], "Asking after every step", 0.05, 0.4)
+    tick = _recurrent.Ticker(report, given.shape[1], _("Asking after every step"), 0.05, 0.4)
     rows = []
     with torch.no_grad():
         for t, heard in beginnings(layer, given, at.core.bidirectional):
@@ -192,7 +193,7 @@ def of_test_set(subject: Subject, at: Chosen, report: Report) -> TestSet:
     cells = (at.stack + 1) * (1 + at.core.bidirectional)
     size = int(min(FITTED, max(1, VALUES // (steps * units * cells))))
     take, read = reading(subject, at)
-    tick = _recurrent.Ticker(report, len(x) // size + 1, "Reading the test samples", 0.4, 1.0)
+    tick = _recurrent.Ticker(report, len(x) // size + 1, _("Reading the test samples"), 0.4, 1.0)
     states: list[Tensor] = []
     last: list[Tensor] = []
     rows: list[Tensor] = []
@@ -228,19 +229,19 @@ def ends_target(y: Tensor) -> Tensor:
 def reading(subject: Subject, at: Chosen) -> tuple[str, str]:
     """(which state of a sample counts, in words): what the network's read-out takes of this cell, else its last."""
     if subject.form.task == EACH_STEP:
-        return "each", "the state at every step that is answered"
+        return "each", _("the state at every step that is answered")
     later = subject.layers[names(subject).index(subject.layer) + 1 :]
     out = next((layer for layer in later if layer.kind == "read_out"), None)
     between = any(layer.kind in MIXING for layer in later)
     take = str(out.options.take) if out is not None and at.top and not between else "both_ends"  # type: ignore[attr-defined]
     if take == "both_ends":
         take = "first" if at.backward else "last"
-        return take, "the state when all has been read"
+        return take, _("the state when all has been read")
     words = {
-        "last": "the state at the last step",
-        "first": "the state at the first step",
-        "mean": "the mean of the states of all steps",
-        "max": "the largest value over all steps",
+        "last": _("the state at the last step"),
+        "first": _("the state at the first step"),
+        "mean": _("the mean of the states of all steps"),
+        "max": _("the largest value over all steps"),
     }
     return take, words[take]
 
@@ -314,60 +315,116 @@ def sentences(subject: Subject, at: Chosen, arrays: dict[str, Tensor], facts: St
     what, told = step_word(subject), arrays.get(ANSWERS)
     words = [*_of_answer(subject, told, facts, what), *_of_gates(arrays)]
     share, first = arrays[SEPARATION], int(arrays[SEPARATION].argmax())
-    kind = "goes with the number asked for" if subject.form.task == NUMBER else "lies between the classes"
+    kind = _("goes with the number asked for") if subject.form.task == NUMBER else _("lies between the classes")
     best = float(share[first])
-    much = f"Unit {first} tells most" if best >= 0.05 else f"No unit tells much; the best, unit {first}"
+    much = (
+        Sentence("Unit {first} tells most", first=first)
+        if best >= 0.05
+        else Sentence("No unit tells much; the best, unit {first}", first=first)
+    )
     words.append(
-        f"{much}: {best:.{0 if best >= 0.05 else 1}%} of its variance over {facts.tested} test samples "
-        f"{kind} (of {units} units the middle one has {float(share.median()):.0%}). It is of {read}."
+        Sentence(
+            "{much}: {best} of its variance over {tested} test samples {kind} (of {units} units the middle one has "
+            "{median:.0%}). It is of {read}.",
+            much=much,
+            best=Sentence("{best:.0%}", best=best) if best >= 0.05 else Sentence("{best:.1%}", best=best),
+            tested=facts.tested,
+            kind=kind,
+            units=units,
+            median=float(share.median()),
+            read=read,
+        )
     )
     one, two = facts.explained
     words.append(
-        f"The path is drawn in the two directions in which states differ most; they hold {one + two:.0%} of the "
-        f"variance, the rest of the {units} is not seen in it."
+        Sentence(
+            "The path is drawn in the two directions in which states differ most; they hold {one:.0%} of the "
+            "variance, the rest of the {units} is not seen in it.",
+            one=one + two,
+            units=units,
+        )
     )
     words.append(
-        f"All {steps} steps were computed by hand from the cell's equations; the largest difference from torch's own "
-        f"layer is {facts.difference:.0e}."
+        Sentence(
+            "All {steps} steps were computed by hand from the cell's equations; the largest difference from "
+            "torch's own layer is {difference:.0e}.",
+            steps=steps,
+            difference=facts.difference,
+        )
     )
     return words
 
 
 def _of_answer(subject: Subject, told: Tensor | None, facts: StatesFacts, what: str) -> list[str]:
     if told is None:
-        return ["This network needs all steps to say anything, so it has no answer before the end."]
-    how = (
-        f"The answer after each {what} is what the network says when {subject.layer} gets the sequence up to there "
-        "and nothing after it."
+        return [_("This network needs all steps to say anything, so it has no answer before the end.")]
+    how = Sentence(
+        "The answer after each {what} is what the network says when {layer} gets the sequence up to "
+        "there and nothing after it.",
+        what=what,
+        layer=subject.layer,
     )
     if not bool(torch.isfinite(told).all()):
-        return [f"Some of the answers are no finite numbers: {DIVERGED}"]
+        return [Sentence("Some of the answers are no finite numbers: {diverged}", diverged=DIVERGED)]
     if subject.form.task == NUMBER:
-        return [f"After the last {what} the answer is {float(told[-1, 0]):.3g}. {how}"]
+        return [
+            Sentence(
+                "After the last {what} the answer is {told:.3g}. {how}", what=what, told=float(told[-1, 0]), how=how
+            )
+        ]
     if subject.form.task == EACH_STEP:
         return [how]
     answer, steps = subject.label(int(told[-1].argmax())), len(told)
     if facts.settled == steps:
-        return [f"Only at the last {what}, {steps}, does the answer become {answer}. {how}"]
-    return [f"From {what} {facts.settled} of {steps} on the answer stays {answer}. {how}"]
+        return [
+            Sentence(
+                "Only at the last {what}, {steps}, does the answer become {answer}. {how}",
+                what=what,
+                steps=steps,
+                answer=answer,
+                how=how,
+            )
+        ]
+    return [
+        Sentence(
+            "From {what} {settled} of {steps} on the answer stays {answer}. {how}",
+            what=what,
+            settled=facts.settled,
+            steps=steps,
+            answer=answer,
+            how=how,
+        )
+    ]
 
 
 def _of_gates(arrays: dict[str, Tensor]) -> list[str]:
     if gate("forget") in arrays:
         keeps = arrays[gate("forget")]
         return [
-            f"The forget gate is {float(keeps.mean()):.2f} on average: that share of the cell state is kept from one "
-            f"step to the next. {float((keeps.mean(0) > 0.9).float().mean()):.0%} of the units keep more than 0.9."
+            Sentence(
+                "The forget gate is {mean:.2f} on average: that share of the cell state is kept from one step to "
+                "the next. {keeping:.0%} of the units keep more than 0.9.",
+                mean=float(keeps.mean()),
+                keeping=float((keeps.mean(0) > 0.9).float().mean()),
+            )
         ]
     if gate("update") in arrays:
         keeps = arrays[gate("update")]
         return [
-            f"The update gate is {float(keeps.mean()):.2f} on average: that share of the hidden state is kept from one "
-            f"step to the next. {float((keeps.mean(0) > 0.9).float().mean()):.0%} of the units keep more than 0.9."
+            Sentence(
+                "The update gate is {mean:.2f} on average: that share of the hidden state is kept from one step "
+                "to the next. {keeping:.0%} of the units keep more than 0.9.",
+                mean=float(keeps.mean()),
+                keeping=float((keeps.mean(0) > 0.9).float().mean()),
+            )
         ]
     full = float((arrays[HIDDEN].abs() > 0.95).float().mean())
     none = float((arrays[HIDDEN] == 0).float().mean())
-    return [f"{none:.0%} of the states are exactly 0." if none else f"{full:.0%} of the states are beyond ±0.95."]
+    return [
+        Sentence("{none:.0%} of the states are exactly 0.", none=none)
+        if none
+        else Sentence("{full:.0%} of the states are beyond ±0.95.", full=full)
+    ]
 
 
 _KEPT = {"lstm": "(h, c, i, f, g, o)", "gru": "(h, r, z, n)", "rnn": "(h,)"}

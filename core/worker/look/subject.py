@@ -19,6 +19,7 @@ from core.spec import registry
 from core.spec.drawings import DrawingError, decode
 from core.spec.facts import AboutSample, Facts
 from core.spec.questions import NEWEST, NO_WEIGHTS, Explain, Look, Seen
+from core.spec.sentences import Sentence, _
 from core.spec.specs import DataSpec, Experiment, LayerSpec
 from core.store import Run, Store, data_home
 from core.worker.data.splits import NOT_ASKED, Splits
@@ -32,10 +33,10 @@ class CannotShow(Exception):
     """A view that cannot be had; the text says why, and what would do."""
 
 
-DIVERGED = "the training has diverged. Choose an earlier moment of it."
-NO_NUMBER = (
-    "What the network answers here is no number: its weights have grown beyond all numbers by this moment. Choose an "
-    "earlier one; the view Gradient flow says which layer broke first."
+DIVERGED = _("the training has diverged. Choose an earlier moment of it.")
+NO_NUMBER = _(
+    "What the network answers here is no number: its weights have grown beyond all numbers by this "
+    "moment. Choose an earlier one; the view Gradient flow says which layer broke first."
 )
 
 
@@ -175,7 +176,14 @@ def subject_of(asked: Look | Explain) -> Subject:
     last = len(splits.test[0]) - 1
     sample = min(max(0, asked.sample), last)
     if sample != asked.sample and not asked.drawing:
-        words.append(f"There is no sample {asked.sample}: the test set has 0 to {last}. Sample {sample} is shown.")
+        words.append(
+            Sentence(
+                "There is no sample {sample}: the test set has 0 to {last}. Sample {nearest} is shown.",
+                sample=asked.sample,
+                last=last,
+                nearest=sample,
+            )
+        )
     x, y = splits.test[0][sample : sample + 1], splits.test[1][sample : sample + 1]
     made = Subject(
         asked, run, experiment, layers, form, network, splits, step, sample, layer, x, y, splits.shown[sample], words
@@ -192,13 +200,26 @@ def _moment(run: Run, wanted: int) -> tuple[int, list[str]]:
     nearest = min(steps, key=lambda step: abs(step - wanted))
     if nearest == wanted:
         return nearest, []
-    return nearest, [f"No weights of step {wanted} are kept; those of step {nearest}, the nearest, are shown."]
+    return nearest, [
+        Sentence(
+            "No weights of step {wanted} are kept; those of step {nearest}, the nearest, are shown.",
+            wanted=wanted,
+            nearest=nearest,
+        )
+    ]
 
 
 def _layer(view: View, layers: tuple[LayerSpec, ...], form: DataForm, wanted: str, words: list[str]) -> str:
     offered = view.layers(layers, form)
     if wanted and offered and wanted not in offered:
-        words.append(f"This view has no layer {wanted[:60]}; {offered[0]} is shown. It has {', '.join(offered)}.")
+        words.append(
+            Sentence(
+                "This view has no layer {wanted}; {first} is shown. It has {offered}.",
+                wanted=wanted[:60],
+                first=offered[0],
+                offered=offered,
+            )
+        )
     return wanted if wanted in offered else offered[0] if offered else ""
 
 
@@ -221,7 +242,7 @@ def _splits(data: DataSpec, folder: str) -> Splits:
 def _with_drawing(subject: Subject) -> Subject:
     """The same with a drawing as its sample, brought to the data's size and scale."""
     if subject.form.kind != PICTURE:
-        raise CannotShow("Only pictures can be drawn, and this run reads something else. Choose a test sample.")
+        raise CannotShow(_("Only pictures can be drawn, and this run reads something else. Choose a test sample."))
     try:
         picture = decode(subject.asked.drawing)
     except DrawingError as error:

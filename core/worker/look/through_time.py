@@ -34,6 +34,7 @@ from core.catalog.views.through_time import (
     samples,
 )
 from core.spec.questions import Seen
+from core.spec.sentences import Sentence, _, join
 from core.worker.data.splits import NOT_ASKED
 from core.worker.look import _recurrent
 from core.worker.look._recurrent import Chosen, chosen, ends, lengths, said, step_word
@@ -45,11 +46,12 @@ from core.worker.train.objective import cross_entropy, squared_error
 PROBE = 16  # test samples
 LIMITS = (1e-4, 1e-2, 1e2, 1e3)  # of the ratio first ÷ last; measured, see `WHY`
 VERDICTS = ("vanishing", "fading", "healthy", "growing", "exploding")
-WHY = (
-    "The limits are ours, after measurements of untrained networks over 40 steps: torch's own start leaves 1e-5 or far "
-    "less in a vanilla network, a GRU and an LSTM alike, and an LSTM with 3 at its forget gate's bias leaves about 1."
+WHY = _(
+    "The limits are ours, after measurements of untrained networks over 40 steps: torch's own start "
+    "leaves 1e-5 or far less in a vanilla network, a GRU and an LSTM alike, and an LSTM with 3 at "
+    "its forget gate's bias leaves about 1."
 )
-TOO_LARGE = (
+TOO_LARGE = _(
     "The states, or their gradient, grow beyond all numbers on the way: this has exploded. Choose a smaller gain."
 )
 
@@ -74,13 +76,13 @@ def look(subject: Subject, options: ThroughTime, report: Report) -> Seen[Through
     """Norms of the gradient back in time, what they may be at most, and what they mean."""
     at = chosen(subject, options)
     what_if, told = asked_for(at, options)
-    report(0.0, "Walking back through the sequence")
+    report(0.0, _("Walking back through the sequence"))
     network = changed(subject, options)
     x, y = probe(subject, network)
     cells = at.core.num_layers * (1 + at.core.bidirectional)
     steps = _recurrent.received(network, subject.layer, x)[0].shape[1]
     ticks = steps * (cells + 1) * (1 + what_if)  # every cell forth, the chosen one back
-    tick = _recurrent.Ticker(report, ticks, "Walking back through the sequence")
+    tick = _recurrent.Ticker(report, ticks, _("Walking back through the sequence"))
     found = backwards(subject, network, at, x, y, tick)
     arrays = gathered(found, at)
     if what_if:
@@ -113,16 +115,31 @@ def look(subject: Subject, options: ThroughTime, report: Report) -> Seen[Through
 def asked_for(at: Chosen, options: ThroughTime) -> tuple[bool, list[str]]:
     """(is anything changed?, what to say of it)."""
     gain, bias = options.gain != 1 and at.kind == "rnn", options.forget_bias != 0 and at.kind == "lstm"
-    done = [
-        *(["with freshly drawn weights"] if options.untrained else []),
-        *([f"with the recurrent weight times {options.gain:g}"] if gain else []),
-        *([f"with {options.forget_bias:+g} at the forget gate's bias"] if bias else []),
+    done: list[str] = [
+        *([_("with freshly drawn weights")] if options.untrained else []),
+        *([Sentence("with the recurrent weight times {gain:g}", gain=options.gain)] if gain else []),
+        *(
+            [Sentence("with {forget_bias:+g} at the forget gate's bias", forget_bias=options.forget_bias)]
+            if bias
+            else []
+        ),
     ]
-    words = [f"A what-if on a copy, {' and '.join(done)}; the run itself stays as it is."] if done else []
+    words: list[str] = (
+        [Sentence("A what-if on a copy, {done}; the run itself stays as it is.", done=join(done, _(" and ")))]
+        if done
+        else []
+    )
     if options.gain != 1 and at.kind != "rnn":
-        words.append(f"The gain acts on vanilla recurrent layers only; this one is of kind {at.kind}.")
+        words.append(
+            Sentence("The gain acts on vanilla recurrent layers only; this one is of kind {kind}.", kind=at.kind)
+        )
     if options.forget_bias != 0 and at.kind != "lstm":
-        words.append(f"The forget bias acts on LSTM layers only; this one, of kind {at.kind}, has no forget gate.")
+        words.append(
+            Sentence(
+                "The forget bias acts on LSTM layers only; this one, of kind {kind}, has no forget gate.",
+                kind=at.kind,
+            )
+        )
     return bool(done), words
 
 
@@ -320,12 +337,19 @@ def verdict(ratio: float) -> str:
     return VERDICTS[sum(ratio >= limit for limit in LIMITS[:3]) + (ratio > LIMITS[3])]
 
 
+_WORD = {
+    "vanishing": _("Vanishing"),
+    "fading": _("Fading"),
+    "healthy": _("Healthy"),
+    "growing": _("Growing"),
+    "exploding": _("Exploding"),
+}
 _MEANING = {
-    "vanishing": "what stood at the start has next to no say in how the weights are changed",
-    "fading": "the start is heard, but faintly, and is learned from slowly",
-    "healthy": "the start is heard as well as the end, give or take a factor of a hundred",
-    "growing": "the start is heard much louder than the end; clipping the gradient keeps a step in bounds",
-    "exploding": "the start drowns out the end, and a step may throw the weights away; clipping bounds it, no more",
+    "vanishing": _("what stood at the start has next to no say in how the weights are changed"),
+    "fading": _("the start is heard, but faintly, and is learned from slowly"),
+    "healthy": _("the start is heard as well as the end, give or take a factor of a hundred"),
+    "growing": _("the start is heard much louder than the end; clipping the gradient keeps a step in bounds"),
+    "exploding": _("the start drowns out the end, and a step may throw the weights away; clipping bounds it, no more"),
 }
 
 
@@ -333,35 +357,68 @@ def sentences(
     subject: Subject, at: Chosen, found: Backwards, facts: ThroughTimeFacts, arrays: dict[str, np.ndarray]
 ) -> list[str]:
     """What the picture shows, the most important first."""
-    state, what = ("cell state" if at.kind == "lstm" else "hidden state"), facts.step_word
+    state, what = (_("cell state") if at.kind == "lstm" else _("hidden state")), facts.step_word
     ratio, word = facts.ratio, facts.verdict
     if ratio is None or not word:
-        none = "There is a single step, so there is nothing to walk back through."
-        zero = "The loss has no gradient even at the last state (it may be dead, or its answer certain)."
+        none = _("There is a single step, so there is nothing to walk back through.")
+        zero = _("The loss has no gradient even at the last state (it may be dead, or its answer certain).")
         return [none if ratio is not None else zero]
     words = [
-        f"{word.capitalize()}: the gradient at the first {state} is {said(ratio)} times that at the last, "
-        f"{facts.between} {what}s later, so {_MEANING[word]}.",
-        f"That is × {facts.per_step:.3g} for every {what} back. Called vanishing below {LIMITS[0]:g}, fading below "
-        f"{LIMITS[1]:g}, healthy up to {LIMITS[2]:g}, growing up to {LIMITS[3]:g}, exploding above. {WHY}",
+        Sentence(
+            "{word}: the gradient at the first {state} is {said} times that at the last, {between} "
+            "{what}s later, so {meaning}.",
+            word=_WORD[word],
+            state=state,
+            said=said(ratio),
+            between=facts.between,
+            what=what,
+            meaning=_MEANING[word],
+        ),
+        Sentence(
+            "That is × {per_step:.3g} for every {what} back. Called vanishing below {fading:g}, fading below "
+            "{healthy:g}, healthy up to {growing:g}, growing up to {exploding:g}, exploding above. {why}",
+            per_step=facts.per_step,
+            what=what,
+            fading=LIMITS[0],
+            healthy=LIMITS[1],
+            growing=LIMITS[2],
+            exploding=LIMITS[3],
+            why=WHY,
+        ),
     ]
     if facts.spread:
         low, high = facts.spread
-        words.append(f"It is the mean over {facts.probe} test samples; single ones have {said(low)} to {said(high)}.")
+        words.append(
+            Sentence(
+                "It is the mean over {probe} test samples; single ones have {low} to {high}.",
+                probe=facts.probe,
+                low=said(low),
+                high=said(high),
+            )
+        )
     if np.isnan(found.state[1:]).any():
-        words.append("Sequences differ in length: the further back, the fewer of them are in the mean.")
+        words.append(_("Sequences differ in length: the further back, the fewer of them are in the mean."))
     return [*words, *_of_limits(at, found, facts, arrays), *_of_loss(subject, at, found)]
 
 
 def _of_limits(at: Chosen, found: Backwards, facts: ThroughTimeFacts, arrays: dict[str, np.ndarray]) -> list[str]:
     if at.kind == "rnn":
         sigma, rho = found.bare["singular"], found.bare["radius"]
-        text = f"The recurrent weight's largest singular value is {sigma:.3g}, its spectral radius {rho:.3g}. "
+        text = Sentence(
+            "The recurrent weight's largest singular value is {sigma:.3g}, its spectral radius {rho:.3g}. ",
+            sigma=sigma,
+            rho=rho,
+        )
         if not found.at_end:
-            return [text + "As more than the last state is read, no simple bound holds here."]
+            return [text + _("As more than the last state is read, no simple bound holds here.")]
         return [
-            text + f"The gradient can never be above {sigma:.3g}ᵏ of its last value after k steps (a bound, as the "
-            f"slope of f is at most 1); {rho:.3g}ᵏ is the pace in the long run if f were linear, and no bound."
+            text
+            + Sentence(
+                "The gradient can never be above {sigma:.3g}ᵏ of its last value after k steps (a bound, as the "
+                "slope of f is at most 1); {rho:.3g}ᵏ is the pace in the long run if f were linear, and no bound.",
+                sigma=sigma,
+                rho=rho,
+            )
         ]
     if GATES not in arrays:
         return []
@@ -370,18 +427,27 @@ def _of_limits(at: Chosen, found: Backwards, facts: ThroughTimeFacts, arrays: di
     if alone is None:
         return []
     return [
-        f"Through the {gate} gates alone {said(alone)} would come back: the product of their values. The rest goes "
-        "through the recurrent weight. No bound follows from one matrix here."
+        Sentence(
+            "Through the {gate} gates alone {said} would come back: the product of their values. The rest "
+            "goes through the recurrent weight. No bound follows from one matrix here.",
+            gate=gate,
+            said=said(alone),
+        )
     ]
 
 
 def _of_loss(subject: Subject, at: Chosen, found: Backwards) -> list[str]:
-    words = []
+    words: list[str] = []
     if subject.form.task == EACH_STEP:
-        words.append("The network answers at every step; the loss here is that of the last answer alone.")
+        words.append(_("The network answers at every step; the loss here is that of the last answer alone."))
     if not found.at_end:
-        above = "the layer above it hands" if not at.top else "what follows it hands"
-        words.append(f"Not only the last state of this cell counts: {above} some gradient to every step directly.")
+        above = _("the layer above it hands") if not at.top else _("what follows it hands")
+        words.append(
+            Sentence(
+                "Not only the last state of this cell counts: {above} some gradient to every step directly.",
+                above=above,
+            )
+        )
     return words
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from core.catalog.views.writing import CHANCE, WRITTEN, Writing, WritingFacts
 from core.spec.questions import Seen
+from core.spec.sentences import Sentence, _
 from core.worker.data.splits import DataError, Splits
 from core.worker.look.subject import CannotShow, Report, Subject
 from core.worker.train.generate import allowed_in, start_of, written
@@ -30,7 +31,9 @@ def look(subject: Subject, options: Writing, report: Report) -> Seen[WritingFact
         tokens.append(token)
         chances.append(chance)
         if number % REPORTED == 0:
-            report(number / options.length, f"Token {number} of {options.length}")
+            report(
+                number / options.length, Sentence("Token {number} of {length}", number=number, length=options.length)
+            )
     words = tuple(splits.vocabulary[token] for token in tokens)
     facts = WritingFacts(prompt=options.prompt, text="".join(words), words=words, window=window)
     return Seen(
@@ -47,13 +50,22 @@ def look(subject: Subject, options: Writing, report: Report) -> Seen[WritingFact
 
 def _words(options: Writing, start: int, window: int, mean: float) -> tuple[str, ...]:
     how = (
-        "each time the likeliest token"
+        _("each time the likeliest token")
         if options.temperature <= 0
-        else f"each token drawn from softmax(logits / {options.temperature:g})"
+        else Sentence("each token drawn from softmax(logits / {temperature:g})", temperature=options.temperature)
     )
-    said = [f"{options.length} tokens, {how}; on average the model gave {mean:.0%} to what was taken."]
+    said = [
+        Sentence(
+            "{length} tokens, {how}; on average the model gave {mean:.0%} to what was taken.",
+            length=options.length,
+            how=how,
+            mean=mean,
+        )
+    ]
     if start > window:
-        said.append(f"The model sees {window} tokens: of the start text only the last {window} act.")
+        said.append(
+            Sentence("The model sees {window} tokens: of the start text only the last {window} act.", window=window)
+        )
     return tuple(said)
 
 

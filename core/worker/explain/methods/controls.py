@@ -14,6 +14,7 @@ from core.catalog.attribution._options import Baselined
 from core.catalog.entries import PICTURE, TOKENS, WITHHELD, DataForm, Method
 from core.spec import registry, specs
 from core.spec.options import Options
+from core.spec.sentences import Sentence, _
 from core.spec.specs import LayerSpec, ModelSpec
 from core.worker.explain.explained_case import VALUE, Case, Result, Withheld, seeded
 from core.worker.model.build import Network, build
@@ -75,13 +76,23 @@ def untrained(case: Case, options: Untrained) -> Result:
     method: Method = registry.METHODS.get(options.method)
     fit = fit_of(method, case)
     if fit.status == WITHHELD:
-        raise Withheld(f"{method.title} cannot be had for the untrained network either: {fit.reason}")
+        raise Withheld(
+            Sentence(
+                "{method} cannot be had for the untrained network either: {reason}",
+                method=method.title,
+                reason=fit.reason,
+            )
+        )
     if not case.specs:
-        raise Withheld("The layers of this network are not known, so it cannot be made anew.")
+        raise Withheld(_("The layers of this network are not known, so it cannot be made anew."))
     lines = _drawn_anew(case)
     case.layer = layer_of(method, case)
     result = apply(method, case, method.options())
-    words = f"The map is {method.title} of the same layers with freshly drawn weights (seed {case.seed})."
+    words = Sentence(
+        "The map is {method} of the same layers with freshly drawn weights (seed {seed}).",
+        method=method.title,
+        seed=case.seed,
+    )
     return replace(result, words=(words, *result.words), code=f"{lines}\n{result.code}")
 
 

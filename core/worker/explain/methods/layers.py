@@ -11,6 +11,7 @@ from torch import Tensor
 
 from core.catalog.attribution._layers import MAPS, PATCHES, ROWS, Place, places
 from core.spec.options import Options
+from core.spec.sentences import Sentence, _
 from core.worker.explain.explained_case import CONTRIBUTION, GRADIENT, VALUE, Case, Result
 from core.worker.explain.methods import reach
 from core.worker.explain.methods.onto import SMOOTH, SUM, WHOLE, onto
@@ -127,8 +128,12 @@ def grad_cam(case: Case, options: Any) -> Result:
     made = Result(mean * values, facts={"mean_share": share})
     if bool(mapped.any()) and share < EVEN:
         made.words = [
-            f"The gradient differs from place to place here: its mean, by which Grad-CAM weighs, holds {share:.0%} of "
-            "it, so this map can be wrong. Layer gradient × activation weighs every place by its own gradient."
+            Sentence(
+                "The gradient differs from place to place here: its mean, by which Grad-CAM weighs, holds "
+                "{share:.0%} of it, so this map can be wrong. Layer gradient × activation weighs every place by "
+                "its own gradient.",
+                share=share,
+            )
         ]
     return _drawn(case, made.attribution, SMOOTH, call, relu=options.relu, result=made)
 
@@ -202,8 +207,12 @@ def _held(case: Case, options: Any, values: Tensor) -> Any:
     most = min(options.most, HELD // (16 * values.numel()))
     if most < options.most:
         case.words.append(
-            f"At most {most:,} points were taken on the way, not {options.most:,}: the layer's values at more of them "
-            "would need more memory than may be used."
+            Sentence(
+                "At most {most:,} points were taken on the way, not {most2:,}: the layer's values at more of "
+                "them would need more memory than may be used.",
+                most=most,
+                most2=options.most,
+            )
         )
     return replace(options, most=most)
 
@@ -334,23 +343,33 @@ def _said(case: Case, values: Tensor, kept: str) -> list[str]:
     place = _place(case)
     if place.how == MAPS:
         return []
-    said = []
+    said: list[str] = []
     if place.before and kept == SUM:
         lost, whole = float(values[:, : place.before].sum()), float(values.sum())
         said.append(
-            f"The class token has no place in the input: {lost:.3g} of the layer's sum of {whole:.3g} is there, and "
-            "the map shows the rest."
+            Sentence(
+                "The class token has no place in the input: {lost:.3g} of the layer's sum of {whole:.3g} is "
+                "there, and the map shows the rest.",
+                lost=lost,
+                whole=whole,
+            )
         )
     elif place.before:
-        said.append("The class token has no place in the input, so it is left out.")
+        said.append(_("The class token has no place in the input, so it is left out."))
     used = torch.nonzero(values[0].abs().sum(-1)).flatten().tolist()
     if kept == SUM and len(used) == 1 and values.shape[1] > 1:
         said.append(
-            f"Everything lies at one step, number {used[0] - place.before}, because the answer reads no other step of "
-            "this layer. Choose a layer before it, or a method that explains by the input, to see where it comes from."
+            Sentence(
+                "Everything lies at one step, number {used}, because the answer reads no other step of this "
+                "layer. Choose a layer before it, or a method that explains by the input, to see where it comes "
+                "from.",
+                used=used[0] - place.before,
+            )
             if used[0] >= place.before
-            else "Everything lies at the class token, because the answer reads nothing else of this layer. Choose a "
-            "layer before the last block."
+            else _(
+                "Everything lies at the class token, because the answer reads nothing else of this layer. Choose "
+                "a layer before the last block."
+            )
         )
     return said
 
@@ -361,5 +380,10 @@ def _cut(cells: Tensor) -> list[str]:
     if against == 0 or against < MOSTLY * whole:
         return []
     if against == whole:
-        return ["Nothing here speaks for the answer: switch the ReLU off to see what speaks against it."]
-    return [f"The ReLU hides {against / whole:.0%} of this map, which speaks against the answer: switch it off to see."]
+        return [_("Nothing here speaks for the answer: switch the ReLU off to see what speaks against it.")]
+    return [
+        Sentence(
+            "The ReLU hides {against:.0%} of this map, which speaks against the answer: switch it off to see.",
+            against=against / whole,
+        )
+    ]

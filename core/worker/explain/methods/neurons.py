@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from core.spec.options import SpecError
+from core.spec.sentences import Sentence, _, join
 from core.worker.explain.explained_case import GRADIENT, Case, Result, Target
 from core.worker.explain.methods.layers import LAYER, At
 from core.worker.explain.methods.path import along, shown, summed
@@ -85,8 +86,10 @@ def gradient(case: Case, options: Any) -> Result:
     facts, words = _about(unit, float(value.detach()))
     if not bool(found.any()):
         words.append(
-            "It does not react to any small change of this input: it is off here, and where a ReLU is off "
-            "the gradient is 0. Choose another unit or place, or the layer before the ReLU."
+            _(
+                "It does not react to any small change of this input: it is off here, and where a ReLU is off "
+                "the gradient is 0. Choose another unit or place, or the layer before the ReLU."
+            )
         )
     code = f"{LAYER.format(case.layer)}attribution = {_gradient_of(unit).format('x')}"
     return Result(found, facts=facts, words=words, code=code, of=GRADIENT)
@@ -103,8 +106,10 @@ def integrated_gradients(case: Case, options: Any) -> Result:
     complete = abs(found.expected) > SMALL
     if not complete:
         words.append(
-            "The baseline gives the unit the same value, so there is nothing to explain: choose another unit, "
-            "place or baseline."
+            _(
+                "The baseline gives the unit the same value, so there is nothing to explain: choose another "
+                "unit, place or baseline."
+            )
         )
     words += found.words
     code = LAYER.format(case.layer) + summed(_gradient_of(unit), found.cuts)
@@ -128,11 +133,16 @@ def conductance(case: Case, options: Any) -> Result:
 
     ends = look(torch.tensor([0.0, 1.0]))[0]
     found = integral(options, Straight(case.inputs - baseline), look, ends, _flowed, shown(case))
-    case.target = replace(case.target, words=f"{case.target.words} through {unit.words}")
+    case.target = replace(
+        case.target, words=Sentence("{target} through {unit}", target=case.target.words, unit=unit.words)
+    )
     facts = {"unit": unit.at, "flow": found.expected, **found.facts}
     complete = abs(found.expected) > SMALL
-    flows = f"{found.expected:.3g} of the answer flows through {unit.words}."
-    nothing = f"Nothing flows through {unit.words}: between baseline and input it does not change, or nobody reads it."
+    flows = Sentence("{expected:.3g} of the answer flows through {words}.", expected=found.expected, words=unit.words)
+    nothing = Sentence(
+        "Nothing flows through {words}: between baseline and input it does not change, or nobody reads it.",
+        words=unit.words,
+    )
     words = [flows if complete else nothing, *found.words]
     place = ", ".join(map(str, (0, *unit.at)))
     code = (
@@ -172,13 +182,23 @@ def _chosen(case: Case, options: Any, values: Tensor) -> Unit:
     axis = 0 if values.dim() != 2 else 1  # maps [C, H, W] and vectors [F]; of steps [T, F] the last axis
     count, kind = values.shape[axis], {3: "map", 2: "number a step"}.get(values.dim(), "number")
     if options.unit >= count:
-        known = f"gives {count} units (a {kind} each), 0 to {count - 1}" if count > 1 else f"gives one {kind}, unit 0"
-        raise SpecError("unit", f"unit = {options.unit}: {case.layer} {known}.")
+        known = (
+            Sentence("gives {count} units (a {kind} each), 0 to {last}", count=count, kind=kind, last=count - 1)
+            if count > 1
+            else Sentence("gives one {kind}, unit 0", kind=kind)
+        )
+        raise SpecError(
+            "unit", Sentence("unit = {unit}: {layer} {known}.", unit=options.unit, layer=case.layer, known=known)
+        )
     places = values.select(axis, options.unit)
     place = _place(case, options.place, places)
     at = (options.unit, *place) if axis == 0 else (*place, options.unit)
-    where = f" at {'step ' if axis else ''}{', '.join(map(str, place))}" if place else ""
-    return Unit(0, words=f"unit {options.unit} of {case.layer}{where}", at=at)
+    words = Sentence("unit {unit} of {layer}", unit=options.unit, layer=case.layer)
+    if place and axis:
+        words = Sentence("{unit} at step {place}", unit=words, place=place)
+    elif place:
+        words = Sentence("{unit} at {place}", unit=words, place=place)
+    return Unit(0, words=words, at=at)
 
 
 def _place(case: Case, wanted: tuple[int, ...], places: Tensor) -> tuple[int, ...]:
@@ -191,12 +211,28 @@ def _place(case: Case, wanted: tuple[int, ...], places: Tensor) -> tuple[int, ..
     if len(wanted) == len(shape) and all(0 <= i < n for i, n in zip(wanted, shape, strict=True)):
         return wanted
     axes = ("row", "column") if len(shape) == 2 else ("step",)
-    ranges = " and ".join(f"{axis} 0 to {n - 1}" for axis, n in zip(axes, shape, strict=True))
+    ranges = join(
+        (Sentence("{axis} 0 to {last}", axis=axis, last=n - 1) for axis, n in zip(axes, shape, strict=True)), _(" and ")
+    )
     shown = ",".join(map(str, wanted))
-    raise SpecError("place", f"place = {shown}: a unit of {case.layer} has {ranges}; -1 is where it is strongest.")
+    raise SpecError(
+        "place",
+        Sentence(
+            "place = {shown}: a unit of {layer} has {ranges}; -1 is where it is strongest.",
+            shown=shown,
+            layer=case.layer,
+            ranges=ranges,
+        ),
+    )
 
 
 def _about(unit: Unit, value: float) -> tuple[dict[str, Any], list[str]]:
     """Facts and words: here the number that is explained is the unit's value, not the answer."""
-    words = [f"This explains {unit.words}, whose value is {value:.3g} here, and not the network's answer."]
+    words: list[str] = [
+        Sentence(
+            "This explains {words}, whose value is {value:.3g} here, and not the network's answer.",
+            words=unit.words,
+            value=value,
+        )
+    ]
     return {"f_x": value, "unit": unit.at}, words

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from core.catalog.entries import TOKENS
+from core.spec.sentences import Sentence, _
 from core.worker.explain.explained_case import CONTRIBUTION, GRADIENT, VARIANCE, Case, Result, Withheld
 from core.worker.explain.methods.pieces import Part, standard_error
 
-FLAT = "All values of this input are the same, so a share of their range is nothing: no noise is added."
+FLAT = _("All values of this input are the same, so a share of their range is nothing: no noise is added.")
 
 
 def smooth_grad(case: Case, options: Any) -> Result:
@@ -89,8 +90,11 @@ def gradient_shap(case: Case, options: Any) -> Result:
         return float(case.target.of(case.answers)) - float(answers.mean())
 
     words.append(
-        f"This is an estimate from {options.samples} random points: its sum misses the difference of the answers by "
-        "chance, and by less the more points there are."
+        Sentence(
+            "This is an estimate from {samples} random points: its sum misses the difference of the answers "
+            "by chance, and by less the more points there are.",
+            samples=options.samples,
+        )
     )
     code = (  # `baseline` [1, n, …] holds all of them
         "attribution = captum.attr.GradientShap(model).attribute("
@@ -105,7 +109,7 @@ def gradient_shap(case: Case, options: Any) -> Result:
 def _training(case: Case, count: int) -> Tensor:
     """[count, …] training samples in the shape of Case.inputs, drawn with the seed."""
     if case.splits is None or len(case.splits.train[0]) < 2:
-        raise Withheld("GradientShap compares with training samples, and there are none here. Choose a trained run.")
+        raise Withheld(_("GradientShap compares with training samples, and there are none here. Choose a trained run."))
     given = case.splits.train[0]
     drawn = torch.randperm(len(given), generator=torch.Generator().manual_seed(case.seed))[:count]
     if case.form.kind != TOKENS:

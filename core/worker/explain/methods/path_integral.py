@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from core.spec.sentences import Sentence
 from core.worker.explain.explained_case import ROUNDING, Case
 from core.worker.explain.methods.pieces import Bent, Look, Part, Piece, State, Straight, Walk, rows
 
@@ -166,23 +167,30 @@ class _Found:
 
 
 def _jumps(gap: float, share: float) -> str:
-    return (
-        f"The sum misses the difference that it should be by {gap:.1%}: at {share:.1%} of the way from the baseline to "
-        "the input the answer jumps, and no gradient sees a jump. Do not read sizes off this map, or choose another "
-        "baseline."
+    return Sentence(
+        "The sum misses the difference that it should be by {gap:.1%}: at {share:.1%} of the way from "
+        "the baseline to the input the answer jumps, and no gradient sees a jump. Do not read sizes off "
+        "this map, or choose another baseline.",
+        gap=gap,
+        share=share,
     )
 
 
 def _misses(gap: float, points: int) -> str:
-    return (
-        f"With {points} points the sum still misses the difference that it should be by {gap:.1%}: it does not "
-        "converge here, so do not read sizes off this map. Raise “at most”, or choose another baseline."
+    return Sentence(
+        "With {points} points the sum still misses the difference that it should be by {gap:.1%}: it "
+        "does not converge here, so do not read sizes off this map. Raise “at most”, or choose another "
+        "baseline.",
+        points=points,
+        gap=gap,
     )
 
 
 def _changes(change: float, points: int) -> str:
-    return (
-        f"With {points} points a value of the map still changes by {change:.1%} of the largest value when every other "
-        "point is left out: it does not converge here, so do not compare places that are closer than that. Raise “at "
-        "most”, or choose another baseline."
+    return Sentence(
+        "With {points} points a value of the map still changes by {change:.1%} of the largest value when "
+        "every other point is left out: it does not converge here, so do not compare places that are "
+        "closer than that. Raise “at most”, or choose another baseline.",
+        points=points,
+        change=change,
     )

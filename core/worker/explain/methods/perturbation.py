@@ -9,6 +9,7 @@ from torch import Tensor
 
 from core.catalog.entries import PICTURE, TOKENS
 from core.spec.options import SpecError
+from core.spec.sentences import Sentence, _
 from core.worker.explain import features
 from core.worker.explain.explained_case import Case, Result, Withheld
 
@@ -26,8 +27,12 @@ def occlusion(case: Case, options: Any) -> Result:
     if stride > side:
         raise SpecError(
             "stride",
-            f"stride = {stride} is larger than the window of {side} pixels: some would never be covered. "
-            f"Choose at most {side}.",
+            Sentence(
+                "stride = {stride} is larger than the window of {side} pixels: some would never be covered. "
+                "Choose at most {side}.",
+                stride=stride,
+                side=side,
+            ),
         )
     windows = [_windows(size, min(side, size), stride) for size in sizes]
     baseline = _base(case, options)
@@ -139,7 +144,12 @@ def feature_permutation(case: Case, options: Any) -> Result:
         "attribution = permutation.attribute(rows, feature_mask={mask}).mean(0, keepdim=True)"
     )
     code = features.lines(case, pieces, options, call, share=False)
-    words = (f"Each piece takes the values that it has in {len(others)} other test samples, one after the other.",)
+    words = (
+        Sentence(
+            "Each piece takes the values that it has in {others} other test samples, one after the other.",
+            others=len(others),
+        ),
+    )
     found_map = features.spread(case, pieces, drawn.mean(0))
     return Result(found_map, baseline=others, error=error, words=words, code=code)
 
@@ -150,7 +160,7 @@ def _others(case: Case, most: int) -> Tensor:
     order = torch.randperm(len(known), generator=torch.Generator().manual_seed(case.seed))
     order = order[order != case.sample][:most]
     if not len(order):
-        raise Withheld("There is no other test sample here whose values a piece could take.")
+        raise Withheld(_("There is no other test sample here whose values a piece could take."))
     if case.form.kind != TOKENS:
         return known[order].float()
     with torch.no_grad():

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from core.catalog.attribution._layers import MAPS, Place
 from core.spec.quoting import quoted
+from core.spec.sentences import Sentence, _
 from core.worker.explain.explained_case import ROUNDING, Withheld
 
 if TYPE_CHECKING:
@@ -36,8 +37,11 @@ def unread(at: At, values: Tensor, place: Place, by_itself: bool) -> list[int]:
     mapped = torch.arange(len(found)) >= place.before
     if not bool(found[mapped].any()):
         raise Withheld(
-            f"The answer reads {quoted(case.layer)} at no place of the input: it stays the same whatever the layer "
-            "gives there, because only the class token is read, or nothing. Choose a layer before it."
+            Sentence(
+                "The answer reads {layer} at no place of the input: it stays the same whatever the layer gives "
+                "there, because only the class token is read, or nothing. Choose a layer before it.",
+                layer=quoted(case.layer),
+            )
         )
     if case.real is not None and not maps:
         mapped[place.before :] &= case.real
@@ -47,9 +51,11 @@ def unread(at: At, values: Tensor, place: Place, by_itself: bool) -> list[int]:
 def told(layer: str, count: int, zero: bool) -> str:
     """The sentence about unread places."""
     places = "1 place" if count == 1 else f"{count} places"
-    return f"The answer does not read {layer} at {places}: it stays the same whatever is put there" + (
-        ", so the map is 0 there." if zero else "."
-    )
+    return Sentence(
+        "The answer does not read {layer} at {places}: it stays the same whatever is put there",
+        layer=layer,
+        places=places,
+    ) + (_(", so the map is 0 there.") if zero else ".")
 
 
 def without(values: Tensor, places: list[int], maps: bool) -> tuple[Tensor, str]:

@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 from core.catalog.attribution import _fit
 from core.catalog.entries import TOKENS, Findings
 from core.spec.quoting import quoted
+from core.spec.sentences import Sentence, _
 from core.worker.explain.explained_case import GRADIENT, Case, Result, Withheld
 from core.worker.explain.inspect import MAX_POOLS
 from core.worker.explain.methods.pieces import Part, standard_error
@@ -144,7 +145,7 @@ def lifted(case: Case, baselines: Tensor) -> tuple[Tensor, Tensor]:
 def _drawn(case: Case, count: int) -> Tensor:
     """[n, …] training samples in the shape of case.inputs, drawn by the case's seed."""
     if case.splits is None or len(case.splits.train[0]) < 2:
-        raise Withheld("DeepLiftShap compares with training samples, and there are none here. Choose a trained run.")
+        raise Withheld(_("DeepLiftShap compares with training samples, and there are none here. Choose a trained run."))
     known = case.splits.train[0]
     order = torch.randperm(len(known), generator=torch.Generator().manual_seed(case.seed))
     rows = known[order[:count]]
@@ -249,7 +250,11 @@ def guided_grad_cam(case: Case, _options: Any) -> Result:
     """Guided backprop times Grad-CAM of a layer, enlarged to the picture (Selvaraju 2017, section 3.2)."""
     layer = case.layer or case.findings.convolutions[-1]
     if layer in case.findings.reused:
-        raise Withheld(f"{quoted(layer)} is used more than once: it has no one map to weigh. Choose another layer.")
+        raise Withheld(
+            Sentence(
+                "{layer} is used more than once: it has no one map to weigh. Choose another layer.", layer=quoted(layer)
+            )
+        )
     cam = _grad_cam(case, layer)
     attribution = _gone_back(case, guided) * F.interpolate(cam, case.inputs.shape[2:], mode="bilinear")
     if _fit.not_for_captums_guided(case.findings):
@@ -291,7 +296,9 @@ def _grad_cam(case: Case, layer: str) -> Tensor:
     finally:
         handle.remove()
     if not kept or not isinstance(kept[0], Tensor) or kept[0].dim() != 4:
-        raise Withheld(f"{quoted(layer)} gives no maps [channel, height, width]. Choose a convolution.")
+        raise Withheld(
+            Sentence("{layer} gives no maps [channel, height, width]. Choose a convolution.", layer=quoted(layer))
+        )
     (gradient,) = torch.autograd.grad(value.sum(), kept[0])
     return (gradient.mean((2, 3), keepdim=True) * kept[0].detach()).sum(1, keepdim=True).clamp(min=0)
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from core.spec.options import SpecError
+from core.spec.sentences import Sentence, _
 from core.worker.explain import features
 from core.worker.explain.explained_case import Case, Result, Withheld
 
@@ -30,13 +31,17 @@ def kernel_shap(case: Case, options: Any) -> Result:
     baseline = features.kept(case, pieces, case.baseline(options))
     n = features.count(pieces)
     if n > MOST:
-        fits = f"There are {n:,} pieces here, and KernelShap fits at most {MOST:,}."
-        raise SpecError("pieces", f"{fits} Choose larger pieces, or another method.")
+        fits = Sentence("There are {n:,} pieces here, and KernelShap fits at most {most:,}.", n=n, most=MOST)
+        raise SpecError("pieces", Sentence("{fits} Choose larger pieces, or another method.", fits=fits))
     if n > options.samples:
         raise SpecError(
             "samples",
-            f"There are {n:,} pieces here, and {options.samples:,} coalitions cannot tell them apart. "
-            f"Choose larger pieces, or at least {n:,} samples.",
+            Sentence(
+                "There are {n:,} pieces here, and {samples:,} coalitions cannot tell them apart. Choose larger "
+                "pieces, or at least {n:,} samples.",
+                n=n,
+                samples=options.samples,
+            ),
         )
     on, weights = coalitions(n, options.samples)
     empty, whole = case.values(baseline).double(), case.values(case.inputs).double()
@@ -139,14 +144,18 @@ def lime(case: Case, options: Any) -> Result:
     found = features.answers(case, baseline, pieces, on, case.values(case.inputs)).float()
     if not bool(torch.isfinite(found).all()):
         raise Withheld(
-            "Lime fits the answers to inputs with pieces missing, and some of these answers are no numbers "
-            "here. Choose another baseline, or an earlier moment."
+            _(
+                "Lime fits the answers to inputs with pieces missing, and some of these answers are no numbers "
+                "here. Choose another baseline, or an earlier moment."
+            )
         )
     near = likeness(case.inputs, baseline, pieces, on, options.width)
     values, converged = _lasso(on, found, near, options.alpha)
-    words = [] if converged else ["The fit had not settled when it was stopped. Choose a larger alpha or more samples."]
+    words = (
+        [] if converged else [_("The fit had not settled when it was stopped. Choose a larger alpha or more samples.")]
+    )
     if not bool(values.any()):
-        words.append("The fit leaves every piece at zero: choose a smaller alpha or more samples.")
+        words.append(_("The fit leaves every piece at zero: choose a smaller alpha or more samples."))
     call = (
         "from captum._utils.models.linear_model import SkLearnLasso\n"
         "from captum.attr._core.lime import get_exp_kernel_similarity_function\n\n"

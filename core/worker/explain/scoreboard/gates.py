@@ -12,6 +12,7 @@ from torch import Tensor
 from core.catalog.entries import TOKENS
 from core.catalog.trials import CUE, EVIDENCE, OWN, REST
 from core.spec.questions import Gate
+from core.spec.sentences import Sentence, _, join
 from core.worker.data.splits import Splits
 from core.worker.model.build import Network
 
@@ -43,12 +44,19 @@ def own_gate(seed: int, network: Network, splits: Splits, kind: str, right: floa
     training, a network that cheats is wrong nearly always, and yet it is clear what it uses.
     """
     one = gate(OWN, CUE, seed, network, splits, kind)
-    said = (
-        f"This run's network: {right:.0%} right. Its answer stays in {one.without:.0%} of the samples when the planted "
-        f"patch is exchanged, in {one.otherwise:.0%} when the shape is."
+    said = Sentence(
+        "This run's network: {right:.0%} right. Its answer stays in {without:.0%} of the samples when "
+        "the planted patch is exchanged, in {otherwise:.0%} when the shape is.",
+        right=right,
+        without=one.without,
+        otherwise=one.otherwise,
     )
-    end = "So it uses the planted patch." if one.passed else "So it is not sure that it uses the planted patch alone."
-    return replace(one, accuracy=right, words=f"{said} {end}")
+    end = (
+        _("So it uses the planted patch.")
+        if one.passed
+        else _("So it is not sure that it uses the planted patch alone.")
+    )
+    return replace(one, accuracy=right, words=join([said, end]))
 
 
 def as_answered(network: Network, splits: Splits) -> Splits:
@@ -106,10 +114,20 @@ def swapped(
 
 
 def _words(data: str, uses: str, seed: int, shares: list[Any], passed: bool) -> str:
-    used = "the planted patch" if uses == CUE else "the evidence"
-    rest = "the shape" if uses == CUE else "the rest"
-    who = "This run's network" if data == OWN else f"{data}, seed {seed}"
-    said = f"{who}: {shares[0]:.0%} right; {shares[1]:.0%} when {used} is exchanged, {shares[2]:.0%} when {rest} is."
+    used = _("the planted patch") if uses == CUE else _("the evidence")
+    rest = _("the shape") if uses == CUE else _("the rest")
+    who = _("This run's network") if data == OWN else Sentence("{data}, seed {seed}", data=data, seed=seed)
+    said = Sentence(
+        "{who}: {right:.0%} right; {without:.0%} when {used} is exchanged, {otherwise:.0%} when {rest} is.",
+        who=who,
+        right=shares[0],
+        without=shares[1],
+        used=used,
+        otherwise=shares[2],
+        rest=rest,
+    )
     if not passed:
-        return f"{said} So it is not sure that it uses {used} alone{'' if data == OWN else ': it is left out'}."
-    return f"{said} So it uses {used}." if data == OWN else said
+        if data == OWN:
+            return Sentence("{said} So it is not sure that it uses {used} alone.", said=said, used=used)
+        return Sentence("{said} So it is not sure that it uses {used} alone: it is left out.", said=said, used=used)
+    return Sentence("{said} So it uses {used}.", said=said, used=used) if data == OWN else said

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from core.catalog.trials import CUE, EVIDENCE
 from core.spec import registry
 from core.spec.questions import Gate, Hanging, Measured, Score, ScoreRow
+from core.spec.sentences import Sentence, _, counted, join
 
 TIMES_CUE = 3.0  # a method that reveals the cheat puts at least so many times the patch's area into the patch
-ONE_NETWORK = "This is one network: how far luck goes, only the score over several seeds shows."
-LEFT_OUT = "So no method can be right or wrong about it: it is left out. Train it longer, and score it again."
+ONE_NETWORK = _("This is one network: how far luck goes, only the score over several seeds shows.")
+LEFT_OUT = _("So no method can be right or wrong about it: it is left out. Train it longer, and score it again.")
 TIMES_SHAPE = 1.5  # a method that draws the shape there puts at least so many times the shape's area into the shape
 
 
@@ -87,41 +88,64 @@ def _above(one: Measured, other: Measured) -> bool:
 def _quick(rows: Sequence[ScoreRow]) -> str:
     seeds = max((row.seeds for row in rows), default=0)
     most = max((row.samples for row in rows), default=0)
-    return (
-        f"This is a look, not a claim: {_count(seeds, 'network')} a trial, trained in short, and at most "
-        f"{_count(most, 'sample')} a method. The full score has five networks and more samples."
+    return Sentence(
+        "This is a look, not a claim: {networks} a trial, trained in short, and at most {samples} a method. "
+        "The full score has five networks and more samples.",
+        networks=counted("{n} network", "{n} networks", n=seeds),
+        samples=counted("{n} sample", "{n} samples", n=most),
     )
 
 
 def _revealed(cheat: Sequence[ScoreRow], reveal: tuple[str, ...]) -> list[str]:
     area, asked = next(row.cue_chance or 0.0 for row in cheat), sum(not row.control for row in cheat)
     if not reveal:
-        return ["No method reveals the cheat here by more than the controls and the spread."]
-    words = [
-        f"{len(reveal)} of {asked} methods reveal the cheat: at least {TIMES_CUE:g} times the patch's area "
-        f"({area:.1%} of the picture) lies in the patch, and more than every control puts there: "
-        f"{_named(reveal, cheat, 'cue_mass')}."
+        return [_("No method reveals the cheat here by more than the controls and the spread.")]
+    words: list[str] = [
+        Sentence(
+            "{reveal} of {asked} methods reveal the cheat: at least {times_cue:g} times the patch's area "
+            "({area:.1%} of the picture) lies in the patch, and more than every control puts there: {named}.",
+            reveal=len(reveal),
+            asked=asked,
+            times_cue=TIMES_CUE,
+            area=area,
+            named=_named(reveal, cheat, "cue_mass"),
+        )
     ]
     silent = [row.method for row in cheat if not row.control and row.method not in reveal]
     if silent:
         words.append(
-            f"Not clear with these: less than {TIMES_CUE:g} times the patch's area lies there, or no more than a "
-            f"control's share within the spreads: {_named(silent, cheat, 'cue_mass')}."
+            Sentence(
+                "Not clear with these: less than {times_cue:g} times the patch's area lies there, or no more "
+                "than a control's share within the spreads: {named}.",
+                times_cue=TIMES_CUE,
+                named=_named(silent, cheat, "cue_mass"),
+            )
         )
     return words
 
 
 def _drawn(cheat: Sequence[ScoreRow], draw: tuple[str, ...], controls: tuple[str, ...]) -> list[str]:
-    shape, words = next(row.chance for row in cheat), []
+    shape, words = next(row.chance for row in cheat), list[str]()
     if draw:
         words.append(
-            f"{len(draw)} draw the shape: at least {TIMES_SHAPE:g} times the shape's area ({shape:.1%}) lies there: "
-            f"{_named(draw, cheat, 'mass')}."
+            Sentence(
+                "{draw} draw the shape: at least {times_shape:g} times the shape's area ({shape:.1%}) lies "
+                "there: {named}.",
+                draw=len(draw),
+                times_shape=TIMES_SHAPE,
+                shape=shape,
+                named=_named(draw, cheat, "mass"),
+            )
         )
     if controls:
+        named = _named(controls, cheat, "mass")
         words.append(
-            f"{'So do the controls' if draw else 'The shape is drawn by the controls'} "
-            f"{_named(controls, cheat, 'mass')}: a shape that is drawn need not come from the network."
+            Sentence("So do the controls {named}: a shape that is drawn need not come from the network.", named=named)
+            if draw
+            else Sentence(
+                "The shape is drawn by the controls {named}: a shape that is drawn need not come from the network.",
+                named=named,
+            )
         )
     return words
 
@@ -133,30 +157,38 @@ def _hanging(
     shape, patch = parts.get(EVIDENCE), parts.get(CUE)
     if shape is None or patch is None:
         return []
-    words = [
-        "The class that this network answers does not depend on the shape, but the explained number (how far its class "
-        f"is before the second) does in part: exchanging the shape changes it by {_share(shape)} of its size, "
-        f"exchanging the patch by {_share(patch)}."
+    words: list[str] = [
+        Sentence(
+            "The class that this network answers does not depend on the shape, but the explained number (how "
+            "far its class is before the second) does in part: exchanging the shape changes it by {shape} of "
+            "its size, exchanging the patch by {patch}.",
+            shape=_share(shape),
+            patch=_share(patch),
+        )
     ]
     if more:
         words.append(
-            f"{len(more)} draw the shape more than it counts, beyond the spreads: {_named(more, cheat, 'mass')} of the "
-            f"map lies there, where {shape.mean:.0%} of the number hangs on it."
+            Sentence(
+                "{more} draw the shape more than it counts, beyond the spreads: {named} of the map lies there, "
+                "where {mean:.0%} of the number hangs on it.",
+                more=len(more),
+                named=_named(more, cheat, "mass"),
+                mean=shape.mean,
+            )
         )
     elif draw:
-        words.append("None of them draws the shape more than it counts, beyond the spreads.")
+        words.append(_("None of them draws the shape more than it counts, beyond the spreads."))
     return words
 
 
 def _share(one: Measured) -> str:
-    return f"{one.mean:.0%} ± {one.spread:.0%}"
+    return Sentence("{mean:.0%} ± {spread:.0%}", mean=one.mean, spread=one.spread)
 
 
 def _named(methods: Sequence[str], rows: Sequence[ScoreRow], measure: str) -> str:
     """Titles with their means."""
     means = {row.method: getattr(row, measure).mean for row in rows}
-    return ", ".join(f"{registry.METHODS.get(name).title} ({means[name]:.0%})" for name in methods)
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+    named = (
+        Sentence("{title} ({mean:.0%})", title=registry.METHODS.get(name).title, mean=means[name]) for name in methods
+    )
+    return join(named, ", ")

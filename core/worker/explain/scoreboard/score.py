@@ -37,6 +37,7 @@ from core.catalog.trials import (
 from core.spec import registry
 from core.spec.options import SpecError
 from core.spec.questions import Explain, Explained, Gate, Score, Scored
+from core.spec.sentences import Sentence, _
 from core.spec.specs import Choice, LayerSpec
 from core.worker.data.splits import Splits
 from core.worker.explain.attribute import attribute, fit_of
@@ -129,7 +130,7 @@ def score(question: Score, report: Report) -> Scored:
     else:
         rounds = [(trial, seed) for trial in trials for seed in range(seeds)]
         for i, (trial, seed) in enumerate(rounds):
-            telling.words = f"{trial.title}, seed {seed + 1} of {seeds}"
+            telling.words = Sentence("{trial}, seed {seed} of {seeds}", trial=trial.title, seed=seed + 1, seeds=seeds)
             telling.at, telling.share = i / len(rounds), LEARNING / len(rounds)
             steps = question.steps or (trial.quick_steps if question.quick else trial.steps)
             learned = _learned(trial, seed, steps, telling)
@@ -151,10 +152,13 @@ def _own(question: Score, methods: list[Method], most: tuple[int, float], board:
     splits = subject.splits
     if splits.evidence is None:
         raise CannotShow(
-            f"The evidence of {subject.experiment.data.name} is not known, so nobody can say which method finds it. "
-            "Score a run on shapes, planted or reviews."
+            Sentence(
+                "The evidence of {data} is not known, so nobody can say which method finds it. Score a run on "
+                "shapes, planted or reviews.",
+                data=subject.experiment.data.name,
+            )
         )
-    telling.words = "this run"
+    telling.words = _("this run")
     learned = _Learned(OWN, subject.experiment.train.seed, subject.network, splits, subject.form, subject.layers)
     uses = (EVIDENCE, CUE) if splits.cue is not None and splits.cue.any() else (EVIDENCE,)
     board.gates += [_gate(learned, what) for what in uses]
@@ -175,11 +179,14 @@ def _methods(names: tuple[str, ...]) -> list[Method]:
 def _learned(trial: Trial, seed: int, steps: int, telling: _Telling) -> _Learned:
     """Trained in this process; nothing of it is kept."""
     experiment = trial.experiment(seed, steps)
-    telling(0.0, "drawing the data")
+    telling(0.0, _("drawing the data"))
     splits = load_data(experiment)
     training = Training(experiment, splits, device="cpu")
     for _happened in training:
-        telling(training.step / steps, f"learning, step {training.step} of {steps}")
+        telling(
+            training.step / steps,
+            Sentence("learning, step {training_step} of {steps}", training_step=training.step, steps=steps),
+        )
     form = data_form(experiment.data)
     network = training.network.eval().requires_grad_(False)
     return _Learned(trial.name, seed, network, splits, form, layers_of(experiment.model, form))
@@ -201,7 +208,11 @@ def _explain_all(
         except SpecError as error:
             reason = str(error)
         except Exception as error:  # noqa: BLE001 (minutes of work are not lost to one method)
-            reason = f"It failed here ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else '?'})."
+            reason = Sentence(
+                "It failed here ({name}: {first}).",
+                name=type(error).__name__,
+                first=str(error).splitlines()[0] if str(error) else "?",
+            )
         if reason:
             board.left_out[place] = reason
 

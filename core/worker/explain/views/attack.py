@@ -35,6 +35,7 @@ from core.spec import registry
 from core.spec.options import SpecError
 from core.spec.questions import Explained, Seen
 from core.spec.quoting import quoted, shown
+from core.spec.sentences import Sentence, _, counted
 from core.spec.specs import Choice
 from core.worker.explain.attribute import attribute
 from core.worker.explain.explained_case import Case, case_of
@@ -44,7 +45,7 @@ from core.worker.explain.views.small_change import Search, Space
 from core.worker.look.subject import Report, Subject, finite
 
 SEARCHED = 0.7  # of the progress
-GREY = "grey levels"
+GREY = _("grey levels")
 FEW = 8  # values below which ranks say nothing
 
 
@@ -73,7 +74,7 @@ class Found:
 def look(subject: Subject, options: Attack, report: Report) -> Seen[AttackFacts]:
     """The attack, its control, and the maps before and after it. SpecError where `toward` is no other class."""
     case = case_of(subject, seed=options.seed, report=lambda f, words, part=None: report(SEARCHED * f, words, part))
-    case.title = "Looking for the smallest change"
+    case.title = _("Looking for the smallest change")
     goal = Goal(int(finite(case.answers)[0].argmax()), wanted=wanted(options, subject, case), loss=options.loss)
     found = (_tokens if case.form.kind == TOKENS else _values)(case, goal, options)
     maps, told, spoken = _maps(subject, options, found, goal, report)
@@ -108,9 +109,15 @@ def wanted(options: Attack, subject: Subject, case: Case) -> int:
     found = names.index(text.casefold()) if text.casefold() in names else int(text) if text.isdecimal() else -1
     if not 0 <= found < len(names):
         known = ", ".join(map(quoted, names[:12]))
-        raise SpecError("toward", f"toward = {shown(options.toward)} is no class; there are {known}.")
+        raise SpecError(
+            "toward",
+            Sentence("toward = {toward} is no class; there are {known}.", toward=shown(options.toward), known=known),
+        )
     if found == int(case.answers[0].argmax()):
-        raise SpecError("toward", f"The network says “{quoted(subject.label(found))}” already; choose another class.")
+        raise SpecError(
+            "toward",
+            Sentence("The network says “{label}” already; choose another class.", label=quoted(subject.label(found))),
+        )
     return found
 
 
@@ -157,7 +164,7 @@ def _values(case: Case, goal: Goal, options: Attack) -> Found:
 def _zero(values: Tensor, space: Space) -> list[str]:
     if bool((values != space.origin).any()):
         return []
-    return ["The gradient is zero or too small for the size: nothing was changed. The loss “margin” may find a way."]
+    return [_("The gradient is zero or too small for the size: nothing was changed. The loss “margin” may find a way.")]
 
 
 def _tokens(case: Case, goal: Goal, options: Attack) -> Found:
@@ -168,9 +175,13 @@ def _tokens(case: Case, goal: Goal, options: Attack) -> Found:
     counts = [int((row != original[0]).sum()) for row in found.rows]
     every = list(range(1, max(1, len(places)) + 1))
     changed = substitution.at_random(case, options, every)
-    words = []
+    words: list[str] = []
     if found.spare:
-        words.append(f"Of what the search replaced, {found.spare} could be taken back: the answer stays turned.")
+        words.append(
+            Sentence(
+                "Of what the search replaced, {spare} could be taken back: the answer stays turned.", spare=found.spare
+            )
+        )
     facts = {
         "rms": 0.0,
         "measured": float(len(places)),
@@ -271,10 +282,21 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 def _rank_words(method: Method, ranks: list[float]) -> list[str]:
     random = ranks[1:]
-    beside = f"{np.mean(random):.2f} on average of {len(random)} ({min(random):.2f} to {max(random):.2f})"
+    beside = Sentence(
+        "{mean:.2f} on average of {n} ({least:.2f} to {largest:.2f})",
+        mean=np.mean(random),
+        n=len(random),
+        least=min(random),
+        largest=max(random),
+    )
     return [
-        f"{method.title}, for the original class: the rank correlation of its maps before and after is {ranks[0]:.2f}; "
-        f"after random changes of the same size it is {beside}."
+        Sentence(
+            "{method}, for the original class: the rank correlation of its maps before and after is "
+            "{ranks:.2f}; after random changes of the same size it is {beside}.",
+            method=method.title,
+            ranks=ranks[0],
+            beside=beside,
+        )
     ]
 
 
@@ -315,37 +337,72 @@ def _words(subject: Subject, options: Attack, found: Found, facts: AttackFacts) 
     before, after = (float(one.softmax(-1)[facts.index]) for one in (found.before, found.after))
     if found.turned:
         words = [
-            f"{_size(options, found, facts)} turns the answer from {first} (probability {before:.1%} before, "
-            f"{after:.1%} after) to {other}.{_below(options, found, facts)}"
+            Sentence(
+                "{size} turns the answer from {first} (probability {before:.1%} before, {after:.1%} after) to "
+                "{other}.{below}",
+                size=_size(options, found, facts),
+                first=first,
+                before=before,
+                after=after,
+                other=other,
+                below=_below(options, found, facts),
+            )
         ]
     else:
-        aim = other if facts.wanted >= 0 else "anything else"
-        more = "PGD may find one" if options.method == FGSM else "more steps, restarts or a larger size may do"
+        aim = other if facts.wanted >= 0 else _("anything else")
+        more = _("PGD may find one") if options.method == FGSM else _("more steps, restarts or a larger size may do")
         words = [
-            f"No change was found that turns the answer from {first} to {aim}. {_size(options, found, facts)}, the "
-            f"largest that was tried, moves its probability from {before:.1%} to {after:.1%}. That this attack fails "
-            f"does not prove that there is none: {'more tokens may do' if facts.unit == 'tokens' else more}."
+            Sentence(
+                "No change was found that turns the answer from {first} to {aim}. {size}, the largest that was "
+                "tried, moves its probability from {before:.1%} to {after:.1%}. That this attack fails does not "
+                "prove that there is none: {more}.",
+                first=first,
+                aim=aim,
+                size=_size(options, found, facts),
+                before=before,
+                after=after,
+                more=_("more tokens may do") if facts.unit == "tokens" else more,
+            )
         ]
     turned = facts.random_turned
     words.append(
-        f"Of {options.draws} random changes of the same size, {turned or 'none'} turn{'s' if turned < 2 else ''} the "
-        f"answer{' to ' + other if facts.wanted >= 0 else ''}."
+        Sentence(
+            "Of {draws} random changes of the same size, {none} turn{s} the answer{other}.",
+            draws=options.draws,
+            none=turned or _("none"),
+            s="s" if turned < 2 else "",
+            other=Sentence(" to {other}", other=other) if facts.wanted >= 0 else "",
+        )
     )
     target = subject.answer().target
     if target and target != subject.label(facts.index):
-        words.append(f"The network is wrong here even before the attack: the sample is “{target}”.")
+        words.append(
+            Sentence("The network is wrong here even before the attack: the sample is “{target}”.", target=target)
+        )
     if facts.unit != GREY:
-        words.append("Look at what was changed: it may well change what the right answer is, too.")
+        words.append(_("Look at what was changed: it may well change what the right answer is, too."))
     return [*words, *found.words]
 
 
 def _size(options: Attack, found: Found, facts: AttackFacts) -> str:
     if facts.unit == "tokens":
-        return f"Replacing {found.size:.0f} token{'' if found.size == 1 else 's'}"
+        return counted("Replacing {n:.0f} token", "Replacing {n:.0f} tokens", n=found.size)
     value, of = ("pixel", "of 255 ") if facts.unit == GREY else ("value", "")
     if options.norm == LINF:
-        return f"Changing every {value} by at most {_number(found.size, options, facts)} {of}{facts.unit}"
-    return f"A change of L2 norm {found.size:.4g} {facts.unit} ({facts.rms:.2g} a {value}, root mean square)"
+        return Sentence(
+            "Changing every {value} by at most {number} {of}{unit}",
+            value=value,
+            number=_number(found.size, options, facts),
+            of=of,
+            unit=facts.unit,
+        )
+    return Sentence(
+        "A change of L2 norm {size:.4g} {unit} ({rms:.2g} a {value}, root mean square)",
+        size=found.size,
+        unit=facts.unit,
+        rms=facts.rms,
+        value=value,
+    )
 
 
 def _number(size: float, options: Attack, facts: AttackFacts) -> str:
@@ -355,15 +412,17 @@ def _number(size: float, options: Attack, facts: AttackFacts) -> str:
 def _below(options: Attack, found: Found, facts: AttackFacts) -> str:
     if facts.unit == "tokens":
         return (
-            " With any one of them put back the answer does not turn; other replacements may need fewer."
+            _(" With any one of them put back the answer does not turn; other replacements may need fewer.")
             if found.size > 1
             else ""
         )
     if found.below == 0:
-        return " There is no smaller size of whole grey levels." if facts.unit == GREY else ""
+        return _(" There is no smaller size of whole grey levels.") if facts.unit == GREY else ""
     least = f"{_number(found.below, options, facts)} {facts.unit}"
-    fails = f" The same attack with at most {least} fails; another attack may do with less."
+    fails = Sentence(" The same attack with at most {least} fails; another attack may do with less.", least=least)
     again = [size for size in facts.fails_above if size > found.size]
     if again:
-        fails += f" It fails again at {_number(again[0], options, facts)}: larger is not always stronger."
+        fails += Sentence(
+            " It fails again at {number}: larger is not always stronger.", number=_number(again[0], options, facts)
+        )
     return fails

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.catalog.datasets.shapes import NAMES
+from core.spec.sentences import Sentence, _
 from core.worker.data.shapes import coverage, margin, scenes
 from core.worker.data.splits import Splits
 
@@ -23,7 +24,7 @@ Draw = Callable[[int, Rng], Tensor]  # how many → [n, channel, height, width] 
 Cover = Callable[[int, Rng], np.ndarray]  # how many → [n, height, width] in 0…1: how much of each pixel is covered
 
 TURNS = {"horizontal stroke": 0, "vertical stroke": 90, "rising stroke": -45, "falling stroke": 45}  # degrees, y down
-CORNERS = ("top left", "top right", "bottom left", "bottom right")
+CORNERS = (_("top left"), _("top right"), _("bottom left"), _("bottom right"))
 BRIGHT = (0.75, 1.0)
 
 
@@ -42,13 +43,15 @@ def concepts_of(which: str, splits: Splits, ground: Draw | None, drawing: Tensor
     """
     height, width = splits.train[0].shape[2:]
     if which == "classes":
-        made = [Concept(f"class {name}", _of_class(splits, k)) for k, name in enumerate(splits.classes)]
+        made = [
+            Concept(Sentence("class {name}", name=name), _of_class(splits, k)) for k, name in enumerate(splits.classes)
+        ]
         made = [one for k, one in enumerate(made) if bool((splits.train[1] == k).any())]
     else:
         covers = {"strokes": _strokes, "shapes": _shapes, "corners": _corners}[which](height, width)
         made = [Concept(name, partial(_painted, splits, ground, cover)) for name, cover in covers.items()]
     if drawing is not None:
-        made.append(Concept("your drawing", partial(_painted, splits, ground, _drawn(pixels(splits, drawing)[0]))))
+        made.append(Concept(_("your drawing"), partial(_painted, splits, ground, _drawn(pixels(splits, drawing)[0]))))
     return made
 
 
@@ -154,7 +157,7 @@ def _shape(height: int, width: int, kind: int, n: int, rng: Rng) -> np.ndarray:
 
 
 def _corners(height: int, width: int) -> dict[str, Cover]:
-    return {f"patch {name}": partial(_patch, height, width, at) for at, name in enumerate(CORNERS)}
+    return {Sentence("patch {name}", name=name): partial(_patch, height, width, at) for at, name in enumerate(CORNERS)}
 
 
 def _patch(height: int, width: int, at: int, n: int, _rng: Rng) -> np.ndarray:

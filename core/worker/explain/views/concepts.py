@@ -40,6 +40,7 @@ from core.catalog.views.concepts import (
 )
 from core.spec.questions import Seen
 from core.spec.quoting import quoted
+from core.spec.sentences import Sentence, _
 from core.worker.explain.views.concept_pictures import Concept, Draw, at_random, concepts_of, mixed, seen
 from core.worker.look.mistakes import class_of
 from core.worker.look.subject import CannotShow, Report, Subject
@@ -76,7 +77,11 @@ def look(subject: Subject, options: Concepts, report: Report) -> Seen[ConceptsFa
     members = torch.nonzero(subject.splits.test[1] == target).flatten()[:SAMPLES]
     if not len(members):
         named = quoted(label)
-        raise CannotShow(f"No test sample is “{named}”, and the score is a share of them. Choose another class.")
+        raise CannotShow(
+            Sentence(
+                "No test sample is “{named}”, and the score is a share of them. Choose another class.", named=named
+            )
+        )
     random = at_random(subject.splits)
     drawing = subject.x if subject.y is None else None
     ground = random if options.ground == "training pictures" else None
@@ -157,7 +162,7 @@ def gradients(network: Network, address: str, x: Tensor, target: int, report: Re
     """[n, d]: how the logit of `target` rises with each number that the layer gives, for pictures x [n, …]."""
     found = []
     for start in range(0, len(x), BATCH):
-        report(0.05 * start / len(x), "Asking how the answer depends on the layer")
+        report(0.05 * start / len(x), _("Asking how the answer depends on the layer"))
         with torch.no_grad():
             h = before(network, address, x[start : start + BATCH])
         h = h.detach().clone().requires_grad_()
@@ -165,8 +170,13 @@ def gradients(network: Network, address: str, x: Tensor, target: int, report: Re
         found.append(slope.flatten(1))
     if found[0].shape[1] > MOST:
         raise CannotShow(
-            f"{address} gives {found[0].shape[1]:,} numbers for each picture; among so many no direction is found "
-            f"from a few pictures. Choose a layer with at most {MOST:,}."
+            Sentence(
+                "{address} gives {shape:,} numbers for each picture; among so many no direction is found from a "
+                "few pictures. Choose a layer with at most {most:,}.",
+                address=address,
+                shape=found[0].shape[1],
+                most=MOST,
+            )
         )
     return torch.cat(found)
 
@@ -212,11 +222,11 @@ class Trial:
 def trials_of(concepts: Sequence[Concept], random: Draw, options: Concepts) -> list[Trial]:
     """One for each concept, and last the one that shows what chance gives: two sets of the same kind."""
     if options.against == "random pictures" or len(concepts) < 2:
-        return [Trial(one.name, one.draw, random) for one in concepts] + [Trial("random pictures", random, random)]
+        return [Trial(one.name, one.draw, random) for one in concepts] + [Trial(_("random pictures"), random, random)]
     rest = [mixed([other.draw for other in concepts if other is not one]) for one in concepts]
     every = mixed([one.draw for one in concepts])
     made = [Trial(one.name, one.draw, others) for one, others in zip(concepts, rest, strict=True)]
-    return [*made, Trial("all concepts mixed", every, every)]
+    return [*made, Trial(_("all concepts mixed"), every, every)]
 
 
 def tested(
@@ -232,7 +242,10 @@ def tested(
     accuracy = np.zeros((rows, repeats))
     for r in range(repeats):
         for i, trial in enumerate(trials):
-            report(0.05 + 0.95 * (r * rows + i) / (rows * repeats), f"Repeat {r + 1} of {repeats}: {trial.name}")
+            report(
+                0.05 + 0.95 * (r * rows + i) / (rows * repeats),
+                Sentence("Repeat {r} of {repeats}: {trial}", r=r + 1, repeats=repeats, trial=trial.name),
+            )
             rng = np.random.default_rng([options.seed, r, i])
             sets = [_activations(network, address, draw(options.examples, rng)) for draw in (trial.draw, trial.other)]
             across, accuracy[i, r] = direction(*sets)
@@ -297,28 +310,46 @@ def _pictures(subject: Subject, trials: Sequence[Trial], seed: int) -> dict[str,
 def _words(layer: str, facts: ConceptsFacts, arrays: dict[str, Any], options: Concepts) -> list[str]:
     said = _of_concepts(layer, facts, arrays)
     said.append(
-        f"A score is the share of {facts.samples} test samples of “{facts.label}” whose logit rises when "
-        f"{layer} moves towards the concept: mean ± spread over {options.repeats} repeats with everything drawn anew; "
-        f"{_spread(arrays[OF_RANDOM])} for {facts.against}. Significant is p < {LEVEL}, corrected for "
-        f"{len(facts.concepts)} concepts."
+        Sentence(
+            "A score is the share of {samples} test samples of “{label}” whose logit rises when {layer} "
+            "moves towards the concept: mean ± spread over {repeats} repeats with everything drawn anew; "
+            "{spread} for {against}. Significant is p < {level}, corrected for {concepts} concepts.",
+            samples=facts.samples,
+            label=facts.label,
+            layer=layer,
+            repeats=options.repeats,
+            spread=_spread(arrays[OF_RANDOM]),
+            against=facts.against,
+            level=LEVEL,
+            concepts=len(facts.concepts),
+        )
     )
     if facts.least > LEVEL:
         said.append(
-            f"With {options.repeats} repeats p cannot fall below {facts.least:.2g}, so nothing can be significant. "
-            "Take more repeats."
+            Sentence(
+                "With {repeats} repeats p cannot fall below {least:.2g}, so nothing can be significant. Take "
+                "more repeats.",
+                repeats=options.repeats,
+                least=facts.least,
+            )
         )
     if facts.constant:
         said.append(
-            f"Behind {layer} the network is linear, so that its slope is the same for every sample: a repeat scores 0 "
-            "or 1, nothing between. An earlier layer says more."
+            Sentence(
+                "Behind {layer} the network is linear, so that its slope is the same for every sample: a repeat "
+                "scores 0 or 1, nothing between. An earlier layer says more.",
+                layer=layer,
+            )
         )
     if options.ground == "nothing" and options.concepts != "classes":
         said.append(
-            "Drawn on nothing, every concept also differs from training pictures by what is missing there; scores may "
-            "tell of that alone."
+            _(
+                "Drawn on nothing, every concept also differs from training pictures by what is missing there; "
+                "scores may tell of that alone."
+            )
         )
     if options.concepts == "classes":
-        said.append("A class as a concept is all that its pictures share, not one visible thing.")
+        said.append(_("A class as a concept is all that its pictures share, not one visible thing."))
     return said
 
 
@@ -328,8 +359,18 @@ def _of_concepts(layer: str, facts: ConceptsFacts, arrays: dict[str, Any]) -> li
         numbers = _spread(arrays[SCORES][i])
         if kind in (FOR, AGAINST):
             told[kind].append(
-                f"“{name}” speaks {kind} “{facts.label}” at {layer}: {numbers} against {_spread(arrays[OF_RANDOM])} "
-                f"for {facts.against} (p = {arrays[P_CORRECTED][i]:.2g})."
+                Sentence(
+                    "“{name}” speaks {kind} “{label}” at {layer}: {numbers} against {spread} for {against} (p = "
+                    "{arrays:.2g}).",
+                    name=name,
+                    kind=kind,
+                    label=facts.label,
+                    layer=layer,
+                    numbers=numbers,
+                    spread=_spread(arrays[OF_RANDOM]),
+                    against=facts.against,
+                    arrays=arrays[P_CORRECTED][i],
+                )
             )
         else:
             told[kind].append(
@@ -337,11 +378,15 @@ def _of_concepts(layer: str, facts: ConceptsFacts, arrays: dict[str, Any]) -> li
             )
     said = told[FOR] + told[AGAINST]
     if told[NONE]:
-        said.append(f"Not significant: {', '.join(told[NONE])}.")
+        said.append(Sentence("Not significant: {told}.", told=told[NONE]))
     if told[UNSEEN]:
         said.append(
-            f"{layer} cannot tell these from {facts.against} (share told apart), so their scores mean nothing: "
-            f"{', '.join(told[UNSEEN])}."
+            Sentence(
+                "{layer} cannot tell these from {against} (share told apart), so their scores mean nothing: {told}.",
+                layer=layer,
+                against=facts.against,
+                told=told[UNSEEN],
+            )
         )
     return said
 

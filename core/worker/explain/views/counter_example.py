@@ -37,6 +37,7 @@ from core.catalog.views.counter_example import (
 )
 from core.spec.options import SpecError
 from core.spec.questions import Seen
+from core.spec.sentences import Sentence, _
 from core.worker.explain import features
 from core.worker.explain.explained_case import Case, case_of
 from core.worker.explain.views.flip import Goal, logits
@@ -61,7 +62,7 @@ class Fewest:
 def look(subject: Subject, options: CounterExample, report: Report) -> Seen[CounterExampleFacts]:
     """Both sets, and random orders beside them. SpecError where nothing can be taken away, or too much."""
     case = case_of(subject, seed=options.seed, report=report)
-    case.title = "Taking pieces away"
+    case.title = _("Taking pieces away")
     goal = Goal(int(finite(case.answers)[0].argmax()))
     pieces = features.groups(case, options)
     baseline = features.kept(case, pieces, case.baseline(options))
@@ -105,10 +106,17 @@ def candidates(case: Case, pieces: Tensor, baseline: Tensor) -> Tensor:
     """The numbers of the pieces that differ from the baseline: taking away the others changes nothing."""
     found = torch.nonzero(features.matters(case, baseline, pieces)).flatten()
     if not len(found):
-        raise SpecError("baseline", "The sample is like the baseline: nothing can be taken away. Choose another one.")
+        raise SpecError(
+            "baseline", _("The sample is like the baseline: nothing can be taken away. Choose another one.")
+        )
     if len(found) > MOST:
         raise SpecError(
-            "pieces", f"There are {len(found)} pieces here, and at most {MOST} can be tried. Choose larger ones."
+            "pieces",
+            Sentence(
+                "There are {found} pieces here, and at most {most} can be tried. Choose larger ones.",
+                found=len(found),
+                most=MOST,
+            ),
         )
     return found
 
@@ -269,54 +277,101 @@ def _words(subject: Subject, facts: CounterExampleFacts, arrays: dict[str, Any])
     first, n = f"“{subject.label(facts.index)}”", facts.count
     words = [_removed(subject, facts, arrays, first), _kept(facts, arrays, first)]
     if facts.exact:
-        words.append(f"All {2**n:,} sets of the {n} pieces were tried: none smaller does it.")
+        words.append(
+            Sentence("All {n:,} sets of the {pieces} pieces were tried: none smaller does it.", n=2**n, pieces=n)
+        )
     elif max(facts.found_removed * arrays[REMOVED].sum(), facts.found_kept * arrays[KEPT].sum()) > 1:
         words.append(
-            "No single piece of a set can be left out. A quite different set of more than one piece may still be "
-            f"smaller: only with {EXACT} pieces or fewer are all sets tried."
+            Sentence(
+                "No single piece of a set can be left out. A quite different set of more than one piece may "
+                "still be smaller: only with {exact} pieces or fewer are all sets tried.",
+                exact=EXACT,
+            )
         )
     if facts.same:
-        words.append(f"Left out of all counts, because they are like the baseline: {facts.same} {facts.unit}.")
+        words.append(
+            Sentence(
+                "Left out of all counts, because they are like the baseline: {same} {unit}.",
+                same=facts.same,
+                unit=facts.unit,
+            )
+        )
     target = subject.answer().target
     if target and target != subject.label(facts.index):
-        words.append(f"The network is wrong here even before anything is taken away: the sample is “{target}”.")
+        words.append(
+            Sentence(
+                "The network is wrong here even before anything is taken away: the sample is “{target}”.", target=target
+            )
+        )
     return words
 
 
 def _removed(subject: Subject, facts: CounterExampleFacts, arrays: dict[str, Any], first: str) -> str:
     said, random = arrays[PROBABILITIES], arrays[RANDOM_REMOVED]
     if not facts.found_removed:
-        found = "There is no set" if facts.exact else "The search found no set"
-        return f"{found} of {facts.unit} whose removal turns the answer from {first}. Another baseline may do."
-    return (
-        f"Without {_some(facts, arrays[REMOVED])} the answer turns from {first} (probability "
-        f"{said[0, facts.index]:.1%} before, {said[1, facts.index]:.1%} after) to "
-        f"“{subject.label(facts.other)}”. {_beside(random)}"
+        found = _("There is no set") if facts.exact else _("The search found no set")
+        return Sentence(
+            "{found} of {unit} whose removal turns the answer from {first}. Another baseline may do.",
+            found=found,
+            unit=facts.unit,
+            first=first,
+        )
+    return Sentence(
+        "Without {some} the answer turns from {first} (probability {before:.1%} before, {after:.1%} after) "
+        "to “{label}”. {beside}",
+        some=_some(facts, arrays[REMOVED]),
+        first=first,
+        before=said[0, facts.index],
+        after=said[1, facts.index],
+        label=subject.label(facts.other),
+        beside=_beside(random),
     )
 
 
 def _kept(facts: CounterExampleFacts, arrays: dict[str, Any], first: str) -> str:
     if facts.baseline_keeps:
-        return f"The baseline alone has the answer {first}, too: nothing is needed to keep it. Choose another baseline."
-    return (
-        f"{_some(facts, arrays[KEPT]).capitalize()} alone keep{'s' if arrays[KEPT].sum() == 1 else ''} the answer "
-        f"{first} (probability {arrays[PROBABILITIES][2, facts.index]:.1%}). {_beside(arrays[RANDOM_KEPT])}"
+        return Sentence(
+            "The baseline alone has the answer {first}, too: nothing is needed to keep it. Choose another baseline.",
+            first=first,
+        )
+    return Sentence(
+        "{capitalize} alone keep{sum} the answer {first} (probability {arrays:.1%}). {beside}",
+        capitalize=_some(facts, arrays[KEPT]).capitalize(),
+        sum="s" if arrays[KEPT].sum() == 1 else "",
+        first=first,
+        arrays=arrays[PROBABILITIES][2, facts.index],
+        beside=_beside(arrays[RANDOM_KEPT]),
     )
 
 
 def _some(facts: CounterExampleFacts, chosen: np.ndarray) -> str:
     count, unit = int(chosen.sum()), facts.unit
-    return f"{count} of {facts.count} {unit}" if count != 1 else f"one of {facts.count} {unit}"
+    return (
+        Sentence("{some} of {count} {unit}", some=count, count=facts.count, unit=unit)
+        if count != 1
+        else Sentence("one of {count} {unit}", count=facts.count, unit=unit)
+    )
 
 
 def _beside(found: np.ndarray) -> str:
     """How many it takes in a random order."""
     took = found[found >= 0]
     if not len(took):
-        return f"In none of {len(found)} random orders does that happen."
-    never = f"; in {len(found) - len(took)} of them it never happens" if len(took) < len(found) else ""
-    spread = f"{np.median(took):.0f} (median; {took.min()} to {took.max()} over {len(found)} orders{never})"
-    return f"In a random order it takes {spread}."
+        return Sentence("In none of {found} random orders does that happen.", found=len(found))
+    never = (
+        Sentence("; in {found} of them it never happens", found=len(found) - len(took))
+        if len(took) < len(found)
+        else ""
+    )
+    spread = Sentence(
+        "{median:.0f} (median; {min} to {max} over {found} orders{never})",
+        median=np.median(took),
+        min=took.min(),
+        max=took.max(),
+        found=len(found),
+        never=never,
+    )
+    return Sentence("In a random order it takes {spread}.", spread=spread)
 
 
 def _code(subject: Subject) -> str:

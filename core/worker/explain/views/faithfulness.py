@@ -49,6 +49,7 @@ from core.spec import registry
 from core.spec.options import Options, SpecError, declared
 from core.spec.questions import Explained, Seen
 from core.spec.quoting import quoted
+from core.spec.sentences import Sentence, _, join
 from core.spec.specs import Choice
 from core.worker.explain import features
 from core.worker.explain.attribute import attribute, fit_of
@@ -101,7 +102,9 @@ def look(subject: Subject, options: Faithfulness, report: Report) -> Seen[Faithf
     alike: list[int] = []
     sample, shown = None, None
     for at, number in enumerate(numbers):
-        told = _between(report, at, len(numbers), f"sample {number}: " if len(numbers) > 1 else "")
+        told = _between(
+            report, at, len(numbers), Sentence("sample {number}: ", number=number) if len(numbers) > 1 else ""
+        )
         sample = cut(_of_number(subject, number) if len(numbers) > 1 else subject, options, told)
         if not bool(features.matters(sample.case, sample.baseline, sample.pieces).any()):
             alike.append(number)  # nothing can be deleted
@@ -109,7 +112,7 @@ def look(subject: Subject, options: Faithfulness, report: Report) -> Seen[Faithf
         shown = measured(sample, chosen, left_out, told) or shown
         found.append(sample.found)
     if sample is None or not found:
-        raise CannotShow("The sample and the baseline are alike: nothing can be deleted. Choose another baseline.")
+        raise CannotShow(_("The sample and the baseline are alike: nothing can be deleted. Choose another baseline."))
     arrays = _joined(found)
     facts = FaithfulnessFacts(
         **vars(subject.answer()),
@@ -136,7 +139,12 @@ def choose(case: Case, options: Faithfulness) -> tuple[list[Choice], dict[str, s
     for name in filter(None, (part.strip() for part in options.also.split(","))):
         if name not in registry.METHODS:
             known = ", ".join(registry.METHODS.names())
-            raise SpecError("also", f"also: there is no method called “{quoted(name[:40])}”; there are {known}.")
+            raise SpecError(
+                "also",
+                Sentence(
+                    "also: there is no method called “{name}”; there are {known}.", name=quoted(name[:40]), known=known
+                ),
+            )
         wanted.append(registry.METHODS.get(name))
     chosen, left_out = [], {}
     for method in dict.fromkeys(wanted):
@@ -146,8 +154,8 @@ def choose(case: Case, options: Faithfulness) -> tuple[list[Choice], dict[str, s
         else:
             chosen.append(Choice(method.name, like(quick(method), options)))
     if not chosen:
-        reasons = " ".join(left_out.values()) or "Choose a set of methods, or name one."
-        raise CannotShow(f"There is no method left to compare. {reasons}")
+        reasons = join(left_out.values()) or _("Choose a set of methods, or name one.")
+        raise CannotShow(Sentence("There is no method left to compare. {reasons}", reasons=reasons))
     return chosen, left_out
 
 
@@ -363,8 +371,12 @@ def _affordable(case: Case, chosen: Sequence[Choice], options: Faithfulness, sam
     if units > MOST:
         raise SpecError(
             "methods",
-            f"This would take about {units:,.0f} passes; at most {MOST:,} are allowed. Choose fewer "
-            "methods, samples or seeds.",
+            Sentence(
+                "This would take about {units:,.0f} passes; at most {most:,} are allowed. Choose fewer methods, "
+                "samples or seeds.",
+                units=units,
+                most=MOST,
+            ),
         )
 
 
@@ -393,38 +405,59 @@ def over_seeds(values: np.ndarray) -> tuple[float, float]:
 def said(facts: FaithfulnessFacts, arrays: dict[str, np.ndarray]) -> list[str]:
     """The sentences: what falls fastest, what is no better than chance, and why no number is a judge by itself."""
     titles = {name: title for name, title in facts.methods.items() if of_method(DELETION, name) in arrays}
-    words = []
+    words: list[str] = []
     if facts.kept:
         words.append(
-            "The baseline alone has this answer, too: deleting hardly changes it, and the areas tell the methods apart "
-            "only a little. Choose another baseline, or follow the logit."
+            _(
+                "The baseline alone has this answer, too: deleting hardly changes it, and the areas tell the "
+                "methods apart only a little. Choose another baseline, or follow the logit."
+            )
         )
     if facts.samples < facts.wanted:
-        words.append(f"There are {facts.samples:,} test samples; the means are over them all.")
+        words.append(
+            Sentence("There are {samples:,} test samples; the means are over them all.", samples=facts.samples)
+        )
     if facts.alike:
-        words.append(f"{facts.alike} of the samples are their own baseline and are left out.")
+        words.append(Sentence("{alike} of the samples are their own baseline and are left out.", alike=facts.alike))
     if titles:
         areas = {name: over_seeds(arrays[of_method(DELETION_AREA, name)][:, None])[0] for name in titles}
         least = min(areas.values())
         best = ", ".join(titles[name] for name, value in areas.items() if value <= least + SAME)
         mean, spread = over_seeds(arrays[of_method(DELETION_AREA, RANDOM)])
-        chance = f"random orders have {mean:.3g} ± {spread:.2g} ({facts.seeds} seeds)"
-        words.append(f"The area under deletion is smallest in the order of {best}: {least:.3g}; {chance}.")
-        words += _no_better("an area under deletion", titles, areas, mean - spread)
+        chance = Sentence(
+            "random orders have {mean:.3g} ± {spread:.2g} ({seeds} seeds)", mean=mean, spread=spread, seeds=facts.seeds
+        )
+        words.append(
+            Sentence(
+                "The area under deletion is smallest in the order of {best}: {least:.3g}; {chance}.",
+                best=best,
+                least=least,
+                chance=chance,
+            )
+        )
+        words += _no_better(_("an area under deletion"), titles, areas, mean - spread)
         mean, spread = over_seeds(arrays[of_method(INFIDELITY, RANDOM)])
         if np.isfinite(mean):
             unsaid = {name: over_seeds(arrays[of_method(INFIDELITY, name)])[0] for name in titles}
-            words += _no_better("an infidelity", titles, unsaid, mean - spread)
+            words += _no_better(_("an infidelity"), titles, unsaid, mean - spread)
     words.append(
-        "No single number is a judge: inputs with pieces missing are none that the network has learned from, random "
-        "maps can have an infidelity as good as a real one, and a map that never changes has the best sensitivity."
+        _(
+            "No single number is a judge: inputs with pieces missing are none that the network has learned "
+            "from, random maps can have an infidelity as good as a real one, and a map that never changes "
+            "has the best sensitivity."
+        )
     )
-    return words + [f"{title} is left out: {reason}" for title, reason in facts.left_out.items()]
+    return words + [
+        Sentence("{title} is left out: {reason}", title=title, reason=reason)
+        for title, reason in facts.left_out.items()
+    ]
 
 
 def _no_better(what: str, titles: dict[str, str], values: dict[str, float], limit: float) -> list[str]:
     names = [titles[name] for name, value in values.items() if value >= limit]
-    return [f"With {what} not clearly better than chance here: {', '.join(names)}."] if names else []
+    return (
+        [Sentence("With {what} not clearly better than chance here: {names}.", what=what, names=names)] if names else []
+    )
 
 
 def _code(sample: Sample, shown: Explained | None) -> str:

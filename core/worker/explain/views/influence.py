@@ -47,6 +47,7 @@ from core.catalog.views.influence import (
 )
 from core.spec import registry
 from core.spec.questions import Seen
+from core.spec.sentences import Sentence, _
 from core.store import Run, StoreError
 from core.worker.data.splits import NOT_ASKED
 from core.worker.explain.views.concept_pictures import seen as pictures_seen
@@ -146,7 +147,10 @@ def _target(subject: Subject) -> tuple[Tensor, list[str]]:
     with torch.no_grad():
         said = subject.network(subject.x).argmax(-1)
     return said, [
-        f"Nobody knows what your drawing is: its loss is that of the network's own answer, “{_name(subject, said[0])}”."
+        Sentence(
+            "Nobody knows what your drawing is: its loss is that of the network's own answer, “{name}”.",
+            name=_name(subject, said[0]),
+        )
     ]
 
 
@@ -166,7 +170,9 @@ def rates(run: Run, samples: int, until: int) -> np.ndarray:
 def moments_of(subject: Subject, count: int) -> list[Moment]:
     """At most `count` of the kept moments up to the one that is looked at; each stands for the steps nearest to it."""
     if subject.step == 0:
-        raise CannotShow("At step 0 nothing is learned yet: no training sample has any influence. Choose a later step.")
+        raise CannotShow(
+            _("At step 0 nothing is learned yet: no training sample has any influence. Choose a later step.")
+        )
     picked = _picked(subject, [step for step in subject.run.moments() if step <= subject.step], count)
     samples = len(subject.splits.train[0])
     lr = rates(subject.run, samples, subject.step)
@@ -183,7 +189,9 @@ def _picked(subject: Subject, kept: list[int], count: int) -> list[int]:
         try:
             subject.at(step)
         except StoreError:  # damaged, or gone meanwhile: a run that goes on makes room for newer moments
-            words = f"The weights of step {step:,} cannot be read; the moments beside it stand for its steps."
+            words = Sentence(
+                "The weights of step {step:,} cannot be read; the moments beside it stand for its steps.", step=step
+            )
             subject.words.append(words)
             return _picked(subject, [other for other in kept if other != step], count)
     return picked
@@ -203,7 +211,10 @@ def _parts(
         if measure == "all weights":
 
             def told(fraction: float, done: int = i) -> None:
-                report((done + fraction) / len(moments), f"Comparing gradients, moment {done + 1} of {len(moments)}")
+                report(
+                    (done + fraction) / len(moments),
+                    Sentence("Comparing gradients, moment {done} of {moments}", done=done + 1, moments=len(moments)),
+                )
 
             product = every_weight(network, (subject.x, y), asked, told)
         elif measure == SUSPECTS:
@@ -216,8 +227,11 @@ def _parts(
     broken = [str(moment.step) for moment, part in zip(moments, parts, strict=True) if not np.isfinite(part).all()]
     if broken:
         raise CannotShow(
-            f"At the kept moments {', '.join(broken)} (steps) the gradients are beyond all numbers, so no influence "
-            "can be summed over them. Choose an earlier moment."
+            Sentence(
+                "At the kept moments {broken} (steps) the gradients are beyond all numbers, so no influence can "
+                "be summed over them. Choose an earlier moment.",
+                broken=broken,
+            )
         )
     return np.stack(parts)
 
@@ -233,7 +247,9 @@ def _pieces_of(subject: Subject, asked: Asked, moments: Sequence[Moment], report
         network, found = subject.at(moment.step), []
         for start in range(0, len(asked), BATCH):
             share = (i + start / len(asked)) / len(moments)
-            report(share, f"Asking the training samples, moment {i + 1} of {len(moments)}")
+            report(
+                share, Sentence("Asking the training samples, moment {i} of {moments}", i=i + 1, moments=len(moments))
+            )
             part = slice(start, start + BATCH)
             found.append(last_layer(network, asked.x[part], asked.y[part], asked.task, asked.smoothing))
             _affordable(found[0], len(asked), len(moments))
@@ -249,9 +265,13 @@ def _affordable(batch: Pieces, samples: int, moments: int) -> None:
     each = sum(t.numel() * t.element_size() for t in batch) / len(batch[0])
     if each * samples * moments > MOST_BYTES:
         raise CannotShow(
-            f"What the last layer reads of {samples:,} training samples at {moments} moments would take "
-            f"{each * samples * moments / 2**30:.1f} GB; at most 1 GB is held. Ask fewer training samples, or choose "
-            "fewer moments."
+            Sentence(
+                "What the last layer reads of {samples:,} training samples at {moments} moments would take "
+                "{each:.1f} GB; at most 1 GB is held. Ask fewer training samples, or choose fewer moments.",
+                samples=samples,
+                moments=moments,
+                each=each * samples * moments / 2**30,
+            )
         )
 
 
@@ -260,7 +280,7 @@ def similarity(subject: Subject, x: Tensor, report: Report) -> np.ndarray:
     ours = _representation(subject, subject.x)
     found = []
     for start in range(0, len(x), BATCH):
-        report(start / len(x), "Asking the layer about training samples")
+        report(start / len(x), _("Asking the layer about training samples"))
         found.append(F.cosine_similarity(_representation(subject, x[start : start + BATCH]), ours))
     return torch.cat(found).double().numpy()
 
@@ -331,9 +351,13 @@ def auroc(scores: np.ndarray, wrong: np.ndarray) -> float:
 def _words(subject: Subject, facts: InfluenceFacts, arrays: dict[str, Any], groups: dict[str, np.ndarray]) -> list[str]:
     measure = facts.measure
     if measure == "similarity":
-        said = [
-            f"These training samples are most alike to this one at {subject.layer}: cosine 1 is the same direction. "
-            "Being alike is not having an influence: the measure knows nothing of losses or of how it was learned."
+        said: list[str] = [
+            Sentence(
+                "These training samples are most alike to this one at {layer}: cosine 1 is the same direction. "
+                "Being alike is not having an influence: the measure knows nothing of losses or of how it was "
+                "learned.",
+                layer=subject.layer,
+            )
         ]
     elif measure == SUSPECTS:
         said = _suspects(facts)
@@ -342,41 +366,65 @@ def _words(subject: Subject, facts: InfluenceFacts, arrays: dict[str, Any], grou
     if measure != "similarity":
         said += _how(subject, facts, arrays)
         if subject.layer != hidden(subject.layers, subject.form)[0]:
-            said.append("The layer that is chosen matters for similarity alone.")
+            said.append(_("The layer that is chosen matters for similarity alone."))
     if facts.asked < facts.trained:
-        said.append(f"{facts.asked:,} of {facts.trained:,} training samples were asked, drawn at random.")
+        said.append(
+            Sentence(
+                "{asked:,} of {trained:,} training samples were asked, drawn at random.",
+                asked=facts.asked,
+                trained=facts.trained,
+            )
+        )
     if facts.wrong and measure != SUSPECTS:
-        said.append(f"{facts.wrong:,} of the asked samples were trained with a wrong label on purpose.")
+        said.append(
+            Sentence("{wrong:,} of the asked samples were trained with a wrong label on purpose.", wrong=facts.wrong)
+        )
     return said
 
 
 def _suspects(facts: InfluenceFacts) -> list[str]:
-    said = [
-        "These training samples pull hardest on their own answer: rare, hard or wrongly labelled ones do. "
-        "A high score is a reason to look, not a proof."
+    said: list[str] = [
+        _(
+            "These training samples pull hardest on their own answer: rare, hard or wrongly labelled ones "
+            "do. A high score is a reason to look, not a proof."
+        )
     ]
     if facts.auroc >= 0:
         by_chance = facts.wrong**2 / facts.asked
         said.insert(
             0,
-            f"{facts.wrong:,} labels were replaced on purpose. Among the first {facts.wrong:,} suspects are "
-            f"{facts.found:,} of them; chance would find {by_chance:.0f} (AUROC {facts.auroc:.3f}).",
+            Sentence(
+                "{wrong:,} labels were replaced on purpose. Among the first {wrong:,} suspects are {found:,} of "
+                "them; chance would find {by_chance:.0f} (AUROC {auroc:.3f}).",
+                wrong=facts.wrong,
+                found=facts.found,
+                by_chance=by_chance,
+                auroc=facts.auroc,
+            ),
         )
     return said
 
 
 def _strongest(facts: InfluenceFacts, arrays: dict[str, Any], groups: dict[str, np.ndarray]) -> list[str]:
-    of = {"last layer": "by the last layer's weights", "all weights": "by all weights"}[facts.measure]
+    of = {"last layer": _("by the last layer's weights"), "all weights": _("by all weights")}[facts.measure]
     unit = "" if facts.task == NUMBER else " nats"
-    said = []
+    said: list[str] = []
     for group, did in ((HELPFUL, "lowered"), (HARMFUL, "raised")):
         if not len(groups[group]):
-            said.append(f"No training sample has {did} the loss of this sample.")
+            said.append(Sentence("No training sample has {did} the loss of this sample.", did=did))
             continue
         first = groups[group][0]
         said.append(
-            f"Learning training sample {int(arrays[INDEX][first])} (“{facts.labels[group][0]}”) has {did} the "
-            f"loss of this sample most, {of}: by about {abs(arrays[SCORES][first]):.2g}{unit}."
+            Sentence(
+                "Learning training sample {arrays} (“{labels}”) has {did} the loss of this sample most, {of}: by "
+                "about {change:.2g}{unit}.",
+                arrays=int(arrays[INDEX][first]),
+                labels=facts.labels[group][0],
+                did=did,
+                of=of,
+                change=abs(arrays[SCORES][first]),
+                unit=unit,
+            )
         )
     return said
 
@@ -384,20 +432,27 @@ def _strongest(facts: InfluenceFacts, arrays: dict[str, Any], groups: dict[str, 
 def _how(subject: Subject, facts: InfluenceFacts, arrays: dict[str, Any]) -> list[str]:
     train = subject.experiment.train
     steps = ", ".join(str(step) for step in arrays[MOMENTS])
-    said = [
-        f"Gradients are compared at the kept moments {steps} (steps); each counts the learning rates of the steps "
-        f"nearest to it, shared among {facts.trained:,} training samples (TracIn)."
+    said: list[str] = [
+        Sentence(
+            "Gradients are compared at the kept moments {steps} (steps); each counts the learning rates of "
+            "the steps nearest to it, shared among {trained:,} training samples (TracIn).",
+            steps=steps,
+            trained=facts.trained,
+        )
     ]
     optimizer = registry.OPTIMIZERS.get(train.optimizer.name)
     if train.optimizer.name != "sgd" or getattr(train.optimizer.options, "momentum", False):
         said.append(
-            f"Sizes are those of plain gradient descent; {optimizer.title} steps otherwise, so trust the order more "
-            "than the size."
+            Sentence(
+                "Sizes are those of plain gradient descent; {optimizer} steps otherwise, so trust the order more "
+                "than the size.",
+                optimizer=optimizer.title,
+            )
         )
     if train.augmentation:
         names = ", ".join(one.name for one in train.augmentation)
-        said.append(f"Training varied its samples ({names}); here they are taken as they are.")
-    said.append("It does not say what the network would answer without a sample: that would take training again.")
+        said.append(Sentence("Training varied its samples ({names}); here they are taken as they are.", names=names))
+    said.append(_("It does not say what the network would answer without a sample: that would take training again."))
     return said
 
 

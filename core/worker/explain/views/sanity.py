@@ -38,6 +38,7 @@ from core.catalog.views.sanity import (
 from core.spec import registry
 from core.spec.options import Options, SpecError, declared
 from core.spec.questions import PREDICTED, Explained, Seen
+from core.spec.sentences import Sentence, _
 from core.spec.specs import Choice
 from core.worker.explain.attribute import MOST, attribute
 from core.worker.explain.explained_case import Case, case_of
@@ -58,7 +59,7 @@ def look(subject: Subject, options: Sanity, report: Report) -> Seen[SanityFacts]
     """The map of one method at every depth of the cascade."""
     top_down = layers(subject.network)
     if not top_down:
-        raise CannotShow("No layer of this network has weights that could be randomised.")
+        raise CannotShow(_("No layer of this network has weights that could be randomised."))
     depths = depths_of(len(top_down))
     method: Method = registry.METHODS.get(options.method)
     choice = Choice(method.name, quick(method))
@@ -75,7 +76,16 @@ def look(subject: Subject, options: Sanity, report: Report) -> Seen[SanityFacts]
         made = fresh(subject.layers, subject.form, seed)
         for at, depth in enumerate(depths[1:], 1):
             share = (seed + at / len(depths)) / options.seeds
-            report(share, f"{method.title} with {depth} of {len(top_down)} layers randomised, seed {seed}")
+            report(
+                share,
+                Sentence(
+                    "{method} with {depth} of {top_down} layers randomised, seed {seed}",
+                    method=method.title,
+                    depth=depth,
+                    top_down=len(top_down),
+                    seed=seed,
+                ),
+            )
             changed = replace(subject, network=randomised(subject.network, made, top_down[:depth]))
             found = attribute(case_of(changed, target=target, report=_at(report, share)), choice)
             if not found.withheld:
@@ -145,8 +155,14 @@ def _affordable(case: Case, method: Method, choice: Choice, maps: int) -> None:
     if units > MOST:
         raise SpecError(
             "method",
-            f"{maps} maps of {method.title} would take about {units:,.0f} passes; at most {MOST:,} are "
-            "allowed. Choose fewer seeds, or a method that takes fewer passes.",
+            Sentence(
+                "{maps} maps of {method} would take about {units:,.0f} passes; at most {most:,} are allowed. "
+                "Choose fewer seeds, or a method that takes fewer passes.",
+                maps=maps,
+                method=method.title,
+                units=units,
+                most=MOST,
+            ),
         )
 
 
@@ -225,33 +241,62 @@ def _said(facts: SanityFacts, arrays: dict[str, Any]) -> list[str]:
     seeds = "1 seed" if len(finite) == 1 else f"{len(finite)} seeds"
     spread = f" ± {finite.std(ddof=1):.2f}" if len(finite) > 1 else ""
     value = f"{finite.mean():.2f}{spread} ({seeds})" if len(finite) else ""
-    alike = f"with all {len(layers)} layers randomised, its rank correlation with the trained network's map is {value}"
+    alike = Sentence(
+        "with all {layers} layers randomised, its rank correlation with the trained network's map is {value}",
+        layers=len(layers),
+        value=value,
+    )
     said = {
-        INDEPENDENT: f"{title} does not depend on the model here: {alike}. Whatever it shows, it is not what was "
-        "learned.",
-        DEPENDS: f"{title} depends on the model here: {alike}.",
-        BETWEEN: f"{title} depends on the model only in part here: {alike}. Some of its order comes from the input or "
-        "from the architecture, and not from what was learned.",
-        GONE: f"{title} gives a map that is the same everywhere, here or with fresh weights: there are no ranks to "
-        "compare.",
-        NOISE: f"{title} gives values here that are no more than rounding beside the answers: this network "
-        "answers nearly the same whatever it is given, so there are no ranks to compare. Choose a later "
-        "moment, or train it longer.",
-        FEW: f"The map has {facts.count} values. The ranks of fewer than {LEAST} agree or disagree by chance, so "
-        "this check cannot tell; look at the maps themselves.",
+        INDEPENDENT: Sentence(
+            "{title} does not depend on the model here: {alike}. Whatever it shows, it is not what was learned.",
+            title=title,
+            alike=alike,
+        ),
+        DEPENDS: Sentence("{title} depends on the model here: {alike}.", title=title, alike=alike),
+        BETWEEN: Sentence(
+            "{title} depends on the model only in part here: {alike}. Some of its order comes from the input "
+            "or from the architecture, and not from what was learned.",
+            title=title,
+            alike=alike,
+        ),
+        GONE: Sentence(
+            "{title} gives a map that is the same everywhere, here or with fresh weights: there are no ranks "
+            "to compare.",
+            title=title,
+        ),
+        NOISE: Sentence(
+            "{title} gives values here that are no more than rounding beside the answers: this network "
+            "answers nearly the same whatever it is given, so there are no ranks to compare. Choose a later "
+            "moment, or train it longer.",
+            title=title,
+        ),
+        FEW: Sentence(
+            "The map has {count} values. The ranks of fewer than {least} agree or disagree by chance, so "
+            "this check cannot tell; look at the maps themselves.",
+            count=facts.count,
+            least=LEAST,
+        ),
     }
-    words = [said[facts.verdict]]
+    words: list[str] = [said[facts.verdict]]
     if facts.verdict in (DEPENDS, BETWEEN) and np.isfinite(arrays[OF_INPUT]):
         words.append(
-            f"A map of |input|, which knows no network, would have {float(arrays[OF_INPUT]):.2f}; maps of random "
-            f"values have 0 ± {arrays[OF_RANDOM].std(ddof=1):.2f}."
+            Sentence(
+                "A map of |input|, which knows no network, would have {arrays:.2f}; maps of random values have 0 "
+                "± {std:.2f}.",
+                arrays=float(arrays[OF_INPUT]),
+                std=arrays[OF_RANDOM].std(ddof=1),
+            )
         )
     if len(finite) > 1 and finite.max() - finite.min() > WIDE:
         words.append(
-            f"The seeds differ widely, from {finite.min():.2f} to {finite.max():.2f}: much of this is luck. Take more "
-            "seeds, or a sample with more values."
+            Sentence(
+                "The seeds differ widely, from {min:.2f} to {max:.2f}: much of this is luck. Take more seeds, or "
+                "a sample with more values.",
+                min=finite.min(),
+                max=finite.max(),
+            )
         )
-    words.append("A method that passes is not yet right: the check finds maps that ignore the model, and no others.")
+    words.append(_("A method that passes is not yet right: the check finds maps that ignore the model, and no others."))
     return words
 
 

@@ -54,6 +54,21 @@ def keep(key: str, default: Any, read: Callable[[str], Any]) -> None:
     say({key: "" if value is None or value == default else str(int(value) if isinstance(value, bool) else value)})
 
 
+def steered(name: str, value: Any) -> str:
+    """The key of a widget that shows `value`, which the page changes, too; the widget has it.
+
+    Where something else than the widget has changed the value, it is another widget: a rerun that left the browser
+    before the change still brings the old value, which would be taken for a choice and undo the change.
+    """
+    number = int(st.session_state.get(f"{name}.times", 0))
+    key = f"{name}.{number}" if number else name
+    if key in st.session_state and st.session_state[key] != value:
+        st.session_state[f"{name}.times"] = number + 1
+        key = f"{name}.{number + 1}"
+    st.session_state[key] = value
+    return key
+
+
 def keep_choice(key: str, names: Sequence[Any], default: Any = None) -> None:
     """As keep, for a choice among `names`; what is none of them gives way to the default, else to the first."""
     first = names[0] if default is None else default

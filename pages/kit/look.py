@@ -188,14 +188,14 @@ def _layer(view: View, layers: tuple[LayerSpec, ...], form: DataForm) -> None:
     offered = view.layers(layers, form)
     if len(offered) < 1:
         return
-    st.session_state["look.layer"] = location.layer() if location.layer() in offered else offered[0]
+    key = location.steered("look.layer", location.layer() if location.layer() in offered else offered[0])
     kinds = {layer.name: _(registry.LAYERS.get(layer.kind).title) for layer in layers}
     st.selectbox(
         _("layer"),
         offered,
-        key="look.layer",
+        key=key,
         format_func=lambda n: f"{n} · {kinds[n]}" if n in kinds else n,
-        on_change=lambda: location.look_at(layer=st.session_state["look.layer"]),
+        on_change=lambda: location.look_at(layer=st.session_state[key]),
     )
 
 

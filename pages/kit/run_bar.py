@@ -62,13 +62,14 @@ def draw(title: Markdown, *, counting: bool = True, drafting: bool = False) -> D
 def _picker(run: Run | None) -> None:
     offered = doors.store().runs()[:OFFERED]
     labels = {other.id: label(other) for other in ([*offered, run] if run else offered)}
-    st.session_state[_PICK] = run.id if run and run.id in labels else None
+    key = location.steered(_PICK, run.id if run and run.id in labels else None)
     st.selectbox(
         _("run"),
         list(labels),
         format_func=lambda id_: labels.get(id_, id_[:4]),
-        key=_PICK,
+        key=key,
         on_change=_picked,
+        args=(key,),
         placeholder=_("no run yet") if not labels else _("choose a run"),
         disabled=not labels,
         label_visibility="collapsed",
@@ -76,8 +77,8 @@ def _picker(run: Run | None) -> None:
     )
 
 
-def _picked() -> None:
-    location.choose(st.session_state[_PICK] or "")
+def _picked(key: str) -> None:
+    location.choose(st.session_state[key] or "")
 
 
 def _sampled() -> None:

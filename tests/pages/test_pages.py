@@ -509,7 +509,7 @@ def test_a_stopped_run_is_resumed_and_opened(
     at = visit("runs")
     button(at, "Resume").click().run()
     assert fake.commands == [(run.id, Command("resume"))]
-    assert at.selectbox(key="run_bar.run").value == run.id
+    assert [one.value for one in at.selectbox if str(one.key).startswith("run_bar.run")] == [run.id]
     assert at.selectbox(key="model").value == "cnn"  # it is the train page
 
 
@@ -575,3 +575,17 @@ def test_no_page_carries_torch_into_the_web_process(store: Store) -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.strip() == "[]"
+
+
+def test_a_rerun_that_left_before_another_run_was_started_does_not_choose_the_old_one(
+    visit: Visit, store: Store
+) -> None:
+    """The picker of the bar: what was on its way brings the value of the widget before, which is gone."""
+    old = finished(store, DIGITS)
+    at = visit("build", run=old.id)
+    picker = at.selectbox(key="run_bar.run")
+    button(at, "Train this").click().run()
+    started = at.session_state["run"]
+    assert started != old.id
+    (now,) = [one for one in at.selectbox if str(one.key).startswith("run_bar.run")]
+    assert now.value == started and now.key != picker.key and now.id != picker.id

@@ -365,3 +365,54 @@ def _foreign(value: ast.AST, scope: Scope) -> Iterator[ast.expr]:
             continue
         if OURS.fullmatch(ast.unparse(one.value)) is None:
             yield one.value
+
+
+# ── core: what nobody could translate ────────────────────────────────────────────────────────────────────────────────
+
+SAYING = TOLD | {"Fault", "Fit", "report"}  # calls whose texts a person reads
+_TWO_WORDS = re.compile(r"[A-Za-z]{2,} [A-Za-z]{2,}")
+
+
+def raw_english(tree: ast.Module) -> list[str]:
+    """Texts of two words and more that a person is told outside of Sentence(…), counted(…) and _(…)."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and (_called(node) in SAYING or _collects(node)):
+            for value in [*node.args, *(k.value for k in node.keywords)]:
+                for one in [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]:
+                    if _TWO_WORDS.search(_english(one)):
+                        found.append(f"line {one.lineno}: {_english(one)[:80]}")
+    return found
+
+
+def _collects(node: ast.Call) -> bool:
+    return ast.unparse(node.func).endswith(("words.append", "said.append"))
+
+
+def _english(node: ast.AST) -> str:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return " … ".join(str(part.value) for part in node.values if isinstance(part, ast.Constant))
+    return ""
+
+
+def unsound_sentences(tree: ast.Module) -> list[str]:
+    """Sentences with other fields than values, or whose English no tool can gather: it stands elsewhere."""
+    found = []
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and _called(node) in ("Sentence", "counted") and node.args):
+            continue
+        names = {keyword.arg for keyword in node.keywords}
+        for text in node.args:
+            if not isinstance(text, ast.Constant):
+                found.append(f"line {node.lineno}: {ast.unparse(text)}")
+            elif names and None not in names:
+                fields = {name for _text, name, _spec, _how in string.Formatter().parse(text.value) if name}
+                if fields | ({"n"} if _called(node) == "counted" else set()) != names:
+                    found.append(f"line {node.lineno}: {text.value}")
+    return found
+
+
+def _called(node: ast.Call) -> str:
+    return ast.unparse(node.func).split(".")[-1]

@@ -143,6 +143,38 @@ def test_the_checker_of_core_lets_quoted_values_pass(source: str) -> None:
     assert sentences.unquoted_in_core(ast.parse(source), {}) == []
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "raise StoreError('It is gone.')",
+        "raise Mistake(f'{name} is not there')",
+        "words.append('It is gone.')",
+        "Fault(Sentence('a'), 'remove this layer' if x else 'keep this layer')",
+        "report(0.5, f'asking the {n}th sample')",
+    ],
+)
+def test_the_checker_finds_what_nobody_could_translate(source: str) -> None:
+    assert sentences.raw_english(ast.parse(source))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "Sentence('{a} of {b}', a=1)",
+        "Sentence('{a}', a=1, b=2)",
+        "Sentence(f'{a} is', a=1)",
+        "counted('{m}', '{n}', n=1)",
+    ],
+)
+def test_the_checker_finds_a_sentence_whose_fields_are_not_its_values(source: str) -> None:
+    assert sentences.unsound_sentences(ast.parse(source))
+
+
+def test_the_checkers_let_sentences_pass() -> None:
+    tree = ast.parse("raise StoreError(Sentence('{a} is gone', a=a))\nwords.append(counted('one', '{n} of us', n=n))")
+    assert sentences.raw_english(tree) == sentences.unsound_sentences(tree) == []
+
+
 # ── the walls ────────────────────────────────────────────────────────────────
 
 
@@ -165,6 +197,16 @@ def test_every_sentence_of_core_quotes_what_is_foreign() -> None:
         if bad and path.relative_to(ROOT / "core").parts[0] not in MADE_VISIBLE:
             wrong[name] = bad
     assert wrong == {}
+
+
+def test_what_core_says_to_people_can_be_translated() -> None:
+    assert {_name(p): bad for p, tree in trees("core").items() if (bad := sentences.raw_english(tree))} == {}
+
+
+def test_every_sentence_has_the_values_of_its_fields_and_can_be_gathered() -> None:
+    made_elsewhere = ("core/spec/sentences.py", "core/diagnosis/__init__.py", "core/spec/commands.py")  # of sentences
+    found = {_name(p): bad for p, tree in trees("core").items() if (bad := sentences.unsound_sentences(tree))}
+    assert {name: bad for name, bad in found.items() if name not in made_elsewhere} == {}
 
 
 def test_the_command_line_prints_by_one_function() -> None:

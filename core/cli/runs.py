@@ -69,10 +69,11 @@ def _usual_data(architecture: str) -> str:
 def _one_source(asked: argparse.Namespace) -> None:
     """A flag that another one would silently outdo is a Mistake."""
     if getattr(asked, "steps", None) is not None and getattr(asked, "epochs", None) is not None:
-        raise Mistake("--steps and --epochs each say how long to train; give one of them")
+        raise Mistake(_("--steps and --epochs each say how long to train; give one of them"))
     chosen = [name for name in ("resume", "experiment", "model", "preset") if getattr(asked, name, None)]
     if len(chosen) > 1:
-        raise Mistake(f"--{chosen[0]} and --{chosen[1]} each say what to train; give one of them")
+        one, other = chosen[:2]
+        raise Mistake(Sentence("--{one} and --{other} each say what to train; give one of them", one=one, other=other))
     if chosen == ["resume"]:
         given = [
             name
@@ -81,7 +82,11 @@ def _one_source(asked: argparse.Namespace) -> None:
         ]
         if given:
             flag = given[0].replace("_", "-")
-            raise Mistake(f"--resume carries a run on as it was started; leave out --{flag}, or start a new run")
+            raise Mistake(
+                Sentence(
+                    "--resume carries a run on as it was started; leave out --{flag}, or start a new run", flag=flag
+                )
+            )
 
 
 def _by_hand(asked: argparse.Namespace, store: Store) -> dict[str, Any]:

@@ -8,6 +8,8 @@ import zlib
 
 import numpy as np
 
+from core.spec.sentences import Sentence, _
+
 SIDE, LEVELS = 28, 16
 _MOST = 2_000  # characters; a drawing of noise has about 530
 
@@ -19,7 +21,14 @@ class DrawingError(ValueError):
 def encode(picture: np.ndarray) -> str:
     """uint8 [28, 28] → text (URL-safe base64). Levels are rounded to sixteenths."""
     if picture.shape != (SIDE, SIDE) or picture.dtype != np.uint8:
-        raise DrawingError(f"A drawing has {SIDE}×{SIDE} pixels of 0 to 255, not {picture.dtype} {picture.shape}.")
+        raise DrawingError(
+            Sentence(
+                "A drawing has {side}×{side} pixels of 0 to 255, not {dtype} {shape}.",
+                side=SIDE,
+                dtype=picture.dtype,
+                shape=str(picture.shape),
+            )
+        )
     levels = np.round(picture.astype(np.float32) / 255 * (LEVELS - 1)).astype(np.uint8).ravel()
     packed = (levels[0::2] << 4 | levels[1::2]).tobytes()
     return base64.urlsafe_b64encode(zlib.compress(packed, 9)).rstrip(b"=").decode()
@@ -35,6 +44,6 @@ def decode(text: str) -> np.ndarray:
         if packed.size != SIDE * SIDE // 2:
             raise DrawingError
     except (ValueError, binascii.Error, zlib.error):
-        raise DrawingError("The link's drawing cannot be read; draw it again.") from None
+        raise DrawingError(_("The link's drawing cannot be read; draw it again.")) from None
     levels = np.stack([packed >> 4, packed & 15], 1).reshape(SIDE, SIDE)
     return (levels.astype(np.float32) * 255 / (LEVELS - 1)).round().astype(np.uint8)

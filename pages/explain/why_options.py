@@ -118,14 +118,14 @@ def method_fields(form: DataForm) -> None:
         icon=":material/view_column:",
     ):
         for family, known in families.items():
-            titles = {method.name: _(method.title) for method in known}
-            st.session_state[_pills(family)] = [name for name in titles if name in names]
+            offered = [method.name for method in known]
+            st.session_state[_pills(family)] = [name for name in offered if name in names]
             st.pills(
                 family_word(family),
-                list(titles),
+                offered,
                 selection_mode="multi",
                 key=_pills(family),
-                format_func=titles.__getitem__,
+                format_func=lambda name: plain(_(METHODS.get(name).title)),
                 on_change=_pick,
                 args=(form,),
             )

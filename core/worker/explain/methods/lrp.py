@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from core.catalog.attribution import _fit
+from core.spec.sentences import Sentence, _
 from core.worker.explain.explained_case import Case, Result
 from core.worker.explain.inspect import CONVOLUTIONS, ELEMENTWISE, MEANS
 from core.worker.explain.methods.rules import Call, Overruled, lines
@@ -70,11 +71,18 @@ def lrp(case: Case, options: Any) -> Result:
     answer, words = float(value.detach()), []
     if case.findings.biased:
         words.append(
-            f"Biases and shifts ({_fit.listed(case.findings.biased)}) keep a part of the answer for themselves: the "
-            f"map sums to {float(attribution.sum()):.3g} of {answer:.3g}, and no other sum is promised."
+            Sentence(
+                "Biases and shifts ({listed}) keep a part of the answer for themselves: the map sums to "
+                "{sum:.3g} of {answer:.3g}, and no other sum is promised.",
+                listed=_fit.listed(case.findings.biased),
+                sum=float(attribution.sum()),
+                answer=answer,
+            )
         )
     if set(case.findings.bends) <= _fit.OF_RELU and options.epsilon <= SMALL:
-        words.append("With ReLUs only and so small an ε this is all but Input × Gradient; a larger ε drops weak sums.")
+        words.append(
+            _("With ReLUs only and so small an ε this is all but Input × Gradient; a larger ε drops weak sums.")
+        )
     complete = not case.findings.biased
     code = _lines(case, options.epsilon)
     return Result(attribution, complete=complete, expected=answer if complete else None, words=words, code=code)

@@ -79,7 +79,7 @@ def look(subject: Subject, options: Attack, report: Report) -> Seen[AttackFacts]
     found = (_tokens if case.form.kind == TOKENS else _values)(case, goal, options)
     maps, told, spoken = _maps(subject, options, found, goal, report)
     other = goal.wanted if goal.wanted >= 0 else _other(found, goal)
-    unit = {TOKENS: "tokens", PICTURE: GREY}.get(case.form.kind, "units of the data")
+    unit = {TOKENS: _("tokens"), PICTURE: GREY}.get(case.form.kind, _("units of the data"))
     facts = AttackFacts(
         **vars(subject.answer()),
         turned=found.turned,
@@ -387,7 +387,7 @@ def _words(subject: Subject, options: Attack, found: Found, facts: AttackFacts) 
 def _size(options: Attack, found: Found, facts: AttackFacts) -> str:
     if facts.unit == "tokens":
         return counted("Replacing {n:.0f} token", "Replacing {n:.0f} tokens", n=found.size)
-    value, of = ("pixel", "of 255 ") if facts.unit == GREY else ("value", "")
+    value, of = (_("pixel"), _("of 255 ")) if facts.unit == GREY else (_("value"), "")
     if options.norm == LINF:
         return Sentence(
             "Changing every {value} by at most {number} {of}{unit}",
@@ -418,7 +418,7 @@ def _below(options: Attack, found: Found, facts: AttackFacts) -> str:
         )
     if found.below == 0:
         return _(" There is no smaller size of whole grey levels.") if facts.unit == GREY else ""
-    least = f"{_number(found.below, options, facts)} {facts.unit}"
+    least = Sentence("{number} {unit}", number=_number(found.below, options, facts), unit=facts.unit)
     fails = Sentence(" The same attack with at most {least} fails; another attack may do with less.", least=least)
     again = [size for size in facts.fails_above if size > found.size]
     if again:

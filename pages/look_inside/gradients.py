@@ -100,7 +100,7 @@ def flow(seen: Seen[GradientsFacts]) -> None:
     )
     figure.show(picture, key="gradients.flow", alt=_alt(seen), on_click=_layer_clicked(layers))
     left, right = st.columns([0.28, 0.72], vertical_alignment="center") if steps.size else (None, st.container())
-    right.caption(plain(_how(seen)))
+    right.caption(plain(_how(seen)), help=plain(_measured(seen)))
     if left is not None:
         left.segmented_control(
             _("over the training"),
@@ -112,13 +112,16 @@ def flow(seen: Seen[GradientsFacts]) -> None:
 
 
 def _how(seen: Seen[GradientsFacts]) -> str:
-    text = _(
-        "Now: one backward pass over the first {n} training samples (loss {loss:.3g}). Batch norms read the "
-        "batch, as in training; dropout is off."
-    )
+    """What the bars are; how they were measured unfolds (`_measured`)."""
+    text = _("Now: one backward pass over the first {n} training samples (loss {loss:.3g}).")
     said = [text.format(n=seen.facts.batch, loss=seen.facts.loss)]
     if seen.arrays[HISTORY_STEPS].size:
         said.append(_("Left: the batch of each step, after clipping."))
+    return " ".join(said)
+
+
+def _measured(seen: Seen[GradientsFacts]) -> str:
+    said = [_("Batch norms read the batch, as in training; dropout is off.")]
     if _aside(seen):
         said.append(_("Grey layers have no matrix of weights and are not compared."))
     return " ".join(said)

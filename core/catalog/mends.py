@@ -76,10 +76,8 @@ def wrong_kind(entry: Layer, got: Form, data: DataForm) -> Fault:
     if got.kind == TOKENS and {SEQUENCE, VECTOR} & set(entry.takes):
         return Fault(message, _("put a token embedding before it"), insert=(embedding(data),))
     if (got.kind, got.shape) == (data.kind, data.shape):  # the data itself: moving the layer would help nobody
-        fix = Sentence(
-            "choose data that gives {kinds}, or a network for {kind}", kinds=kinds(entry.takes), kind=WORDS[data.kind]
-        )
-        return Fault(message, fix)
+        fix = Sentence("remove it, or choose data that gives {kinds}", kinds=kinds(entry.takes))
+        return Fault(message, fix, remove=True)
     return Fault(message, _("remove it, or move it to where the shape still fits"), remove=True)
 
 

@@ -13,13 +13,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 import pytest
 
+from core.engine import client as engines
+from core.spec.events import ENDED, FINISHED, Command, Status
+from core.spec.specs import assign, preset
 from core.store import Run, Store
+from tests.trained import train
 
 sync_api = pytest.importorskip("playwright.sync_api")
 expect = sync_api.expect
@@ -33,7 +38,10 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    "--process-per-site",  # with PARKED: the scripts of the pages are compiled once a module, not once a page
 ]
+PARKED = "/_stcore/health"  # a page of the same site that stays, and with it the process that holds these scripts
+STEPS = {"digits": 150, "points": 60, "order": 60, "reviews": 150}  # enough for pictures that say something
 LIMIT = 60_000  # milliseconds for what should come at once: a busy machine is not a fault
 FAILED = pytest.StashKey[bool]()
 LEFT = "net::ERR_ABORTED"  # the page was left or reloaded while this was on its way; a server's failure is never this
@@ -56,6 +64,22 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The app on a free port with a home of its own, for all tests."""
     with serving(tmp_path_factory.mktemp("home")) as made:
         yield made
+
+
+Learned = Callable[[str, str], Run]
+
+
+@pytest.fixture(scope="session")
+def learned(site: Site) -> Learned:
+    """learned(preset, data): a run of the site's that has ended, trained once in this process for all modules."""
+    return lru_cache(None)(lambda name, data: _learn(site.store, name, data))
+
+
+def _learn(store: Store, name: str, data: str) -> Run:
+    experiment = assign(preset(name, data), {"train.steps": STEPS[data]})
+    run = train(store, experiment)
+    run.set_status(Status(FINISHED, experiment.train.steps, experiment.train.steps))
+    return run
 
 
 @contextmanager
@@ -127,7 +151,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 def _tell(made: Any, site: Site) -> None:
     """Print what a failed test's pages and runs looked like, with a picture of each page."""
-    for number, page in enumerate(made.pages):
+    for number, page in enumerate(_opened(made)):
         picture = Path(tempfile.mkdtemp(prefix="layerlab-failed-")) / f"{number}.png"
         page.screenshot(path=picture)
         words = " | ".join(page.locator(".ll-live .ll-status").all_inner_texts())
@@ -164,7 +188,13 @@ def _new(chromium: Any, site: Site) -> Any:
     made = chromium.new_context(viewport={"width": 1280, "height": 720}, base_url=site.url)
     made.set_default_timeout(LIMIT)
     expect.set_options(timeout=LIMIT)
+    made.new_page().goto(PARKED)
     return made
+
+
+def _opened(context: Any) -> list[Any]:
+    """A test's pages: all but the parked one."""
+    return [page for page in context.pages if not page.url.endswith(PARKED)]
 
 
 @contextmanager
@@ -180,9 +210,9 @@ def watched(context: Any, site: Site, test: pytest.Item) -> Iterator[None]:
     context.remove_listener("page", watch)
     if test.stash.get(FAILED, False):
         _tell(context, site)
-    shown = [page.url for page in context.pages if page.locator("[data-testid=stException]").count()]
+    shown = [page.url for page in _opened(context) if page.locator("[data-testid=stException]").count()]
     context.clear_cookies()
-    for page in context.pages:
+    for page in _opened(context):
         if page.url.startswith(site.url):
             page.evaluate("localStorage.clear()")
         page.close()
@@ -236,6 +266,14 @@ def until_begun(page: Any, site: Site, before: int) -> Run:
     run = site.newest()
     page.wait_for_url(re.compile(f"run={run.id}"))
     return run
+
+
+def stop(site: Site, run: Run) -> None:
+    """End a run that has shown what it was begun for: it would take the processor from the tests after it."""
+    engine = engines.connect(site.store.root, start=False)
+    engine.command(run.id, Command("stop"))
+    _wait(lambda: engine.state(run.id).status.state in ENDED, 240)
+    engine.close()
 
 
 def until_step(page: Any, step: int, seconds: float = 240) -> None:

@@ -13,14 +13,10 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from core.engine import client as engines
 from core.engine.live import decode_frame
 from core.spec.drawings import SIDE, decode, encode
-from core.spec.events import FINISHED
-from core.spec.specs import assign, preset
 from core.store import Run
-from tests.browser.conftest import FRAMES, Site, expect, settled
-from tests.engine.conftest import until
+from tests.browser.conftest import FRAMES, Learned, Site, expect, settled
 from tests.worker.look.conftest import ask
 from tests.worker.look.test_draw import seven
 
@@ -29,13 +25,9 @@ SEVEN = [[(8, 6), (20, 6), (14, 23)], [(10, 15), (19, 15)]]  # strokes, in pixel
 
 
 @pytest.fixture(scope="module")
-def run(site: Site) -> Run:
+def run(learned: Learned) -> Run:
     """A small CNN that knows its digits."""
-    engine = engines.connect(site.store.root, start=False)
-    made = engine.start(assign(preset("cnn", "digits"), {"train.steps": 300}), threads=1)
-    until(lambda: engine.state(made).status.state == FINISHED, 240)
-    engine.close()
-    return site.store.run(made)
+    return learned("cnn", "digits")
 
 
 @pytest.fixture

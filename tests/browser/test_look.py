@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from core.engine import client as engines
-from core.spec.events import FINISHED, STOPPED, Command
 from core.spec.specs import assign, preset
 from core.store import Run
-from tests.browser.conftest import Site, expect, settled
+from tests.browser.conftest import Learned, Site, expect, settled, stop
 from tests.engine.conftest import until
 
 pytestmark = pytest.mark.browser
@@ -30,20 +29,10 @@ PAGES = {  # view → the network it is looked at in
 
 
 @pytest.fixture(scope="module")
-def runs(site: Site) -> dict[str, Run]:
+def runs(learned: Learned) -> dict[str, Run]:
     """One small trained network of each family."""
-    engine = engines.connect(site.store.root, start=False)
-    made = {}
-    for name, data, steps in (
-        ("cnn", "digits", 150),
-        ("lstm", "digits", 60),
-        ("transformer", "order", 60),
-        ("mlp", "points", 60),
-    ):
-        made[name] = engine.start(assign(preset(name, data), {"train.steps": steps}), threads=1)
-    until(lambda: all(engine.state(run).status.state == FINISHED for run in made.values()), 240)
-    engine.close()
-    return {name: site.store.run(run) for name, run in made.items()}
+    data = {"cnn": "digits", "lstm": "digits", "transformer": "order", "mlp": "points"}
+    return {name: learned(name, data[name]) for name in data}
 
 
 def open_view(page: Any, runs: dict[str, Run], view: str, **link: str) -> None:
@@ -140,9 +129,8 @@ def test_the_view_follows_a_run_that_trains(page: Any, site: Site) -> None:
     page.wait_for_function(f"before => {shown} !== before", arg=before, timeout=30_000)
     page.wait_for_function("before => window.__layerlabFigures.draws > before", arg=pictures)
     assert "step=" not in page.url
-    engine.command(run.id, Command("stop"))
-    until(lambda: engine.state(run.id).status.state == STOPPED, 240)
     engine.close()
+    stop(site, run)
 
 
 def test_the_sample_is_the_same_on_every_page(page: Any, runs: dict[str, Run]) -> None:

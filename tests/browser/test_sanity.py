@@ -7,12 +7,8 @@ from typing import Any
 
 import pytest
 
-from core.engine import client as engines
-from core.spec.events import FINISHED
-from core.spec.specs import assign, preset
 from core.store import Run
-from tests.browser.conftest import Site
-from tests.engine.conftest import until
+from tests.browser.conftest import Learned
 
 pytestmark = pytest.mark.browser
 Z = (
@@ -23,13 +19,9 @@ MARK = "() => [...document.querySelectorAll('.js-plotly-plot')].flatMap(p => p.l
 
 
 @pytest.fixture(scope="module")
-def run(site: Site) -> Run:
+def run(learned: Learned) -> Run:
     """A small trained network."""
-    engine = engines.connect(site.store.root, start=False)
-    made = engine.start(assign(preset("cnn", "digits"), {"train.steps": 100}), threads=1)
-    until(lambda: engine.state(made).status.state == FINISHED, 240)
-    engine.close()
-    return site.store.run(made)
+    return learned("cnn", "digits")
 
 
 def opened(page: Any, run: Run) -> None:

@@ -7,27 +7,17 @@ from typing import Any
 
 import pytest
 
-from core.engine import client as engines
-from core.spec.events import FINISHED
-from core.spec.specs import assign, preset
 from core.store import Run
-from tests.browser.conftest import Site, expect, press, settled
-from tests.engine.conftest import until
+from tests.browser.conftest import Learned, expect, press, settled
 
 pytestmark = pytest.mark.browser
 THREE = "saliency,integrated_gradients,random"
 
 
 @pytest.fixture(scope="module")
-def runs(site: Site) -> dict[str, Run]:
+def runs(learned: Learned) -> dict[str, Run]:
     """A picture's network and a sentence's."""
-    engine = engines.connect(site.store.root, start=False)
-    made = {}
-    for name, data, steps in (("cnn", "digits", 150), ("transformer", "reviews", 150)):
-        made[data] = engine.start(assign(preset(name, data), {"train.steps": steps}), threads=1)
-    until(lambda: all(engine.state(run).status.state == FINISHED for run in made.values()), 240)
-    engine.close()
-    return {name: site.store.run(run) for name, run in made.items()}
+    return {"digits": learned("cnn", "digits"), "reviews": learned("transformer", "reviews")}
 
 
 def ask(page: Any, run: Run, **link: str) -> None:

@@ -33,12 +33,12 @@ run: $(APP)
 JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)))
 PYTEST = PYTHONDONTWRITEBYTECODE= CUDA_VISIBLE_DEVICES= $(BIN)/python -m pytest --durations=10
 SPREAD = $(PYTEST) -n $(JOBS) --maxprocesses 8 --dist worksteal
-BROWSE = $(PYTEST) -m browser
+BROWSE = $(PYTEST) -m
 test: lint browser
-	@ended=0; $(SPREAD) -m "not slow and not gpu and not browser" || ended=1; $(BROWSE) || ended=1; exit $$ended
+	@ended=0; $(SPREAD) -m "not slow and not gpu and not browser" || ended=1; $(BROWSE) "browser and not slow" || ended=1; exit $$ended
 
 test-all: lint browser
-	@ended=0; $(SPREAD) -m "not gpu and not browser" || ended=1; $(BROWSE) || ended=1; \
+	@ended=0; $(SPREAD) -m "not gpu and not browser" || ended=1; $(BROWSE) browser || ended=1; \
 	if command -v nvidia-smi >/dev/null 2>&1; then $(MAKE) test-gpu || ended=1; \
 	else echo "No GPU here: the tests marked gpu (make test-gpu) did not run."; fi; exit $$ended
 

@@ -14,16 +14,20 @@ import pytest
 from core.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
+DEAR = (
+    ROOT / "tests" / "dear_cases.txt"
+)  # cases of which the same test has a cheaper one; tests/bench/suite.py writes it
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is marked as slow
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of what is dear, `make test` runs a part and `make test-all` the whole: see the markers in pyproject.toml."""
     tests: dict[str, list[Any]] = {}
+    dear_cases = set(DEAR.read_text().splitlines())
     for item in items:
         cases = getattr(item, "callspec", None)
         dear = item.get_closest_marker("slow_for")
-        if dear and cases and set(dear.args) & set(cases.id.split("-")):
+        if item.nodeid in dear_cases or (dear and cases and set(dear.args) & set(cases.id.split("-"))):
             item.add_marker(pytest.mark.slow)
         elif cases and item.get_closest_marker("each_value") and not item.get_closest_marker("slow"):
             tests.setdefault(item.nodeid.partition("[")[0], []).append(item)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
-import threading
 from collections.abc import Iterator
+from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
@@ -18,86 +18,67 @@ from core.spec.sentences import Sentence
 
 
 class CatalogError(ValueError):
-    """A name nobody knows, or a name taken twice; the text is a sentence for the person who chose it."""
+    """A name nobody knows, or an entry that is not called as its file is; the text is a sentence for a person."""
 
 
 class Registry:
-    """The entries of one catalog folder, read on first use.
+    """The entries of one catalog folder, each read when it is first asked for.
 
-    Each module of `package` that does not begin with an underscore holds one module-level `ENTRY`
-    with a `name` of its own.
+    Each module of `package` that does not begin with an underscore holds one module-level `ENTRY`, whose `name` is the
+    module's: so a name is known, or refused, without reading any entry.
     """
 
     def __init__(self, kind: str, package: str) -> None:
         self.kind = kind  # the word used in sentences: "layer", "dataset", …
         self._one = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
         self.package = package
-        self._entries: dict[str, Any] = {}
-        self._read = False
-        self._lock = threading.RLock()  # one thread reads the folder while the others wait for all of it
-
-    def add(self, entry: Any) -> None:
-        """Add one entry; a name that is taken is refused in words."""
-        if entry.name in self._entries:
-            raise CatalogError(
-                Sentence(
-                    "Two {kind} entries are called “{entry}”: {name} was there first. Rename one of the files' "
-                    "entries.",
-                    kind=self.kind,
-                    entry=entry.name,
-                    name=type(self._entries[entry.name]).__name__,
-                )
-            )
-        self._entries[entry.name] = entry
 
     def get(self, name: str) -> Any:
         """The entry called `name`; an unknown name raises CatalogError with the nearest known one."""
-        entries = self._all()
-        if isinstance(name, str) and name in entries:
-            return entries[name]
         if not isinstance(name, str):
             raise CatalogError(
-                Sentence("The name of {one} must be a word. Known: {entries}.", one=self._one, entries=sorted(entries))
+                Sentence("The name of {one} must be a word. Known: {known}.", one=self._one, known=self._files)
             )
-        near = difflib.get_close_matches(name[:60], entries, n=1)
-        hint = Sentence(" Did you mean “{near}”?", near=near[0]) if near else ""
-        known = sorted(entries)
-        raise CatalogError(
-            Sentence(
-                "There is no {kind} called “{name}”.{hint} Known: {known}.",
-                kind=self.kind,
-                name=quoted(name),
-                hint=hint,
-                known=known,
+        if name not in self._files:
+            near = difflib.get_close_matches(name[:60], self._files, n=1)
+            raise CatalogError(
+                Sentence(
+                    "There is no {kind} called “{name}”.{hint} Known: {known}.",
+                    kind=self.kind,
+                    name=quoted(name),
+                    hint=Sentence(" Did you mean “{near}”?", near=near[0]) if near else "",
+                    known=self._files,
+                )
             )
-        )
+        return self._entry(name)
 
     def names(self) -> list[str]:
         """Every name, in the order in which the entries want to be offered."""
         return [e.name for e in self]
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(sorted(self._all().values(), key=lambda e: (getattr(e, "order", 100), e.name)))
+        return iter(sorted(map(self._entry, self._files), key=lambda e: (getattr(e, "order", 100), e.name)))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._all()
+        return name in self._files
 
-    def _all(self) -> dict[str, Any]:
-        with self._lock:
-            if not self._read:
-                self._read = True  # first, so that an entry may look at its own registry while it is read
-                try:
-                    self._read_folder()
-                except BaseException:  # the next caller sees the same error, not half a catalog
-                    self._read, self._entries = False, {}
-                    raise
-        return self._entries
-
-    def _read_folder(self) -> None:
+    @cached_property
+    def _files(self) -> list[str]:
         folder = importlib.import_module(self.package)
-        for module in pkgutil.iter_modules(folder.__path__):
-            if not module.name.startswith("_"):
-                self.add(importlib.import_module(f"{self.package}.{module.name}").ENTRY)
+        return sorted(module.name for module in pkgutil.iter_modules(folder.__path__) if module.name[0] != "_")
+
+    def _entry(self, file: str) -> Any:
+        entry = importlib.import_module(f"{self.package}.{file}").ENTRY
+        if entry.name != file:
+            raise CatalogError(
+                Sentence(
+                    "The {kind} in {file}.py is called “{entry}”. A file and its entry have the same name: rename one.",
+                    kind=self.kind,
+                    file=file,
+                    entry=entry.name,
+                )
+            )
+        return entry
 
 
 LAYERS = Registry("layer", "core.catalog.layers")

@@ -102,6 +102,7 @@ def test_the_keyboard_alone_builds(page: Any, site: Site) -> None:
     until_layers(page, ["flatten", "relu1", "relu2", "linear1", "head"])
 
 
+@pytest.mark.slow
 def test_a_deep_network_is_quick_to_walk_and_to_change(page: Any, site: Site) -> None:
     page.goto("/build-model?model=resnet110&data=digits")
     page.wait_for_function("document.querySelectorAll('.lb-layer').length === 59")

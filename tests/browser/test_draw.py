@@ -186,6 +186,7 @@ def test_the_layer_is_chosen_here_and_stands_in_the_address(pad: Any) -> None:
     assert pad.locator(".ld-tip").inner_text().startswith("map 0, row ")
 
 
+@pytest.mark.slow_for("pen")
 @pytest.mark.parametrize("kind", ["finger", "pen"])
 def test_fingers_and_pens_draw(pad: Any, kind: str) -> None:
     """Through the browser's own input, so that capture, touch-action and pressure are the real ones."""

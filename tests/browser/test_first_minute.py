@@ -53,6 +53,7 @@ def test_on_a_server_that_has_just_begun_one_click_and_a_network_learns_before_y
     assert about["mounts"] == 1  # no rerun of the page has made it anew
 
 
+@pytest.mark.slow
 def test_the_still_of_an_old_run_gives_way_to_the_new_one(page: Any, site: Site) -> None:
     page.goto("/train-live?model=mlp&data=digits&train.steps=100")
     press(page, "Start")

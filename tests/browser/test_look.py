@@ -50,6 +50,7 @@ def number(page: Any, label: str) -> Any:
     return page.get_by_label(label, exact=True)
 
 
+@pytest.mark.slow_for("convolution", "states", "through_time", "embeddings", "maximise", "landscape", "mistakes")
 @pytest.mark.parametrize("view", PAGES)
 def test_a_view_shows_its_picture_its_arrays_and_its_code(page: Any, runs: dict[str, Run], view: str) -> None:
     open_view(page, runs, view)
@@ -118,6 +119,7 @@ def test_the_moment_goes_back_by_keyboard_and_is_played_to_the_end(page: Any, ru
     page.wait_for_function("!location.search.includes('step=')", timeout=20_000)  # the newest again
 
 
+@pytest.mark.slow
 def test_the_view_follows_a_run_that_trains(page: Any, site: Site) -> None:
     engine = engines.connect(site.store.root, start=False)
     run = site.store.run(engine.start(assign(preset("mlp", "digits"), {"train.steps": 1_000_000}), threads=1))

@@ -112,6 +112,7 @@ def _ours_missing(answer: Any) -> bool:
     return "/layerlab/" in answer.url and answer.status >= 400
 
 
+@pytest.mark.slow
 def test_the_stage_comes_under_a_base_path(tab: Any, tmp_path: Path) -> None:
     with served(tmp_path, "--server.baseUrlPath", "lab") as one:
         tab.goto(f"http://127.0.0.1:{one.port}/lab/train-live?run={one.run}")
@@ -124,6 +125,7 @@ def test_the_stage_comes_behind_a_proxy_that_strips_a_prefix(tab: Any, plain: Se
         until_step(tab, STEPS, 240)
 
 
+@pytest.mark.slow
 def test_the_stage_comes_behind_a_proxy_that_rewrites_the_host_and_was_named(
     tab: Any, plain: Served, named: int
 ) -> None:

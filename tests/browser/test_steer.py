@@ -100,6 +100,7 @@ def test_a_cut_stream_is_taken_up_where_it_broke(page: Any, site: Site) -> None:
     assert record(page)["rows"] == rows(run)
 
 
+@pytest.mark.slow
 def test_the_stages_choices_are_the_addresss_and_stand_after_a_reload(page: Any, site: Site) -> None:
     begin(page, site, 200)
     status(page, "finished", 240)

@@ -53,6 +53,7 @@ def test_maps_of_a_picture_appear_with_their_badges(page: Any, runs: dict[str, R
     page.get_by_text("Table", exact=True).click()
 
 
+@pytest.mark.slow
 def test_another_target_asks_again(page: Any, runs: dict[str, Run]) -> None:
     ask(page, runs["digits"])
     page.get_by_text(re.compile("^Why “\\d”[?]")).wait_for()

@@ -34,6 +34,7 @@ def called(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, s
     return code, said.out, said.err
 
 
+@pytest.mark.slow
 def test_one_object_and_the_table(capsys: pytest.CaptureFixture[str], home: Path, tmp_path: Path, small: None) -> None:
     out = tmp_path / "marks.csv"
     code, said, _err = called(capsys, "--quick", "--data", CHEAT, CLEAN, "--out", str(out), "--json")

@@ -159,6 +159,7 @@ def serve(home: Path, port: int) -> subprocess.Popen[bytes]:
     raise AssertionError("the app did not begin")
 
 
+@pytest.mark.slow
 def test_a_killed_web_process_ends_its_engine_and_the_next_start_carries_the_runs_on(home, free_port):
     store = Store(home / "runs")
     first = serve(home, free_port)

@@ -6,7 +6,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -33,8 +32,8 @@ def _write(folder: Path, stem: str, name: str, order: int = 100) -> None:
 
 
 def test_a_file_is_an_entry_and_nothing_else_is_told(folder: Path) -> None:
-    _write(folder, "late", "conv")
-    _write(folder, "early", "pool", order=1)
+    _write(folder, "conv", "conv")
+    _write(folder, "pool", "pool", order=1)
     (folder / "_shared.py").write_text("raise RuntimeError('not an entry')")
     known = Registry("layer", "shelf")
     assert known.names() == ["pool", "conv"]
@@ -59,13 +58,21 @@ def test_a_name_that_is_no_word_or_very_long_is_answered_in_one_short_sentence(f
     assert len(str(caught.value)) < 200
 
 
-def test_a_name_taken_twice_is_refused_each_time(folder: Path) -> None:
+def test_a_file_and_its_entry_have_the_same_name(folder: Path) -> None:
     _write(folder, "one", "conv")
-    _write(folder, "two", "conv")
     known = Registry("layer", "shelf")
-    for _again in range(2):  # not once refused and then half a catalog
-        with pytest.raises(CatalogError, match="Two layer entries are called “conv”"):
+    for _again in range(2):
+        with pytest.raises(CatalogError, match=r"The layer in one\.py is called “conv”"):
             known.names()
+
+
+def test_a_name_is_refused_or_found_without_reading_the_others(folder: Path) -> None:
+    _write(folder, "conv", "conv")
+    (folder / "pool.py").write_text("raise RuntimeError('read')")
+    known = Registry("layer", "shelf")
+    assert known.get("conv").name == "conv" and "pool" in known
+    with pytest.raises(CatalogError, match="Known: conv, pool"):
+        known.get("dense")
 
 
 def test_threads_that_come_while_the_folder_is_read_see_all_of_it(folder: Path) -> None:
@@ -80,12 +87,6 @@ def test_threads_that_come_while_the_folder_is_read_see_all_of_it(folder: Path) 
     for thread in threads:
         thread.join()
     assert seen == [8] * 4
-
-
-def test_an_entry_can_be_added_by_hand(folder: Path) -> None:
-    known = Registry("layer", "shelf")
-    known.add(SimpleNamespace(name="own"))
-    assert known.get("own").name == "own"
 
 
 @pytest.mark.parametrize("known", ALL, ids=lambda known: known.kind)

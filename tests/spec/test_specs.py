@@ -247,9 +247,8 @@ def test_a_link_holds_only_what_differs_from_the_preset(experiment: Experiment) 
 
 def test_a_link_keeps_an_option_that_two_optimizers_share(monkeypatch: pytest.MonkeyPatch) -> None:
     recommended = {"optimizer": "adamw", "beta1": 0.5}
-    monkeypatch.setattr(registry.ARCHITECTURES, "_entries", dict(registry.ARCHITECTURES._all()))
     entry = replace(registry.ARCHITECTURES.get("cnn"), recommended=recommended)
-    registry.ARCHITECTURES._entries["cnn"] = entry
+    monkeypatch.setattr("core.catalog.architectures.cnn.ENTRY", entry)
     asked = specs.assign(specs.preset("cnn", "digits"), {"train.optimizer": "adam", "train.beta1": 0.5})
     assert specs.from_link(specs.to_link(asked)) == (asked, [])
 

@@ -30,14 +30,25 @@ def proxy(target: int, *, prefix: str = "", rewrite_host: bool = False, port: in
 
 
 async def _serve(listening: socket.socket, stop: asyncio.Event, target: int, prefix: str, rewrite: bool) -> None:
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError):
-            await _pass_on(reader, writer, target, prefix, rewrite)
-        await _end(writer)
+    serving: set[asyncio.Task[None]] = set()
 
-    server = await asyncio.start_server(handle, sock=listening, limit=1 << 20)
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with suppress(OSError, asyncio.IncompleteReadError):
+                await _pass_on(reader, writer, target, prefix, rewrite)
+        finally:  # also when it is cancelled while a browser holds a connection on which it asks nothing
+            await _end(writer)
+
+    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.create_task(handle(reader, writer)))
+
+    server = await asyncio.start_server(begin, sock=listening, limit=1 << 20)
     await stop.wait()
-    server.close()  # what is under way is cancelled when the runner closes
+    server.close()
+    await asyncio.sleep(0.02)  # who was just let in is being served by now
+    for task in serving:
+        task.cancel()
+    await asyncio.gather(*serving, return_exceptions=True)
 
 
 async def _pass_on(

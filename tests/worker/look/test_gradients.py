@@ -293,6 +293,7 @@ def test_20_sigmoid_layers_vanish(run_of: Any, seed: int) -> None:
         assert "linear1" in seen.words[0] and "residual" in seen.words[0]
 
 
+@pytest.mark.slow
 @pytest.mark.slow_for("1", "2")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_20_residual_relu_layers_are_not_ill(run_of: Any, seed: int) -> None:

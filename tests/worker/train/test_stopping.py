@@ -96,6 +96,7 @@ def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
     return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_the_best_is_kept_evaluated_and_the_same_after_every_cut(small_splits):
     """Against a plain loop that looks at every check itself; cut before, at and after the best, and at the end."""
     plain = Training(assign(preset("mlp", "digits"), {**PLATEAU, "train.keep_best": False}), small_splits)

@@ -129,6 +129,7 @@ def test_grad_cam_of_tokens_has_one_value_a_step_where_captum_has_one_a_feature(
     assert wrong.shape == (1, 1, values.shape[2]) != (1, 1, found.shape[0])  # what the lines protect from
 
 
+@pytest.mark.slow
 def test_grad_cam_of_a_row_of_patches_is_laid_back_onto_the_picture_without_the_class_token(trained: Trained) -> None:
     run = trained("vit", "digits", steps=20)
     values, gradient = by_hand(of_run(run, 0), "block1")
@@ -190,6 +191,7 @@ def slow_conductance(at: Case, layer: str, points: int) -> Tensor:
     return torch.as_tensor(total)
 
 
+@pytest.mark.slow
 @pytest.mark.slow_for("conv1")
 @pytest.mark.parametrize("layer", ["conv1", "tanh1"])
 def test_conductance_against_the_papers_equations(layer: str) -> None:

@@ -160,6 +160,7 @@ def test_a_patch_comes_from_another_picture_and_its_old_place_is_filled_with_gro
 # ── the scoreboard ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_every_network_was_seen_to_use_its_evidence(small: Scored) -> None:
     assert [(gate.data, gate.seed) for gate in small.gates] == list(itertools.product((CLEAN, CHEAT), (0, 1)))
     for gate in small.gates:
@@ -272,6 +273,7 @@ def test_progress_rises_and_the_score_can_be_given_up() -> None:
     assert told == sorted(told) and told[-1] < 1
 
 
+@pytest.mark.slow
 def test_a_runs_own_network_is_scored_by_what_it_was_seen_to_use(trained: Trained) -> None:
     patched = {"data.patch": 1.0, "data.samples": 1500, "model.channels": (8, 16)}
     cheat = trained("cnn", "shapes", steps=120, **patched)
@@ -290,6 +292,7 @@ def test_a_runs_own_network_is_scored_by_what_it_was_seen_to_use(trained: Traine
         score(replace(asked, run=trained("mlp", "digits", steps=5).id), quiet)
 
 
+@pytest.mark.slow
 def test_a_cheat_whose_test_patches_mean_another_class_is_judged(trained: Trained) -> None:
     patched = {"data.patch": 1.0, "data.patch_test": "random", "data.samples": 1500, "model.channels": (8, 16)}
     run = trained("cnn", "shapes", steps=120, **patched)

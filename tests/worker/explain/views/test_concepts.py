@@ -221,6 +221,7 @@ def test_with_the_same_direction_the_score_is_captums(layer: str, trained: Train
     assert any(0 < score < 1 for score in scores), scores
 
 
+@pytest.mark.slow
 def test_chance_is_that_of_a_permutation_test() -> None:
     rng = np.random.default_rng(0)
     for shift in (0.0, 0.1, 0.3):

@@ -1,6 +1,6 @@
 # make run · make test · make test-all · make test-gpu · make lint · make bench · make words · make words-check · make clean
 # Variables: PYTHON (3.11 or newer), PORT, ADDRESS (0.0.0.0 opens the app to the local network),
-# JOBS (test processes; one more than there are cores).
+# JOBS (test processes beside the browser's; one a core).
 
 PYTHON ?= python3
 PORT ?= 8501
@@ -25,25 +25,26 @@ run: $(APP)
 	@hosts=; [ "$(ADDRESS)" = 127.0.0.1 ] || hosts='--server.allowedHosts *'; set -f; \
 	exec $(BIN)/streamlit run app.py --server.headless true --server.address $(ADDRESS) --server.port $(PORT) $$hosts
 
-# One pytest process a core and one more, since many tests wait; who is done takes tests from the others. The learner's paths
-# in a real browser run by themselves, in one: Playwright's event loop would stand in the way of other tests, and beside them
-# everything on two cores became several times slower (tried: a fifth of the tests in ten minutes).
-# Tests of the CPU see no GPU: to the bit the same is promised there. Every part runs, whatever the one before it said.
+# One pytest process a core; who is done takes tests from the others. The learner's paths in a real browser run beside them
+# in a process of their own (Playwright's event loop would stand in the way of other tests); what they print comes last.
+# Tests of the CPU see no GPU: to the bit the same is promised there. Both parts run, whatever the other one says.
 # Python may keep what it has compiled: each of the many processes that the tests start would compile all of it anew.
-JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)))
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 PYTEST = PYTHONDONTWRITEBYTECODE= CUDA_VISIBLE_DEVICES= $(BIN)/python -m pytest --durations=10
 SPREAD = $(PYTEST) -n $(JOBS) --maxprocesses 8 --dist worksteal
-BROWSE = $(PYTEST) -m
+BESIDE = ended=0; printed=$$(mktemp); $(PYTEST) -m "browser$(1)" >$$printed 2>&1 & \
+	$(SPREAD) -m "not gpu and not browser$(1)" || ended=1; wait $$! || ended=1; cat $$printed; rm -f $$printed
+GPU = $(BIN)/python -m pytest -m gpu
 test: lint browser
-	@ended=0; $(SPREAD) -m "not slow and not gpu and not browser" || ended=1; $(BROWSE) "browser and not slow" || ended=1; exit $$ended
+	@$(call BESIDE, and not slow); exit $$ended
 
 test-all: lint browser
-	@ended=0; $(SPREAD) -m "not gpu and not browser" || ended=1; $(BROWSE) browser || ended=1; \
-	if command -v nvidia-smi >/dev/null 2>&1; then $(MAKE) test-gpu || ended=1; \
+	@$(call BESIDE); \
+	if command -v nvidia-smi >/dev/null 2>&1; then $(GPU) || ended=1; \
 	else echo "No GPU here: the tests marked gpu (make test-gpu) did not run."; fi; exit $$ended
 
 test-gpu: $(DEV)
-	@$(BIN)/python -m pytest -m gpu
+	@$(GPU)
 
 lint: $(DEV)
 	@$(BIN)/ruff check .

@@ -11,6 +11,7 @@ import pytest
 from core.spec import registry, specs
 from core.spec.options import SpecError, declared
 from core.spec.specs import Choice, Experiment, LayerSpec, ModelSpec
+from tests.entries import put
 
 PAIRS = [(a, d) for a in registry.ARCHITECTURES.names() for d in registry.DATASETS.names()]
 
@@ -248,7 +249,7 @@ def test_a_link_holds_only_what_differs_from_the_preset(experiment: Experiment) 
 def test_a_link_keeps_an_option_that_two_optimizers_share(monkeypatch: pytest.MonkeyPatch) -> None:
     recommended = {"optimizer": "adamw", "beta1": 0.5}
     entry = replace(registry.ARCHITECTURES.get("cnn"), recommended=recommended)
-    monkeypatch.setattr("core.catalog.architectures.cnn.ENTRY", entry)
+    put(monkeypatch, registry.ARCHITECTURES, entry)
     asked = specs.assign(specs.preset("cnn", "digits"), {"train.optimizer": "adam", "train.beta1": 0.5})
     assert specs.from_link(specs.to_link(asked)) == (asked, [])
 

@@ -15,6 +15,7 @@ from core.spec.specs import Choice
 from core.worker.explain import attribute, explain, questions
 from core.worker.explain.explained_case import Result
 from core.worker.look.subject import CannotShow
+from tests.entries import put
 from tests.trained import Trained
 from tests.worker.explain.conftest import case, choice, linear, made
 
@@ -57,10 +58,9 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> object:
     """tried(**fields of Method) → its Choice, with the method in the catalog."""
 
     def add(**fields: object) -> Choice:
-        known = registry.METHODS._all()
         address = fields.pop("attribute", "tests.worker.explain.test_attribute:half")
         made = Method(name="tried", title="Tried", attribute=str(address), words="A try.", family="gradient", **fields)  # type: ignore[arg-type]
-        monkeypatch.setattr(registry.METHODS, "_entries", {**known, "tried": made})
+        put(monkeypatch, registry.METHODS, made)
         return Choice("tried", Options())
 
     return add

@@ -21,6 +21,7 @@ from core.worker.explain.attribute import fit_of
 from core.worker.explain.explained_case import GRADIENT, Result
 from core.worker.explain.methods import noise
 from core.worker.look.subject import subject_of
+from tests.entries import put
 from tests.trained import Trained
 from tests.worker.explain import networks
 from tests.worker.explain.conftest import case, linear, made, of_run
@@ -95,7 +96,7 @@ def test_the_map_that_used_to_be_shown_there_would_be_told_as_rounding(
 ) -> None:
     """The check finds it by itself, whatever a method makes of the gradient."""
     entry = replace(registry.METHODS.get("smooth_grad"), attribute=f"{__name__}:summed")
-    monkeypatch.setattr(registry.METHODS, "_entries", {**registry.METHODS._all(), "smooth_grad": entry})
+    put(monkeypatch, registry.METHODS, entry)
     found = made(of_run(trained(*PRE_NORM, steps=40), 1), "smooth_grad")
     assert found.rounding and found.rounding in found.words
 

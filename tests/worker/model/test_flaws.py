@@ -15,6 +15,7 @@ from core.spec.specs import ModelSpec, assign, model_from_json, preset
 from core.worker.model import flaws
 from core.worker.model.build import ModelError, build, check, data_form, describe, stack_of
 from core.worker.train.training import Training
+from tests.entries import put
 
 TEXT = data_form(preset("gpt", "characters").data)
 ROWS = data_form(preset("lstm", "digits").data)
@@ -163,7 +164,7 @@ def test_a_kind_of_layer_that_nobody_knows_is_judged_by_what_it_does(
     monkeypatch: pytest.MonkeyPatch, module: type[nn.Module], ahead: bool
 ) -> None:
     entry = Layer("new", "new", f"tests.worker.model.test_flaws:{module.__name__}", (SEQUENCE,))
-    monkeypatch.setitem(registry.LAYERS._all(), "new", entry)
+    put(monkeypatch, registry.LAYERS, entry)
     flaws.looks_ahead.cache_clear()
     monkeypatch.setattr(flaws, "NARROWEST", 16)
     try:

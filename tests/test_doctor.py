@@ -144,6 +144,7 @@ def test_a_hostile_size_is_refused_within_half_a_second(rows, shape):
     assert time.process_time() - started < 0.5
 
 
+@pytest.mark.slow
 def test_a_million_layers_are_refused_even_when_they_come_as_a_spec():
     relu = registry.LAYERS.get("relu").options()
     model = replace(layers(("relu", {})), layers=tuple(LayerSpec("relu", relu, f"r{i}") for i in range(1_000_000)))

@@ -13,11 +13,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from core.spec.events import Event, Status, from_json_number, json_number
 from core.spec.quoting import parsed, quoted
 from core.spec.sentences import Sentence
 from core.store.files import DiskFull, explained, sweep, write_atomic
 
+_NONE: dict[str, Any] = {}
 LARGEST = 2**53  # of a count: JSON's numbers, arrays and browsers are exact up to here
 _encode = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would make an encoder for every row
 
@@ -173,16 +176,16 @@ _PIECE = 1 << 20  # bytes that are parsed at once
 
 
 def rows_in(data: bytes) -> list[dict[str, Any]]:
-    """The sound rows of whole lines. All lines at once are parsed in a third of the time that one by one would take."""
-    lines = data.split(b"\n")[:-1]
+    """The sound rows of whole lines. All lines at once are parsed in a tenth of the time that one by one would take."""
+    data = data[: data.rfind(b"\n") + 1]
     if data.isascii() and b"\\" not in data:
         try:
-            found = json.loads(b"[" + b",".join(lines) + b"]")
-        except (ValueError, RecursionError):  # one of them is broken
+            found = orjson.loads(b"[" + data[:-1].replace(b"\n", b",") + b"]")
+        except ValueError:  # one of them is broken
             found = None
-        if found is not None and len(found) == len(lines):
+        if found is not None and len(found) == data.count(b"\n"):
             return [row for row in found if _sound(row)]
-    return [row for line in lines if (row := _row(line)) is not None]
+    return [row for line in data.split(b"\n")[:-1] if (row := _row(line)) is not None]
 
 
 def _row(line: bytes) -> dict[str, Any] | None:
@@ -194,9 +197,11 @@ def _row(line: bytes) -> dict[str, Any] | None:
 
 
 def _sound(row: Any) -> bool:
-    if not isinstance(row, dict) or type(row.get("time")) not in (int, float):
+    try:
+        step, when, values = row["step"], row["time"], row.get("values", _NONE)
+    except (TypeError, KeyError, AttributeError):
         return False
-    return type(row.get("step")) is int and 0 <= row["step"] <= LARGEST and isinstance(row.get("values", {}), dict)
+    return type(step) is int and 0 <= step <= LARGEST and type(when) in (float, int) and type(values) is dict
 
 
 def read_after(path: Path, offset: int, limit: int = 1 << 20) -> tuple[bytes, int]:

@@ -19,7 +19,7 @@ import pytest
 
 from tests.conftest import DEAR
 
-LIMIT = 0.4  # seconds
+LIMIT = 0.2  # seconds
 FOLDER = "LAYERLAB_TEST_COSTS"
 costs: dict[str, float] = {}
 

@@ -120,6 +120,7 @@ def test_a_deep_network_is_quick_to_walk_and_to_change(page: Any, site: Site) ->
     page.locator(".lb-fault").wait_for()
 
 
+@pytest.mark.slow
 def test_samples_of_a_data_set_are_seen(page: Any, site: Site) -> None:
     page.goto("/build-data?data=shapes")
     page.locator(".ll-samples img").nth(23).wait_for()

@@ -122,6 +122,7 @@ def test_clearing_gives_the_test_sample_back(pad: Any) -> None:
     pad.get_by_text("What the network gets: test sample 3").wait_for()
 
 
+@pytest.mark.slow
 def test_erasing_and_undoing(pad: Any) -> None:
     draw(pad, SEVEN[:1])
     one = shares(pad)
@@ -159,6 +160,7 @@ def test_the_keyboard_alone_draws_a_seven(pad: Any) -> None:
     assert headline(pad) == "7"
 
 
+@pytest.mark.slow
 def test_a_test_sample_is_put_on_the_pad_and_moved(pad: Any, run: Run) -> None:
     shown = ask(run, "draw", sample=3).facts.shown
     pad.get_by_role("button", name="Put test sample 3 on the pad").click()
@@ -176,6 +178,7 @@ def test_a_test_sample_is_put_on_the_pad_and_moved(pad: Any, run: Run) -> None:
     np.testing.assert_array_equal(decode(drawn(pad)), moved)
 
 
+@pytest.mark.slow
 def test_the_layer_is_chosen_here_and_stands_in_the_address(pad: Any) -> None:
     pad.locator(".ld-draw select").select_option("conv2")
     pad.get_by_text("32 maps of 14×14").wait_for()

@@ -93,6 +93,7 @@ def test_the_keyboard_alone_is_enough(page: Any, site: Site) -> None:
     stop(site, run)
 
 
+@pytest.mark.slow
 def test_the_next_steps_lead_on_and_the_run_goes_with_them(page: Any, site: Site) -> None:
     page.goto("/")
     before = len(site.store.runs())

@@ -96,6 +96,7 @@ def test_a_clicked_head_and_token_are_followed(page: Any, runs: dict[str, Run]) 
     expect(number(page, "query token")).to_have_value("1")
 
 
+@pytest.mark.slow
 def test_a_clicked_confusion_cell_opens_its_samples(page: Any, runs: dict[str, Run]) -> None:
     open_view(page, runs, "mistakes")
     heat = page.locator(".js-plotly-plot").first.locator(".nsewdrag").first
@@ -107,6 +108,7 @@ def test_a_clicked_confusion_cell_opens_its_samples(page: Any, runs: dict[str, R
     page.wait_for_function(values)
 
 
+@pytest.mark.slow
 def test_the_moment_goes_back_by_keyboard_and_is_played_to_the_end(page: Any, runs: dict[str, Run]) -> None:
     open_view(page, runs, "convolution")
     steps = runs["cnn"].moments()
@@ -158,6 +160,7 @@ def test_a_deleted_run_is_told_and_the_page_stands(page: Any, site: Site) -> Non
     page.get_by_text("Train a network").wait_for()
 
 
+@pytest.mark.slow
 def test_signed_pictures_have_the_themes_scale_whose_zero_is_quiet(page: Any, runs: dict[str, Run]) -> None:
     heat = "[...document.querySelectorAll('.lf-plot')].flatMap((plot) => plot.data ?? []).map((one) => one.colorscale)"
     for theme, below in (("light", "#08306b"), ("dark", "#a6d3f5")):

@@ -143,6 +143,7 @@ def test_a_page_that_is_refused_says_why_and_what_to_do(tab: Any, plain: Served)
         assert not tab.get_by_text("This run is not known here").count()
 
 
+@pytest.mark.slow
 def test_a_script_that_does_not_come_is_told_where_it_was_to_be(tab: Any, plain: Served) -> None:
     with ExitStack() as after:
         tab.route("**/layerlab/live.js", lambda route: route.abort())

@@ -48,6 +48,7 @@ def test_the_slider_goes_down_the_layers_and_the_picture_and_the_curve_follow(pa
     page.wait_for_function(f"({MARK})() === 0 && ({Z})()[0] === ({Z})()[1]")
 
 
+@pytest.mark.slow
 def test_a_clicked_point_of_the_curve_moves_the_slider(page: Any, run: Run) -> None:
     opened(page, run)
     page.wait_for_function(f"({MARK})() === 5")
@@ -56,6 +57,7 @@ def test_a_clicked_point_of_the_curve_moves_the_slider(page: Any, run: Run) -> N
     page.wait_for_function(f"({MARK})() === 1")
 
 
+@pytest.mark.slow
 def test_another_method_has_another_verdict(page: Any, run: Run) -> None:
     opened(page, run)
     badge = page.locator(".stMarkdownBadge")

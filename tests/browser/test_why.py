@@ -100,6 +100,7 @@ def test_methods_are_chosen_by_keyboard_and_by_the_switch(page: Any, runs: dict[
     page.locator(".lf-figure[aria-label^='Random']").wait_for()
 
 
+@pytest.mark.slow
 def test_no_card_jumps_while_maps_arrive(page: Any, runs: dict[str, Run]) -> None:
     page.goto(f"/explain-side_by_side?run={runs['digits'].id}&sample=8")
     whole(page)
@@ -121,6 +122,7 @@ def test_no_card_jumps_while_maps_arrive(page: Any, runs: dict[str, Run]) -> Non
     assert max(places) - min(places) <= 2  # pixels
 
 
+@pytest.mark.slow
 def test_from_home_one_asks_why(page: Any, runs: dict[str, Run]) -> None:
     page.goto(f"/?run={runs['digits'].id}&sample=2")
     press(page, "Ask why")

@@ -52,6 +52,7 @@ def test_one_object_and_the_table(capsys: pytest.CaptureFixture[str], home: Path
     assert kept_scores() == {}, "a part of the scoreboard is not kept for the page"
 
 
+@pytest.mark.slow
 def test_for_people(capsys: pytest.CaptureFixture[str], home: Path, small: None) -> None:
     code, said, err = called(capsys, "--quick", "--data", "planted")
     assert code == 0 and "planted" in said and "mass" in said and "control" in said and "seed 0" in said

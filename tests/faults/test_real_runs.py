@@ -72,7 +72,7 @@ def once(run: Run) -> None:
     assert steps == list(range(1, len(steps) + 1)), "a row is missing"
 
 
-@pytest.mark.parametrize("kills", [8, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.slow)])
 def test_killed_workers_lose_and_double_no_row_hurt_no_bystander_and_end_as_if_never_killed(engine, store, kills):
     straight = store.run(engine.start(long(3000, seed=5), threads=1))
     bystander = store.run(engine.start(long(1_000_000, seed=1), threads=1))
@@ -107,6 +107,7 @@ def test_killed_workers_lose_and_double_no_row_hurt_no_bystander_and_end_as_if_n
     assert losses[0] == losses[1]
 
 
+@pytest.mark.slow
 def test_a_small_disk_pauses_the_run_and_space_lets_it_go_on(small_disk, engine_on):
     store = Store(small_disk / "runs")
     engine = engine_on(store)

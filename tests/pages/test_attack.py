@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from pages.explain import attack
 from tests.pages.conftest import Drawn, Made, Visit, said
@@ -23,6 +24,7 @@ def test_a_picture_its_change_and_what_comes_of_it(visit: Visit, made: Made, dra
     assert len(at.dataframe[0].value) == 10 and not at.exception
 
 
+@pytest.mark.slow
 def test_tokens_are_struck_through_and_have_their_own_options(visit: Visit, made: Made, drawn: Drawn) -> None:
     at = visit("explain_attack", run=made("transformer", "order", **{"train.steps": 60}).id, sample="3")
     keys = {str(widget.key) for kind in (at.number_input, at.selectbox, at.text_input) for widget in kind}

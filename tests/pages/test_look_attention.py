@@ -109,6 +109,7 @@ def test_what_changes_only_the_picture_says_so(visit: Visit, made: Made) -> None
     assert "As if causal" in said(at)
 
 
+@pytest.mark.slow
 def test_long_rows_are_paged_and_drawn_in_blocks(visit: Visit, made: Made, drawn: Drawn) -> None:
     run = trained(made, "gpt", "characters", **{"data.length": 256, "train.batch_size": 4})
     at = visit("look_attention", run=run.id)

@@ -27,6 +27,7 @@ def test_the_first_layer_shows_window_map_and_products(visit: Visit, made: Made,
     assert "x_{c,\\;i+u-1,\\;j+v-1}" in said(at)
 
 
+@pytest.mark.slow
 def test_arrows_and_numbers_move_the_cell(visit: Visit, made: Made, drawn: Drawn) -> None:
     at = visit("look_convolution", run=made("cnn").id, layer="conv2")
     assert "convolution.given.conv2" in drawn
@@ -69,6 +70,7 @@ def test_a_click_on_the_map_chooses_the_cell(visit: Visit, made: Made, monkeypat
     assert "y[0, 4, 3]" in html_of(at)
 
 
+@pytest.mark.slow
 def test_inside_a_block_each_convolution_can_be_chosen(visit: Visit, made: Made, drawn: Drawn) -> None:
     run = made("resnet8", **{"model.width": 4})
     at = visit("look_convolution", run=run.id, layer="stage2_block1")

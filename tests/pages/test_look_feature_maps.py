@@ -86,6 +86,7 @@ def test_the_canvas_gets_the_maps_in_their_order(made: Made) -> None:
     assert told["given"]["shape"] == [28, 28] and told["chosen"] == 7
 
 
+@pytest.mark.slow
 def test_many_maps_come_in_pages_and_large_ones_made_smaller(made: Made) -> None:
     run = made("cnn", **{"model.channels": (300, 2), "train.steps": 1, "train.batch_size": 4})
     answer = seen(run, layer="relu1", page=2, searched=8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import streamlit as st
 
 from pages.explain import sanity
@@ -41,6 +42,7 @@ def test_the_verdict_is_said(visit: Visit, made: Made, drawn: Drawn) -> None:
     assert len(table) == 6 and (table["mean correlation"] > 0.99).all()
 
 
+@pytest.mark.slow
 def test_every_form_of_data_is_drawn(visit: Visit, made: Made, drawn: Drawn) -> None:
     at = visit("explain_sanity", run=made("transformer", "order").id)
     bars = drawn["sanity.map.trained"]["fig"].data[0]
@@ -52,6 +54,7 @@ def test_every_form_of_data_is_drawn(visit: Visit, made: Made, drawn: Drawn) -> 
     assert drawn["sanity.map.trained"]["fig"].data[0].type == "heatmap" and not at.exception
 
 
+@pytest.mark.slow
 def test_a_depth_that_another_network_does_not_have_becomes_its_last(visit: Visit, made: Made, drawn: Drawn) -> None:
     first, other = made("cnn", "digits").id, made("lstm", "digits").id
     at = visit("explain_sanity", run=first)

@@ -57,6 +57,7 @@ def test_where_there_is_none_it_can_be_made_and_given_up(page: Open, fake: FakeE
     assert fake.asked[-1] == Score(quick=False) and not at.exception
 
 
+@pytest.mark.slow
 def test_a_new_one_is_shown_as_soon_as_it_is_there(
     page: Open, fake: FakeEngine, small: Scored, drawn: Drawn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +106,7 @@ def test_the_pair_its_words_its_example_and_the_table(page: Open, small: Scored,
     assert "standard deviation over the networks" in said(at)
 
 
+@pytest.mark.slow
 def test_the_learners_own_run_is_scored_where_its_evidence_is_known(
     page: Open, made: Made, fake: FakeEngine, drawn: Drawn, monkeypatch: pytest.MonkeyPatch
 ) -> None:

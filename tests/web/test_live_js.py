@@ -134,6 +134,7 @@ def test_a_cut_connection_loses_nothing_and_doubles_nothing(page: Any, door: str
     assert (about["rows"], about["gaps"], about["mounts"]) == (600, 0, 1)
 
 
+@pytest.mark.slow
 def test_rows_that_were_taken_back_are_drawn_anew(page: Any, door: str) -> None:
     page.goto(f"{door}/?run=fast-back-nan")  # no number from step 300 on, until the rows from 100 on are taken back
     marked = page.get_by_text("loss is no longer a number")
@@ -145,6 +146,7 @@ def test_rows_that_were_taken_back_are_drawn_anew(page: Any, door: str) -> None:
     assert (about["rows"], about["gaps"], about["mounts"]) == (600, 0, 1)
 
 
+@pytest.mark.slow
 def test_zoom_and_hover_outlive_the_updates(page: Any, door: str) -> None:
     page.goto(f"{door}/?run=zoom")
     wait(page, "window.__layerlab?.lastStep > 60")
@@ -205,6 +207,7 @@ def test_every_picture_has_its_numbers_as_a_table_and_a_file(page: Any, door: st
     assert page.get_by_role("tab", name="Update").get_attribute("aria-selected") == "true"
 
 
+@pytest.mark.slow
 def test_the_view_tells_its_values_to_the_pointer_and_the_arrow_keys(page: Any, door: str) -> None:
     for kind, words in [
         ("maps", r"map 1, row 0, column 0: "),
@@ -232,6 +235,7 @@ def test_wrong_answers_are_told_by_more_than_colour(page: Any, door: str) -> Non
     assert wrong.evaluate("node => getComputedStyle(node).borderTopStyle") == "dashed"
 
 
+@pytest.mark.slow
 def test_points_numbers_and_answers_at_every_step_are_shown(page: Any, door: str) -> None:
     dark = (
         "c => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; "
@@ -267,6 +271,7 @@ def test_states_are_said_in_words(page: Any, door: str) -> None:
     assert said(page)["mounts"] == 1
 
 
+@pytest.mark.slow
 def test_a_long_run_is_drawn_with_few_points_and_the_theme_is_read_again(page: Any, door: str) -> None:
     page.goto(f"{door}/?run=long-names")
     wait(page, "window.__layerlab?.lastStep === 19999 && document.querySelector('.ll-loss .main-svg')")

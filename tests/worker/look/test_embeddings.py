@@ -79,6 +79,7 @@ def test_neighbours_name_the_class_as_scikit_learn_says(trained: Trained, layer:
     assert seen.facts.chance == np.bincount(target).max() / len(target)
 
 
+@pytest.mark.slow
 def test_every_layer_is_what_each_of_them_is(trained: Trained) -> None:
     run = trained("cnn", "digits", 12)
     seen = ask(run, "embeddings", every_layer=True)
@@ -142,6 +143,7 @@ def test_at_most_a_thousand_points_and_another_sample_is_placed_among_them(
     embeddings._known.clear()
 
 
+@pytest.mark.slow
 def test_t_sne_is_scikit_learns_turned(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embeddings, "MOST", 120)
     embeddings._known.clear()

@@ -51,6 +51,7 @@ def test_the_strongest_samples_are_those_of_brute_force(trained: Trained, layer:
     assert np.array_equal(seen.arrays[f"{layer}/top_pictures"], at.splits.shown[seen.arrays[f"{layer}/top"][5]])
 
 
+@pytest.mark.slow
 def test_padding_does_not_count(trained: Trained) -> None:
     output = torch.tensor([[[1.0, -5.0], [9.0, -1.0], [3.0, -2.0]]])
     real = torch.tensor([[True, False, True]])

@@ -145,6 +145,7 @@ def test_a_description_has_a_row_for_each_layer_the_memory_and_the_code():
     assert ask(layers(("flatten", {}))).code == ""
 
 
+@pytest.mark.slow
 def test_output_sizes_follow_the_formula_on_a_grid_of_thousands():
     """⌊(N + 2p − d(k − 1) − 1) / s⌋ + 1; where it gives nothing the layer is refused."""
     tried = 0

@@ -95,6 +95,7 @@ def test_grad_cam_of_a_cnn_by_hand(layer: str, relu: bool, trained: Trained) -> 
     assert found.cost == 1.0
 
 
+@pytest.mark.slow
 def test_it_says_where_the_mean_gradient_does_not_stand_for_the_gradient(trained: Trained) -> None:
     """Before a global pooling the gradient is the same at all places, and the map sums to the logit less its bias."""
     pooled = trained("cnn", "digits", steps=40, **{"model.head": "global_pool"})

@@ -74,6 +74,7 @@ def test_by_itself_a_method_takes_a_layer_that_shows_something(
     assert found.layer not in ("block2", "norm")
 
 
+@pytest.mark.slow
 def test_gradient_times_activation_before_a_layer_norm_is_said_to_be_next_to_nothing(trained: Trained) -> None:
     """A layer norm gives the same for a multiple of what it gets: the gradient along the values is 0 but for its ε."""
     run = trained("transformer", "order", steps=20)

@@ -96,6 +96,7 @@ def test_sampling_comes_near_and_nearer_with_more_orders() -> None:
     assert many <= few / 3  # as the root of the number of orders: 5.7 times
 
 
+@pytest.mark.slow
 def test_kernel_shap_comes_near_and_is_exact_when_it_asks_for_all_coalitions() -> None:
     assert error(gentle, "kernel_shap", samples=128) <= 0.015
     assert error(gentle, "kernel_shap", samples=254) <= 5e-6

@@ -167,6 +167,7 @@ def test_every_network_was_seen_to_use_its_evidence(small: Scored) -> None:
         assert gate.passed and gate.accuracy > 0.9 and gate.without < 0.45 and gate.otherwise > 0.9
 
 
+@pytest.mark.slow
 def test_the_rows_are_the_means_of_the_exported_table(small: Scored) -> None:
     values: dict[tuple[str, str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for line in csv.DictReader(io.StringIO(small.table)):
@@ -220,6 +221,7 @@ def test_a_network_that_has_not_learned_is_left_out_in_words() -> None:
     assert "planted, seed 0" in found.words[1] and "left out" in found.words[1]
 
 
+@pytest.mark.slow
 def test_withheld_methods_are_told_and_units_inside_are_not_asked() -> None:
     names = ("random", "edge_filter", *(m.name for m in registry.METHODS if m.family == "neuron"))
     found = score(Score(quick=True, seeds=1, data=("planted",), methods=names, samples=2, steps=80), quiet)

@@ -256,6 +256,7 @@ def test_the_lines_run_as_they_stand_and_give_this_attack(
     )
 
 
+@pytest.mark.slow
 def test_the_same_question_has_the_same_answer(trained: Trained) -> None:
     run = trained("cnn", "digits", steps=40)
     one, other = (attacked(run, restarts=1, seed=7) for _twice in range(2))

@@ -289,6 +289,7 @@ def test_a_drawing_is_one_more_concept(trained: Trained) -> None:
 # ── what is said ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_the_words_say_what_the_arrays_say(trained: Trained) -> None:
     run = trained("cnn", "digits", 40)
     found = ask(run, "concepts", layer="relu2", target="1", examples=24, repeats=6)

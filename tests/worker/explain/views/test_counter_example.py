@@ -167,6 +167,7 @@ def test_random_orders_are_counted_from_the_probabilities(trained: Trained) -> N
     assert facts.exact == (facts.count <= EXACT)
 
 
+@pytest.mark.slow
 def test_tokens_are_taken_away_and_the_lines_give_the_same(
     trained: Trained, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

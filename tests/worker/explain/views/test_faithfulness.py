@@ -207,6 +207,7 @@ def test_a_trained_networks_maps_are_better_than_chance_over_samples(cnn: Any) -
     assert any("No single number is a judge" in sentence for sentence in seen.words)
 
 
+@pytest.mark.slow
 def test_one_of_several_samples_is_that_sample_alone(cnn: Any) -> None:
     alone = ask(cnn, "faithfulness", sample=2, methods="none", also="saliency", side=7, seeds=2).arrays
     among = ask(cnn, "faithfulness", sample=9, methods="none", also="saliency", side=7, seeds=2, samples=3).arrays
@@ -248,6 +249,7 @@ def test_what_is_left_out_is_told(trained: Trained, cnn: Any) -> None:
         ask(cnn, "faithfulness", methods="perturbation", samples=100, seeds=30)
 
 
+@pytest.mark.slow
 def test_a_number_is_followed_as_it_is(trained: Trained) -> None:
     run = trained("gru", "adding", steps=8)
     seen = ask(run, "faithfulness", methods="none", also="saliency", seeds=2)

@@ -258,6 +258,7 @@ def test_alike_is_the_cosine_at_the_layer(trained: Trained) -> None:
     assert len(arrays["alike/at"]) == 8 and "moments" not in arrays
 
 
+@pytest.mark.slow
 def test_padding_does_not_make_rows_alike(trained: Trained) -> None:
     run = trained("lstm", "reviews", 8, **{"model.hidden": 8})
     at = subject(run, "influence", layer="embedding")
@@ -275,6 +276,7 @@ def test_padding_does_not_make_rows_alike(trained: Trained) -> None:
 # ── what is said ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_the_words_say_what_was_done(trained: Trained) -> None:
     run = trained("cnn", "digits", 40, **{"train.label_noise": 0.2})
     seen = ask(run, "influence", samples=50, moments=3)

@@ -66,6 +66,7 @@ def test_states_of_a_diverged_network_say_so(tmp_path: Path) -> None:
     assert "diverged" in said and "nan" not in said
 
 
+@pytest.mark.slow
 def test_influence_is_not_summed_over_gradients_that_are_no_numbers(broken: Run) -> None:
     with pytest.raises(CannotShow, match=rf"kept moments {LAST} \(steps\).*beyond all numbers"):
         ask(broken, "influence")

@@ -32,7 +32,7 @@ run: $(APP)
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 PYTEST = PYTHONDONTWRITEBYTECODE= CUDA_VISIBLE_DEVICES= $(BIN)/python -m pytest --durations=10
 SPREAD = $(PYTEST) -n $(JOBS) --maxprocesses 8 --dist worksteal
-BESIDE = ended=0; printed=$$(mktemp); $(PYTEST) -m "browser$(1)" >$$printed 2>&1 & \
+BESIDE = ended=0; printed=$$(mktemp); $(PYTEST) -m "browser$(1)" tests/browser tests/web >$$printed 2>&1 & \
 	$(SPREAD) -m "not gpu and not browser$(1)" || ended=1; wait $$! || ended=1; cat $$printed; rm -f $$printed
 GPU = $(BIN)/python -m pytest -m gpu
 test: lint browser

@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 
 from core.store import Store
+from tests.chromium import CHROMIUM, FLAGS, as_long_as_it_may
 
 ROOT = Path(__file__).resolve().parent.parent
-DEAR = (
-    ROOT / "tests" / "dear_cases.txt"
-)  # cases of which the same test has a cheaper one; tests/bench/suite.py writes it
+DEAR = ROOT / "tests/dear_cases.txt"  # cases of which the same test has a cheaper one; tests/bench/suite.py writes it
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is marked as slow
@@ -133,6 +132,19 @@ def trained_trials(shared_folder: Path) -> Iterator[None]:
         patch.setattr(TrainedOnce, "folder", shared_folder, raising=False)
         patch.setattr(score, "Training", TrainedOnce)
         yield
+
+
+@pytest.fixture(scope=as_long_as_it_may)
+def chromium() -> Iterator[Any]:
+    """A browser, one for all tests that are run with it."""
+    from playwright.sync_api import sync_playwright
+
+    if not CHROMIUM:
+        pytest.skip("no Chromium here")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

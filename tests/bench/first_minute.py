@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.browser import conftest as browser
+from tests.chromium import CHROMIUM, FLAGS
 from tests.load.protocol import Server, machine, served
 
 MOST = 3.0
@@ -36,7 +37,7 @@ def main() -> int:
     asked = parser.parse_args()
     print(machine())
     with browser.sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=browser.CHROMIUM, args=browser.FLAGS)
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         found = [measured(chromium) for _ in range(asked.starts)]
         chromium.close()
     seconds = [one["step"] for one in found]

@@ -24,6 +24,7 @@ from core.spec.events import FAILED, FINISHED, Status
 from core.spec.specs import assign, preset
 from core.store import Store
 from tests.browser import conftest as browser
+from tests.chromium import CHROMIUM, FLAGS
 from tests.load.protocol import machine, served
 
 MOST = 2.0
@@ -44,7 +45,7 @@ def main() -> int:
         small = large(home, SMALL, FINISHED)
         runs = {state: large(home, asked.rows, state) for state in (FINISHED, FAILED)}
         with served(home) as server, browser.sync_api.sync_playwright() as playwright:
-            chromium = playwright.chromium.launch(executable_path=browser.CHROMIUM, args=browser.FLAGS)
+            chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             site = f"http://127.0.0.1:{server.port}"
             opened(chromium, f"{site}/", 0)  # the server's first page is not this run's cost
             page = timed(chromium, f"{site}/train-live?run={small}", SMALL, asked.times)

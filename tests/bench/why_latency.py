@@ -16,6 +16,7 @@ from core.engine import client as engines
 from core.spec.events import FINISHED
 from core.spec.specs import assign, preset
 from tests.browser import conftest as browser
+from tests.chromium import CHROMIUM, FLAGS
 from tests.engine.conftest import until
 
 SAMPLES = 20
@@ -66,7 +67,7 @@ def main() -> None:
         until(lambda: engine.state(run).status.state == FINISHED, 120)
         engine.close()
         with browser.sync_api.sync_playwright() as playwright:
-            chromium = playwright.chromium.launch(executable_path=browser.CHROMIUM, args=browser.FLAGS)
+            chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             page = chromium.new_context(viewport={"width": 1280, "height": 720}, base_url=site.url).new_page()
             page.add_init_script(STOPWATCH)
             for name, times in measure(page, run).items():

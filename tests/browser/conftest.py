@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -24,22 +23,12 @@ from core.engine import client as engines
 from core.spec.events import ENDED, FINISHED, Command, Status
 from core.spec.specs import assign, preset
 from core.store import Run, Store
+from tests.chromium import CHROMIUM, as_long_as_it_may
 from tests.trained import train
 
 sync_api = pytest.importorskip("playwright.sync_api")
 expect = sync_api.expect
 ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--process-per-site",  # with PARKED: the scripts of the pages are compiled once a module, not once a page
-]
 PARKED = "/_stcore/health"  # a page of the same site that stays, and with it the process that holds these scripts
 STEPS = {"digits": 150, "points": 60, "order": 60, "reviews": 150}  # enough for pictures that say something
 LIMIT = 60_000  # milliseconds for what should come at once: a busy machine is not a fault
@@ -131,15 +120,6 @@ def _wait(done: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.1)
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """A browser; closed with each module, because Playwright's event loop would stand in the way of other tests."""
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """A fixture can see how its test ended."""
@@ -160,9 +140,9 @@ def _tell(made: Any, site: Site) -> None:
         print(run.id, run.status())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope=as_long_as_it_may)
 def cached(chromium: Any, site: Site) -> Iterator[Any]:
-    """A browser, 1280×720, for all tests of a module: the pages’ scripts are fetched and compiled once."""
+    """A window, 1280×720, for all tests: the pages’ scripts are fetched and compiled once."""
     made = _new(chromium, site)
     yield made
     made.close()

@@ -15,7 +15,6 @@ from urllib.request import urlopen
 import pytest
 
 from core.spec.quoting import visible
-from tests.browser.conftest import CHROMIUM, FLAGS, sync_api
 from tests.hostile import ACTING, BROKEN
 
 pytestmark = pytest.mark.browser
@@ -23,10 +22,8 @@ ACTS = "a, img, b, em, code, del, h1, h2, h3, li, svg, sub, sup, .katex, span[st
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Any]:
+def page(chromium: Any) -> Iterator[Any]:
     """tests/browser/literal_page.py in Chromium; `asked` holds every address that it has asked for."""
-    if not CHROMIUM:
-        pytest.skip("no Chromium here")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -49,16 +46,14 @@ def page() -> Iterator[Any]:
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _until_it_answers(f"http://127.0.0.1:{port}/_stcore/health")
-        with sync_api.sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-            seen = browser.new_page()
-            seen.asked = []
-            seen.on("request", lambda request: seen.asked.append(request.url))
-            seen.goto(f"http://127.0.0.1:{port}/")
-            seen.get_by_text("drawn", exact=True).wait_for(timeout=60_000)
-            seen.locator(".st-key-figure .legendtext").first.wait_for(timeout=60_000)
-            yield seen
-            browser.close()
+        seen = chromium.new_page()
+        seen.asked = []
+        seen.on("request", lambda request: seen.asked.append(request.url))
+        seen.goto(f"http://127.0.0.1:{port}/")
+        seen.get_by_text("drawn", exact=True).wait_for(timeout=60_000)
+        seen.locator(".st-key-figure .legendtext").first.wait_for(timeout=60_000)
+        yield seen
+        seen.close()
     finally:
         server.terminate()
         server.wait(10)

@@ -18,7 +18,8 @@ import pytest
 from core.spec.events import FINISHED, Event, Status
 from core.spec.specs import preset
 from core.store import Store
-from tests.browser.conftest import CHROMIUM, ROOT, _wait, expect, until_step
+from tests.browser.conftest import ROOT, _wait, expect, until_step
+from tests.chromium import CHROMIUM
 from tests.web.proxy import proxy
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM, reason="no Chromium here")]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,16 +15,10 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.chromium import CHROMIUM
+
 sync_api = pytest.importorskip("playwright.sync_api")
 ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--process-per-site",  # with a page that stays, the stage's scripts are compiled once, not once a test
-]
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM, reason="no Chromium here")]
 
 
@@ -76,13 +69,11 @@ def streamlit_door() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser(door: str) -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        browsing = chromium.new_context(viewport={"width": 1280, "height": 720}, accept_downloads=True)
-        browsing.new_page().goto(f"{door}/layerlab/charts.js")  # the page that stays
-        yield browsing
-        chromium.close()
+def browser(chromium: Any, door: str) -> Iterator[Any]:
+    browsing = chromium.new_context(viewport={"width": 1280, "height": 720}, accept_downloads=True)
+    browsing.new_page().goto(f"{door}/layerlab/charts.js")  # the page that stays
+    yield browsing
+    browsing.close()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import Site, press, status, until_begun, until_step
+from tests.browser.conftest import Site, expect, press, status, until_begun, until_step
 
 pytestmark = pytest.mark.browser
 SHAPE = ".lb-layer[data-name={name}] .lb-c2"
@@ -45,7 +45,7 @@ def test_build_from_nothing_break_it_mend_it_train_it(page: Any, site: Site) -> 
     shape(page, "conv1", "16×28×28")
     press(page, "Clear")
     page.get_by_text("Add the first layer below.").wait_for()
-    assert not page.get_by_role("button", name="Train this").is_enabled()
+    expect(page.get_by_role("button", name="Train this")).to_be_disabled()
     add(page, "convolution", ["conv1"])
     add(page, "max pooling", ["conv1", "max_pool1"])
     add(page, "flatten", ["conv1", "max_pool1", "flatten1"])
